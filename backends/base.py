@@ -1,0 +1,305 @@
+"""The contract between models and whoever looks at them.
+
+What crosses it is NumPy and small frozen dataclasses. Arrays are C-contiguous with one row a datum,
+float32 for data, latents and pictures and float64 for log-densities; images are flattened. Units are
+nats, and densities are with respect to the data's own units (a model that standardises inside adds
+its log-determinant).
+
+A **Model** is frozen: it *is* a snapshot, stamped with the step it was taken at, and safe to call from
+any thread. Besides the attributes of :class:`Model` it has the methods of whichever capabilities it
+offers; ask with ``isinstance(model, Decodes)`` or :func:`capabilities`, never for its class.
+
+A **Learner** is mutable and belongs to one thread. It makes progress and hands out Models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Value = bool | int | float | str
+T = TypeVar("T")
+
+
+class InputError(ValueError):
+    """What was given cannot be used. The message is one sentence for the user and names the culprit."""
+
+
+# -- values that cross the line ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """All that a model and a panel need to know of a data set; it can be written as JSON.
+
+    values: "binary" (0/1), "integer" (0 … levels−1) or "real".
+    image_shape: (height, width) or (height, width, channels) of a flattened row; None for plain vectors.
+    display: the (low, high) that are drawn black and white.
+    source: what :func:`backends.data.open_data` needs to get the same rows again.
+    """
+
+    name: str
+    title: str
+    dim: int
+    values: str = "real"
+    levels: int = 0
+    image_shape: tuple[int, ...] | None = None
+    display: tuple[float, float] = (0.0, 1.0)
+    columns: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, order=True)
+class Stamp:
+    """Which run a model was taken from, and after how many steps."""
+
+    run: str
+    step: int
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Parameters of p(x|z): mean (n, d) and, where p(x|z) has a scale of its own, std (n, d); float32."""
+
+    mean: Array
+    std: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """q(z|x) = N(mean, S): mean, std (n, k) float32; scale_tril (n, k, k) only where S is not diagonal."""
+
+    mean: Array
+    std: Array
+    scale_tril: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Responsibilities:
+    """q(k|x) of a discrete latent: probs (n, K) float64, rows sum to one."""
+
+    probs: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Elbo:
+    """The evidence lower bound, row by row, its two terms kept apart: (n,) float64, nats.
+
+    ELBO = E_q[log p(x|z)] − KL(q(z|x)‖p(z))  (Kingma & Welling 2014, eq. 3).
+    stderr: Monte Carlo standard error of each row's reconstruction term; None where it is analytic.
+    """
+
+    reconstruction: Array
+    kl_prior: Array
+    stderr: Array | None = None
+
+    @property
+    def value(self) -> Array:
+        """The bound itself, (n,) float64."""
+        return np.asarray(self.reconstruction - self.kl_prior)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number that says how it was made: value ± stderr (nats a datum), by ``method``.
+
+    stderr is the uncertainty of the *estimator* (Monte Carlo noise; for quadrature, the difference
+    between two resolutions), not the spread over the data. ess: smallest effective sample size.
+    """
+
+    value: float
+    stderr: float
+    method: str
+    ess: float | None = None
+
+    def json(self) -> dict[str, Any]:
+        """{"value", "stderr", "method"} and "ess" where there is one."""
+        out: dict[str, Any] = {"value": self.value, "stderr": self.stderr, "method": self.method}
+        return out if self.ess is None else {**out, "ess": self.ess}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a long computation yields between two slices of work of at most a few milliseconds."""
+
+    done: int
+    total: int
+    what: str = ""
+
+
+Work = Generator[Progress, None, T]
+
+
+def finish(work: Generator[Any, None, T]) -> T:
+    """Run a generator of slices to its end and return its result."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A Learner's whole state: arrays by name, and JSON-ready values (counters, scalars) beside them."""
+
+    arrays: Mapping[str, Array]
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+# -- the two roles -----------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A frozen snapshot. All methods of all its capabilities may be called from any thread at once."""
+
+    @property
+    def stamp(self) -> Stamp: ...
+    @property
+    def info(self) -> DataInfo: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def latent_dim(self) -> int:
+        """Dimension of z; 0 where there is no continuous latent."""
+        ...
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A model being trained. Everything here is called from one thread only."""
+
+    @property
+    def steps(self) -> int:
+        """Steps made so far."""
+        ...
+
+    @property
+    def steps_per_epoch(self) -> float: ...
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        """The hyper-parameters in force, every one."""
+        ...
+
+    def step(self) -> Mapping[str, float]:
+        """One step; returns scalars of this step by name, in nats a datum ("elbo", "loss", …).
+
+        Raises :class:`Diverged` when a quantity is no longer finite, with θ as it was before the step.
+        """
+        ...
+
+    def set(self, name: str, value: Value) -> None:
+        """Change a live hyper-parameter from the next step on."""
+        ...
+
+    def snapshot(self) -> Any:
+        """A Model of this moment, sharing nothing that later steps will change."""
+        ...
+
+    def state(self) -> State:
+        """Everything that the next steps depend on: weights, optimiser, generators, data order."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Take over a state; raises InputError and stays as it was when it does not fit."""
+        ...
+
+
+class Diverged(RuntimeError):
+    """Training met a value that is not finite; the learner stays at its last good step."""
+
+
+# -- capabilities ------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    def decode(self, z: Array) -> Decoded:
+        """(n, k) latents → parameters of p(x|z)."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    def encode(self, x: Array) -> Gaussian | Responsibilities:
+        """(n, d) data → q(z|x)."""
+        ...
+
+
+@runtime_checkable
+class HasPrior(Protocol):
+    def log_prior(self, z: Array) -> Array:
+        """log p(z), (n, k) → (n,) float64."""
+        ...
+
+    def sample_prior(self, n: int, seed: int) -> Array:
+        """z ~ p(z), (n, k) float32; the same seed gives the same rows."""
+        ...
+
+
+@runtime_checkable
+class Samples(Protocol):
+    def sample(self, n: int, seed: int) -> Array:
+        """x ~ p(x), (n, d) float32; the same seed gives the same rows."""
+        ...
+
+
+@runtime_checkable
+class LogProb(Protocol):
+    def log_prob(self, x: Array) -> Array:
+        """Exact log p(x), (n, d) → (n,) float64."""
+        ...
+
+
+@runtime_checkable
+class LogJoint(Protocol):
+    def log_joint(self, x: Array, z: Array) -> Array:
+        """log p(x, z) → (n, m) float64, for x (n, d) and z either (m, k), shared by all rows, or (n, m, k)."""
+        ...
+
+
+@runtime_checkable
+class HasElbo(Protocol):
+    def elbo(self, x: Array, samples: int = 1, seed: int = 0) -> Elbo:
+        """The bound for each row of x (n, d), its reconstruction term averaged over ``samples`` draws of z."""
+        ...
+
+
+@runtime_checkable
+class HasParameters(Protocol):
+    def theta(self) -> Array:
+        """The parameters as one flat vector, float64."""
+        ...
+
+    def at(self, theta: Array) -> Any:
+        """The same model with other parameters."""
+        ...
+
+
+CAPABILITIES: dict[str, type] = {
+    "decodes": Decodes,
+    "encodes": Encodes,
+    "prior": HasPrior,
+    "samples": Samples,
+    "log_prob": LogProb,
+    "log_joint": LogJoint,
+    "elbo": HasElbo,
+    "parameters": HasParameters,
+}
+
+
+def capabilities(model: object) -> frozenset[str]:
+    """Names of what a model (or a model's class) can do."""
+    return frozenset(
+        name
+        for name, protocol in CAPABILITIES.items()
+        if all(hasattr(model, method) for method in protocol.__protocol_attrs__)  # type: ignore[attr-defined]
+    )

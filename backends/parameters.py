@@ -1,0 +1,135 @@
+"""How a model declares its hyper-parameters. Forms, command line and checkpoints all come from this."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backends.base import InputError, Value
+
+_KINDS = {"int": int, "float": float, "bool": bool, "choice": str}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One hyper-parameter: name, title as shown, type ("int", "float", "bool", "choice"), range, doc.
+
+    minimum and maximum are inclusive unless ``open_minimum``; ``live`` ones may change during a run.
+    What was typed is exactly what is used: floats are never rounded on the way.
+    """
+
+    name: str
+    type: str
+    default: Value
+    doc: str
+    title: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    open_minimum: bool = False
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+    def __post_init__(self) -> None:
+        if self.type not in _KINDS:
+            raise ValueError(f"{self.name}: unknown parameter type {self.type!r}")
+        object.__setattr__(self, "title", self.title or self.name.replace("_", " ").capitalize())
+        object.__setattr__(self, "default", self.check(self.default))
+
+    def parse(self, text: str) -> Value:
+        """The value that a person typed; raises InputError with the reason."""
+        text = text.strip().replace("\N{MINUS SIGN}", "-")
+        if self.type == "bool":
+            low = text.lower()
+            if low in ("true", "yes", "on", "1"):
+                return True
+            if low in ("false", "no", "off", "0"):
+                return False
+            raise InputError(f"{self.name}: '{text}' is neither true nor false")
+        if self.type == "choice":
+            return self.check(text)
+        try:
+            number = int(text) if self.type == "int" else float(text)
+        except ValueError:
+            wanted = "a whole number" if self.type == "int" else "a number"
+            raise InputError(f"{self.name}: '{text}' is not {wanted}") from None
+        return self.check(number)
+
+    def check(self, value: Any) -> Value:
+        """The value in this parameter's type; raises InputError when it is of another type or out of range."""
+        if self.type == "choice":
+            if value not in self.choices:
+                raise InputError(f"{self.name}: '{value}' is not one of {', '.join(self.choices)}")
+            return str(value)
+        if self.type == "bool":
+            if not isinstance(value, bool):
+                raise InputError(f"{self.name}: {value!r} is neither true nor false")
+            return value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(f"{self.name}: {value!r} is not a number")
+        if self.type == "int":
+            if value != int(value) if math.isfinite(value) else True:
+                raise InputError(f"{self.name}: {value!r} is not a whole number")
+            value = int(value)
+        else:
+            value = float(value)
+        if not math.isfinite(value):
+            raise InputError(f"{self.name}: {value} is not finite")
+        too_low = self.minimum is not None and (
+            value <= self.minimum if self.open_minimum else value < self.minimum
+        )
+        if too_low or (self.maximum is not None and value > self.maximum):
+            raise InputError(f"{self.name}: {value} is outside {self.range_text()}")
+        return value
+
+    def format(self, value: Value) -> str:
+        """The shortest text that parses back to exactly this value."""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return repr(value) if isinstance(value, float) else str(value)
+
+    def range_text(self) -> str:
+        """The range in words, for tooltips and errors."""
+        if self.type == "choice":
+            return ", ".join(self.choices)
+        low, high = self.minimum, self.maximum
+        if low is not None and high is not None:
+            return f"{'(' if self.open_minimum else '['}{low:g}, {high:g}]"
+        if low is not None:
+            return f"{'>' if self.open_minimum else '≥'} {low:g}"
+        if high is not None:
+            return f"≤ {high:g}"
+        return "any"
+
+    def json(self) -> dict[str, Any]:
+        """For ``latent-explorer models --json``."""
+        out = {
+            "name": self.name, "title": self.title, "type": self.type, "default": self.default,
+            "minimum": self.minimum, "maximum": self.maximum, "choices": list(self.choices),
+            "live": self.live, "doc": self.doc,
+        }  # fmt: skip
+        return {k: v for k, v in out.items() if v not in (None, [])}
+
+
+def resolve(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Value]:
+    """All parameters, in declared order, the given ones checked and the others at their default."""
+    known = {p.name: p for p in parameters}
+    for name in given:
+        if name not in known:
+            raise InputError(f"there is no parameter '{name}'; there are {', '.join(known)}")
+    return {p.name: p.check(given[p.name]) if p.name in given else p.default for p in parameters}
+
+
+def parse_settings(parameters: Sequence[Parameter], settings: Sequence[str]) -> dict[str, Value]:
+    """``["beta=2", "width=64"]`` → values, checked."""
+    known = {p.name: p for p in parameters}
+    out: dict[str, Value] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise InputError(f"'{setting}' is not of the form key=value")
+        if name not in known:
+            raise InputError(f"there is no parameter '{name}'; there are {', '.join(known)}")
+        out[name] = known[name].parse(text)
+    return out

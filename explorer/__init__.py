@@ -1,0 +1,1 @@
+"""The Qt program. It knows models only by what `backends` publishes."""

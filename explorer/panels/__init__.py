@@ -1,0 +1,1 @@
+"""One file a panel; panels meet only in the session."""

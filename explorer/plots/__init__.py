@@ -1,0 +1,1 @@
+"""Drawing: curves, fields, points. Nothing here knows a model."""

@@ -30,7 +30,11 @@ class MakeLearner(Protocol):
 
 @dataclass(frozen=True)
 class ModelKind:
-    """A kind of model that can be trained. ``load`` imports what is heavy and returns the maker."""
+    """A kind of model that can be trained. ``load`` imports what is heavy and returns the maker.
+
+    size: how many numbers a learner's state holds at least (its parameters, say), without building it; with
+    it, a damaged or hostile file that asks for a huge model is refused before anything is allocated.
+    """
 
     name: str
     title: str
@@ -40,6 +44,7 @@ class ModelKind:
     load: Callable[[], MakeLearner]
     default_steps: int = 5000
     check_data: Callable[[DataInfo, Mapping[str, Value]], None] = lambda info, values: None
+    size: Callable[[DataInfo, Mapping[str, Value]], int] | None = None
 
 
 @dataclass(frozen=True)

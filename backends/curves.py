@@ -1,0 +1,68 @@
+"""Curves that grow while they are being drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from backends.base import Array, InputError
+
+_FIRST = 256  # points that a new curve has room for
+
+
+class Curves:
+    """Values by step, under names such as "batch/elbo".
+
+    One thread appends, any number of others read without a lock: points are only ever added, and a curve's
+    arrays and length are published together. ``get`` copies nothing, ``append`` is O(1) amortised.
+    """
+
+    def __init__(self) -> None:
+        self._curves: dict[str, tuple[Array, Array, int]] = {}
+
+    def append(self, name: str, step: int, value: float) -> None:
+        """Add a point at the end of a curve; a new name begins a new curve."""
+        steps, values, n = self._curves.get(name) or (np.empty(_FIRST, np.int64), np.empty(_FIRST), 0)
+        if n == len(steps):
+            # new arrays: those who read the old ones keep them
+            steps, values = (np.concatenate([a, np.empty_like(a)]) for a in (steps, values))
+        steps[n], values[n] = step, value
+        self._curves[name] = steps, values, n + 1
+
+    def names(self) -> tuple[str, ...]:
+        """The names, in the order in which the curves began."""
+        return tuple(self._curves)
+
+    def get(self, name: str) -> tuple[Array, Array]:
+        """Steps (n,) int64 and values (n,) float64 so far, read-only; empty for a name that is not there."""
+        steps, values, n = self._curves.get(name) or (np.empty(0, np.int64), np.empty(0), 0)
+        views = steps[:n], values[:n]
+        for view in views:
+            view.flags.writeable = False
+        return views
+
+    def last(self) -> dict[str, float]:
+        """The newest value of each curve."""
+        return {name: float(values[n - 1]) for name, (_, values, n) in list(self._curves.items())}
+
+    def to_arrays(self) -> dict[str, Array]:
+        """{"NAME/steps": …, "NAME/values": …}, for a file."""
+        out = {}
+        for name in self.names():
+            out[f"{name}/steps"], out[f"{name}/values"] = self.get(name)
+        return out
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Curves:
+        """The inverse of :meth:`to_arrays`; raises InputError when a curve is not whole."""
+        curves = cls()
+        for name in dict.fromkeys(key.rpartition("/")[0] for key in arrays):
+            steps, values = arrays.get(f"{name}/steps"), arrays.get(f"{name}/values")
+            if steps is None or values is None or steps.ndim != 1 or steps.shape != values.shape:
+                raise InputError(f"the curve '{name}' is not whole")
+            if steps.dtype != np.int64 or values.dtype != np.float64:
+                raise InputError(f"the curve '{name}' is not of integers and floats")
+            if len(steps):
+                curves._curves[name] = steps, values, len(steps)
+        return curves

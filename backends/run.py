@@ -1,0 +1,265 @@
+"""A run: a model being trained on data, with its curves. It is what a file holds."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends import checkpoint, probes
+from backends.base import Array, DataInfo, InputError, Learner, State, Value
+from backends.curves import Curves
+from backends.data import DataSet, open_data
+from backends.manifest import Manifest, library_versions
+from backends.parameters import resolve
+from backends.registry import Backend, ModelKind, find_kind
+
+
+class Run:
+    """One run of one learner. Like its learner it belongs to one thread; its curves can be read from any.
+
+    Make one with :meth:`start` or :meth:`open`.
+
+    id: stamps of two runs never have it in common, not even if both were opened from the same file (its
+        first part is then the same).
+    data: None where a run was opened without its data; it can be looked at, evaluated on other data and
+        saved, but not trained.
+    notes: sentences on what is not as it was when the run was saved.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        name: str,
+        backend: Backend,
+        kind: ModelKind,
+        data: DataSet | None,
+        info: DataInfo,
+        seed: int,
+        device: str,
+        learner: Learner,
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.backend = backend
+        self.kind = kind
+        self.data = data
+        self.info = info
+        self.seed = seed
+        self.device = device
+        self.learner = learner
+        self.curves = Curves()
+        self.notes: tuple[str, ...] = ()
+        self._fingerprint: str | None = None
+        self._probe_x = None if data is None else np.array(data.train.x[: probes.ROWS])
+
+    @classmethod
+    def start(
+        cls,
+        model: str,
+        data: DataSet,
+        values: Mapping[str, Any],
+        seed: int = 0,
+        device: str = "cpu",
+        backend: str | None = None,
+        name: str | None = None,
+    ) -> Run:
+        """A new run. values: hyper-parameters by name, the others at their default.
+
+        Raises InputError for an unknown model or device, a bad value, or data that the model cannot take.
+        """
+        found, kind = find_kind(model, backend)
+        resolved = resolve(kind.parameters, values)
+        kind.check_data(data.info, resolved)
+        if not len(data.train):
+            raise InputError(f"the data set '{data.info.name}' has no training rows")
+        _check_device(found, device)
+        id = secrets.token_hex(6)
+        learner = kind.load()(data.train.x, data.info, resolved, seed, device, id)
+        return cls(
+            id=id, name=name or f"{kind.name} on {data.info.name}", backend=found, kind=kind, data=data,
+            info=data.info, seed=seed, device=device, learner=learner,
+        )  # fmt: skip
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        """The hyper-parameters in force."""
+        return self.learner.values
+
+    @property
+    def steps(self) -> int:
+        """Steps made so far."""
+        return self.learner.steps
+
+    def step(self) -> Mapping[str, float]:
+        """One step; its scalars are also appended to the curves, under "batch/…"."""
+        scalars = self.learner.step()
+        for name, value in scalars.items():
+            self.curves.append(f"batch/{name}", self.learner.steps, value)
+        return scalars
+
+    def model(self) -> Any:
+        """A Model of this moment."""
+        return self.learner.snapshot()
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the run to a file, whole or not at all; raises InputError where the system refuses."""
+        state = self.learner.state()
+        model = self.learner.snapshot()
+        inputs = probes.probe_inputs(model, self._probe_x)
+        manifest = Manifest(
+            backend=self.backend.name,
+            kind=self.kind.name,
+            values=dict(self.values),
+            seed=self.seed,
+            device=self.device,
+            id=self.id.partition(".")[0],
+            name=self.name,
+            step=self.steps,
+            data=self.info,
+            fingerprint=self._data_fingerprint(),
+            state=state.values,
+            metrics={name: value for name, value in self.curves.last().items() if math.isfinite(value)},
+            libraries=library_versions(("numpy", *self.backend.libraries)),
+        )
+        arrays = {
+            "state": state.arrays,
+            "curves": self.curves.to_arrays(),
+            "probes": inputs | probes.probe_outputs(model, inputs),
+        }
+        flat = {f"{group}/{name}": array for group, named in arrays.items() for name, array in named.items()}
+        checkpoint.write(path, manifest.json(), flat)
+
+    @classmethod
+    def open(cls, path: str | Path, device: str | None = None, data: DataSet | None = None) -> Run:
+        """A saved run, ready to go on exactly where it was; :attr:`notes` say what is not as it was.
+
+        device: where to go on; by default where it was, or the CPU if that device is not here.
+        data: the run's own data, if it is no longer to be found where it was.
+        Raises InputError for a file that is not a run, is damaged or does not fit the installed model.
+        """
+        raw, arrays = checkpoint.read(path)
+        try:
+            return cls._restore(Manifest.parse(raw), arrays, device, data)
+        except InputError as error:
+            raise InputError(f"cannot open '{path}': {error}") from error
+
+    @classmethod
+    def _restore(
+        cls, manifest: Manifest, arrays: Mapping[str, Array], device: str | None, data: DataSet | None
+    ) -> Run:
+        notes: list[str] = []
+        backend, kind = find_kind(manifest.kind, manifest.backend)
+        values = resolve(kind.parameters, manifest.values)
+        info = manifest.data
+        state, curves, saved = (_group(arrays, name) for name in ("state", "curves", "probes"))
+        _check_size(kind, info, values, state)
+        if device is not None:
+            _check_device(backend, device)
+        elif manifest.device in backend.devices():
+            device = manifest.device
+        else:
+            device = "cpu"
+            notes.append(f"it was trained on '{manifest.device}', which is not here; it is on the CPU now")
+
+        if data is not None:
+            if fingerprint(data) != manifest.fingerprint:
+                raise InputError(f"'{data.info.name}' is not the data that it was trained on")
+        else:
+            data = _find_data(manifest, notes)
+
+        id = f"{manifest.id}.{secrets.token_hex(3)}"
+        x = np.zeros((0, info.dim), np.float32) if data is None else data.train.x
+        try:
+            learner = kind.load()(x, info, values, manifest.seed, device, id)
+            learner.restore(State(state, manifest.state))
+        except InputError:
+            raise
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, MemoryError) as error:
+            # a damaged manifest can be anything; what a learner raises on it must not end the program
+            raise InputError(f"it does not fit the model '{kind.name}' ({error})") from error
+        run = cls(
+            id=id, name=manifest.name, backend=backend, kind=kind, data=data, info=info,
+            seed=manifest.seed, device=device, learner=learner,
+        )  # fmt: skip
+        run.curves = Curves.from_arrays(curves)
+        run._fingerprint = manifest.fingerprint
+        run._probe_x = saved.get("x") if data is None else run._probe_x
+        differing = probes.compare(run.model(), saved)
+        if differing:
+            notes.append(_probe_note(differing, manifest, backend))
+        run.notes = tuple(notes)
+        return run
+
+    def _data_fingerprint(self) -> str | None:
+        if self._fingerprint is None and self.data is not None:
+            self._fingerprint = fingerprint(self.data)
+        return self._fingerprint
+
+
+def fingerprint(data: DataSet) -> str:
+    """SHA-256 of the training rows: the data on which a run can go on exactly."""
+    x = np.ascontiguousarray(data.train.x, "<f4")
+    return hashlib.sha256(f"{x.shape} ".encode() + x.tobytes()).hexdigest()
+
+
+def _group(arrays: Mapping[str, Array], group: str) -> dict[str, Array]:
+    prefix = f"{group}/"
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _check_device(backend: Backend, device: str) -> None:
+    there = backend.devices()
+    if device not in there:
+        raise InputError(f"there is no device '{device}' here; there are {', '.join(there)}")
+
+
+def _check_size(
+    kind: ModelKind, info: DataInfo, values: Mapping[str, Value], state: Mapping[str, Array]
+) -> None:
+    """Refuse a manifest that asks for a larger model than its arrays fill, before that model is built."""
+    if kind.size is None:
+        return
+    held = sum(array.size for array in state.values())
+    if kind.size(info, values) > held:
+        raise InputError(
+            f"its settings ask for {kind.size(info, values):,} parameters, its arrays hold {held:,} numbers"
+        )
+
+
+def _find_data(manifest: Manifest, notes: list[str]) -> DataSet | None:
+    title = manifest.data.title or manifest.data.name
+    if not manifest.data.source:
+        notes.append(f"its data '{title}' was not kept in a file; it is open without data")
+        return None
+    try:
+        data = open_data(manifest.data.source)
+    except InputError as error:
+        notes.append(f"it is open without its data: {error}")
+        return None
+    if fingerprint(data) != manifest.fingerprint:
+        notes.append(f"its data '{title}' has changed since; it is open without data")
+        return None
+    return data
+
+
+def _probe_note(differing: tuple[str, ...], manifest: Manifest, backend: Backend) -> str:
+    now = library_versions(("numpy", *backend.libraries))
+    changed = [
+        f"{name} {then} then and {now.get(name, 'none')} now"
+        for name, then in manifest.libraries.items()
+        if now.get(name) != then
+    ]
+    return (
+        f"the model no longer gives the numbers it gave when it was saved: {', '.join(differing)} "
+        f"(tolerance {probes.TOLERANCE:g} of their size); "
+        + (", ".join(changed) if changed else "the libraries are the same")
+    )

@@ -1,0 +1,122 @@
+"""A dock that looks like a card."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QRectF, QSize, Qt
+from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.theme import theme, title_font
+
+_RADIUS = 8.0
+_MARGIN = 12
+
+
+def section_title(text: str, parent: QWidget | None = None) -> QLabel:
+    """A heading inside a card, in the hand of the card's own title."""
+    label = QLabel(text, parent)
+    label.setFont(title_font())
+    label.setProperty("role", "muted")
+    return label
+
+
+class CardDock(QDockWidget):
+    """A dock drawn as one rounded card, title bar and content together.
+
+    status: a label at the right of the title for live text (rich text allowed).
+    """
+
+    def __init__(self, object_name: str, title: str, content: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(title, parent)
+        self.setObjectName(object_name)
+        self.setAccessibleName(title)
+        self._bar = _TitleBar(title, self)
+        self.status = self._bar.status
+        self.setTitleBarWidget(self._bar)
+        holder = QWidget(self)
+        column = QVBoxLayout(holder)
+        column.setContentsMargins(_MARGIN, 4, _MARGIN, _MARGIN)
+        column.addWidget(content)
+        self.setWidget(holder)
+        self._bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self._bar.customContextMenuRequested.connect(self._menu)
+        self.windowTitleChanged.connect(self._bar.title.setText)
+        theme().changed.connect(self._retint)
+
+    def add_action(self, action: QAction) -> QToolButton:
+        """A small button at the right end of the title bar."""
+        return self._bar.add_action(action)
+
+    def set_status(self, text: str) -> None:
+        """The live text at the right of the title."""
+        if self.status.text() != text:
+            self.status.setText(text)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        tokens = theme().tokens
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(tokens.border), 1))
+        painter.setBrush(QColor(tokens.surface))
+        # A floating card is a window, whose corners cannot be cut.
+        radius = 0.0 if self.isFloating() else _RADIUS
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
+        painter.end()
+
+    def _retint(self) -> None:
+        self.update()
+
+    def _menu(self, at: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        features = self.features()
+        if features & QDockWidget.DockWidgetFeature.DockWidgetFloatable:
+            menu.addAction("Dock" if self.isFloating() else "Float", self._toggle_floating)
+        if features & QDockWidget.DockWidgetFeature.DockWidgetClosable:
+            menu.addAction("Close", self.close)
+        if not menu.isEmpty():
+            menu.popup(self._bar.mapToGlobal(at))
+
+    def _toggle_floating(self) -> None:
+        self.setFloating(not self.isFloating())
+
+
+class _TitleBar(QWidget):
+    """The title, the live text and the buttons. It lets the mouse through to the dock, which drags by it."""
+
+    def __init__(self, title: str, parent: CardDock) -> None:
+        super().__init__(parent)
+        self.title = section_title(title, self)
+        self.status = QLabel(self)
+        self.status.setProperty("role", "muted")
+        self.status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.status.setMinimumWidth(0)
+        # The text may be any length; it must not widen the dock.
+        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(_MARGIN, 8, _MARGIN, 2)
+        self._row.setSpacing(12)
+        self._row.addWidget(self.title)
+        self._row.addWidget(self.status, 1)
+
+    def add_action(self, action: QAction) -> QToolButton:
+        button = QToolButton(self)
+        button.setDefaultAction(action)
+        button.setIconSize(QSize(14, 14))
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setAccessibleName(action.text())
+        self._row.setSpacing(8)
+        self._row.addWidget(button)
+        return button
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self.title.sizeHint().width() + 2 * _MARGIN, super().minimumSizeHint().height())

@@ -1,0 +1,110 @@
+"""Models trained by gradients, in PyTorch. Importing this module does not import torch; ``load`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backends.base import DataInfo, InputError, Value
+from backends.parameters import Parameter
+from backends.registry import Backend, ModelKind, lazy
+
+VAE_PARAMETERS = (
+    Parameter("latent_dim", "int", 2, "Dimension k of the latent vector z.", minimum=1, maximum=512),
+    Parameter(
+        "depth", "int", 2,
+        "Hidden layers in the encoder and in the decoder; 0 makes both linear, which with the Gaussian "
+        "decoder of shared σ is probabilistic PCA.",
+        minimum=0, maximum=8,
+    ),
+    Parameter("width", "int", 256, "Units in each hidden layer.", minimum=1, maximum=8192),
+    Parameter(
+        "activation", "choice", "relu", "Non-linearity after each hidden layer.",
+        choices=("relu", "tanh", "gelu", "softplus", "silu"),
+    ),
+    Parameter(
+        "decoder", "choice", "bernoulli",
+        "The likelihood p(x|z): Bernoulli for data of 0 and 1; Gaussian N(mean(z), σ²) with learned σ; or "
+        "discrete, a discretised logistic over the integer levels of a pixel.",
+        choices=("bernoulli", "gaussian", "discrete"),
+    ),
+    Parameter(
+        "variance", "choice", "shared",
+        "The Gaussian decoder's learned σ: one for all columns, or one a column. In either case it is kept "
+        "between 0.01 and 10 times the scale of the data.",
+        choices=("shared", "per-pixel"),
+    ),
+    Parameter(
+        "learning_rate", "float", 1e-3, "Step size of Adam.",
+        minimum=0, maximum=1, open_minimum=True, live=True,
+    ),
+    Parameter(
+        "beta", "float", 1.0,
+        "Weight β of the KL term: the loss is −E_q[log p(x|z)] + β·KL(q(z|x)‖p(z)). At 1 it is −ELBO; the "
+        "ELBO shown is always the one of β = 1.",
+        title="β", minimum=0, maximum=1000, live=True,
+    ),
+    Parameter(
+        "batch_size", "int", 128,
+        "Rows a step. Each epoch goes through the rows in a new random order; its last batch may be smaller.",
+        minimum=1, maximum=1_000_000,
+    ),
+    Parameter(
+        "scaling", "choice", "shared",
+        "How the model standardises real-valued data inside: it subtracts each column's training mean and "
+        "divides by one common scale, by a scale a column, or leaves the data as they are. Densities are in "
+        "the data's own units all the same. Bernoulli and discrete decoders need none.",
+        choices=("shared", "per-column", "none"),
+    ),
+)  # fmt: skip
+
+
+def check_vae_data(info: DataInfo, values: Mapping[str, Value]) -> None:
+    """Raise InputError when the chosen decoder is not a likelihood of such data."""
+    decoder = values["decoder"]
+    if decoder == "bernoulli" and info.values != "binary":
+        other = "discrete or gaussian" if info.values == "integer" else "gaussian"
+        raise InputError(
+            f"the Bernoulli decoder needs data of 0 and 1, and {info.name} has {info.values} values: "
+            f"choose decoder {other}"
+        )
+    if decoder == "discrete" and info.values not in ("binary", "integer"):
+        raise InputError(
+            f"the discrete decoder needs integer levels, and {info.name} has {info.values} values: "
+            "choose decoder gaussian"
+        )
+
+
+def devices() -> tuple[str, ...]:
+    """What can be computed on here, as torch names it; imports torch."""
+    import torch
+
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        found += ["cuda"] if count == 1 else [f"cuda:{i}" for i in range(count)]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return tuple(found)
+
+
+BACKEND = Backend(
+    name="pytorch",
+    title="PyTorch",
+    kinds=(
+        ModelKind(
+            name="vae",
+            title="Variational autoencoder",
+            doc="Learns an encoder q(z|x) and a decoder p(x|z) together by maximising the ELBO "
+            "(Kingma & Welling 2014).",
+            parameters=VAE_PARAMETERS,
+            capabilities=frozenset(
+                ("decodes", "encodes", "prior", "samples", "log_joint", "elbo", "parameters")
+            ),
+            load=lazy("backends.pytorch.vae:VAELearner"),
+            default_steps=5000,
+            check_data=check_vae_data,
+        ),
+    ),
+    devices=devices,
+    libraries=("torch",),
+)

@@ -1,0 +1,71 @@
+"""Multi-layer perceptrons over one flat parameter vector.
+
+All weights of a model are views into a single vector θ. A snapshot is then one copy, an optimiser step one
+kernel, "are all gradients finite" one norm, and θ itself is at hand for walks in parameter space. A network
+is a pure function of its input and of those views, so that a learner and its snapshots share it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+Weights = Mapping[str, Tensor]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "gelu": functional.gelu,
+    "softplus": functional.softplus,
+    "silu": functional.silu,
+}
+
+
+class Layout:
+    """Where each named tensor lies in the flat vector."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.shapes = dict(shapes)
+        self._sizes = [math.prod(shape) for shape in shapes.values()]
+        self.size = sum(self._sizes)
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """The named tensors, sharing the memory of ``flat`` (size,)."""
+        parts = flat.split(self._sizes)
+        return {name: p.view(shape) for (name, shape), p in zip(self.shapes.items(), parts, strict=True)}
+
+
+class MLP:
+    """Linear layers of the given sizes, input first, with an activation between each two.
+
+    Its tensors are called ``<name>.<i>.weight`` (out, in) and ``<name>.<i>.bias`` (out,).
+    """
+
+    def __init__(self, name: str, sizes: Sequence[int], activation: str) -> None:
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        keys = []
+        for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+            weight, bias = f"{name}.{i}.weight", f"{name}.{i}.bias"
+            self.shapes |= {weight: (fan_out, fan_in), bias: (fan_out,)}
+            keys.append((weight, bias))
+        *self._hidden, self._last = keys
+        self._activation = ACTIVATIONS[activation]
+
+    def __call__(self, h: Tensor, w: Weights) -> Tensor:
+        """(..., first size) → (..., last size)."""
+        for weight, bias in self._hidden:
+            h = self._activation(functional.linear(h, w[weight], w[bias]))
+        weight, bias = self._last
+        return functional.linear(h, w[weight], w[bias])
+
+    def initialise(self, w: Weights, generator: Generator) -> None:
+        """Draw weights and biases from U(−1/√fan_in, 1/√fan_in), as ``torch.nn.Linear`` does."""
+        for weight, bias in (*self._hidden, self._last):
+            bound = 1 / math.sqrt(w[weight].shape[1])
+            w[weight].uniform_(-bound, bound, generator=generator)
+            w[bias].uniform_(-bound, bound, generator=generator)

@@ -1,0 +1,177 @@
+"""What every gradient-trained learner needs: minibatches in a seeded order, and Adam over a flat θ.
+
+Random numbers come from generators of its own, on the CPU whatever the device: the global ones are neither
+used nor altered, the same seed draws the same noise everywhere, and a state moves between devices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from backends.base import Array, Diverged, InputError
+from backends.pytorch.networks import Layout
+
+Arrays = dict[str, Array]
+
+
+class Batches:
+    """Rows of x (n, d) in a new random order each epoch; the last batch of an epoch may be smaller.
+
+    ``x`` may be replaced by another tensor of as many rows.
+    """
+
+    def __init__(self, x: Tensor, batch_size: int, seed: int) -> None:
+        self.x = x
+        self._size = batch_size
+        self._generator = Generator().manual_seed(seed)
+        self._shuffle(len(x))
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches an epoch (1 where there are no rows, so that epochs can always be counted)."""
+        return max(1, math.ceil(len(self._order) / self._size))
+
+    def _shuffle(self, n: int) -> None:
+        self._use(torch.randperm(n, generator=self._generator), 0)
+
+    def _use(self, order: Tensor, position: int) -> None:
+        self._order = order
+        self._position = position
+
+    def next(self) -> Tensor:
+        """The next batch (b, d); raises InputError when there is no data."""
+        n = len(self.x)
+        if n == 0:
+            raise InputError("there are no training data to make a step on")
+        if self._position >= n:
+            self._shuffle(n)
+        stop = min(self._position + self._size, n)
+        batch = self.x.index_select(0, self._order[self._position : stop].to(self.x.device))
+        self._position = stop
+        return batch
+
+    def arrays(self) -> Arrays:
+        return {"data.order": self._order.numpy().copy(), "data.generator": generator_array(self._generator)}
+
+    @property
+    def position(self) -> int:
+        """Rows of this epoch already used."""
+        return self._position
+
+    def check(self, arrays: Mapping[str, Array], position: Any) -> None:
+        """Raise InputError unless :meth:`restore` can take these. Without rows of its own it takes any n."""
+        order = arrays["data.order"]
+        n = len(order)
+        if len(self.x) not in (0, n):
+            raise InputError(f"data.order: the state was made on {n} rows, and the data have {len(self.x)}")
+        if not np.array_equal(np.sort(order), np.arange(n)):
+            raise InputError(f"data.order: not an order of {n} rows")
+        if not isinstance(position, int) or not 0 <= position <= n:
+            raise InputError(f"position: {position!r} is not a position among {n} rows")
+        make_generator(arrays["data.generator"], "data.generator")
+
+    def restore(self, arrays: Mapping[str, Array], position: int) -> None:
+        self._generator = make_generator(arrays["data.generator"], "data.generator")
+        self._use(torch.tensor(arrays["data.order"]), position)
+
+
+class FlatAdam:
+    """Adam (Kingma & Ba 2015) on all tensors of a layout at once.
+
+    ``w`` are the trainable tensors by name, views of one vector, as are their gradients: a loss is made
+    from ``w``, :meth:`backward` fills the gradients, :meth:`update` makes the step.
+    """
+
+    def __init__(self, layout: Layout, theta: Tensor, learning_rate: float) -> None:
+        self._layout = layout
+        self.theta = theta
+        self._grad = torch.zeros_like(theta)
+        self.w = layout.views(theta)
+        for name, grad in layout.views(self._grad).items():
+            self.w[name].requires_grad_().grad = grad
+        parameter = torch.nn.Parameter(theta)  # shares theta's memory
+        parameter.grad = self._grad
+        # One fused kernel over one vector: faster than Adam's default loop over the tensors, same numbers.
+        self._adam = torch.optim.Adam([parameter], lr=learning_rate, fused=True)
+        self._moments = {key: torch.zeros_like(theta) for key in ("exp_avg", "exp_avg_sq")}
+        self._step = torch.zeros((), device=theta.device)
+        self._adam.state[parameter] = {"step": self._step, **self._moments}
+
+    def set_learning_rate(self, value: float) -> None:
+        self._adam.param_groups[0]["lr"] = value
+
+    def backward(self, loss: Tensor) -> Tensor:
+        """Gradients of a scalar loss; returns their norm, which is finite only if they all are."""
+        self._grad.zero_()
+        loss.backward()
+        return torch.linalg.vector_norm(self._grad)
+
+    def update(self) -> None:
+        """One step along the gradients of the last :meth:`backward`."""
+        self._adam.step()
+
+    def arrays(self) -> Arrays:
+        """θ and both moments by tensor name; copies."""
+        out = _named(self._layout, self.theta, "")
+        for key, flat in self._moments.items():
+            out |= _named(self._layout, flat, f"adam.{key}.")
+        return out
+
+    def restore(self, arrays: Mapping[str, Array], steps: int) -> None:
+        """Take over what :meth:`arrays` gave, after ``steps`` steps; names and shapes are already checked."""
+        for prefix, flat in (("", self.theta), *((f"adam.{k}.", v) for k, v in self._moments.items())):
+            parts = [np.ravel(arrays[prefix + name]) for name in self._layout.shapes]
+            flat.copy_(torch.tensor(np.concatenate(parts)))
+        self._step.fill_(steps)
+
+
+def _named(layout: Layout, flat: Tensor, prefix: str) -> Arrays:
+    flat = flat.cpu().clone()
+    return {prefix + name: view.numpy() for name, view in layout.views(flat).items()}
+
+
+def generator_array(generator: Generator) -> Array:
+    """A generator's state as bytes, (5056,) uint8."""
+    return np.asarray(generator.get_state().numpy())
+
+
+def make_generator(state: Array, name: str) -> Generator:
+    """A CPU generator in that state; InputError when it is not a generator's."""
+    generator = Generator()
+    try:
+        generator.set_state(torch.tensor(state))
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"{name}: not the state of a random generator ({error})") from None
+    return generator
+
+
+def check_arrays(given: Mapping[str, Array], expected: Mapping[str, Array], any_length: set[str]) -> None:
+    """Raise InputError naming the first array that is missing, unknown, of another shape or dtype, or not
+    finite. Those in ``any_length`` may have another length than expected."""
+    for name in expected:
+        if name not in given:
+            raise InputError(f"tensor {name} is missing")
+    for name, array in given.items():
+        if name not in expected:
+            raise InputError(f"tensor {name} belongs to no part of this model")
+        want = expected[name]
+        if array.dtype != want.dtype:
+            raise InputError(f"tensor {name} is {array.dtype}, not {want.dtype}")
+        fits = array.ndim == want.ndim if name in any_length else array.shape == want.shape
+        if not fits:
+            raise InputError(f"tensor {name} has shape {array.shape}, not {want.shape}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"tensor {name} holds values that are not finite")
+
+
+def require_finite(scalars: Mapping[str, float], gradient_norm: float, step: int) -> None:
+    """Raise Diverged, naming the quantity, when a loss or the gradient of this step is not finite."""
+    for name, value in (*scalars.items(), ("gradient", gradient_norm)):
+        if not math.isfinite(value):
+            raise Diverged(f"the {name} is {value} at step {step}; the weights are those of before it")

@@ -1,0 +1,306 @@
+"""The variational autoencoder of Kingma & Welling (2014), Auto-Encoding Variational Bayes.
+
+    p(z) = N(0, I),   p(x|z) by a decoder network,   q(z|x) = N(mean(x), diag std(x)²) by an encoder network,
+    ELBO(x) = E_q[log p(x|z)] − KL(q(z|x)‖p(z)) ≤ log p(x)                                     (their eq. 3)
+
+The expectation is estimated with z = mean + std·ε, ε ~ N(0, I) (eq. 4), the KL term is analytic (app. B).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from backends.base import Array, DataInfo, Decoded, Elbo, Gaussian, InputError, Stamp, State, Value
+from backends.parameters import resolve
+from backends.pytorch import VAE_PARAMETERS, check_vae_data
+from backends.pytorch.decoders import LOG_2PI, make_likelihood
+from backends.pytorch.networks import MLP, Layout, Weights
+from backends.pytorch.training import (
+    Batches,
+    FlatAdam,
+    check_arrays,
+    generator_array,
+    make_generator,
+    require_finite,
+)
+
+_LIVE = {p.name: p for p in VAE_PARAMETERS if p.live}
+
+
+class Architecture:
+    """Both networks and the likelihood, without their weights: immutable, shared by all snapshots."""
+
+    def __init__(self, info: DataInfo, values: Mapping[str, Value]) -> None:
+        self.info = info
+        self.latent_dim = int(values["latent_dim"])
+        hidden = [int(values["width"])] * int(values["depth"])
+        activation = str(values["activation"])
+        self.likelihood = make_likelihood(info, values)
+        self.encoder = MLP("encoder", [info.dim, *hidden, 2 * self.latent_dim], activation)
+        self.decoder = MLP("decoder", [self.latent_dim, *hidden, self.likelihood.outputs], activation)
+        self.layout = Layout(self.encoder.shapes | self.decoder.shapes | self.likelihood.shapes)
+
+    def initialise(self, w: Weights, generator: Generator) -> None:
+        """Fill the weights, on the CPU, from ``generator``."""
+        self.encoder.initialise(w, generator)
+        self.decoder.initialise(w, generator)
+        self.likelihood.initialise(w)
+
+    def encode(self, x: Tensor, w: Weights) -> tuple[Tensor, Tensor]:
+        """Standardised x (n, d) → mean and log-variance of q(z|x), (n, k) each."""
+        mean, log_variance = self.encoder(x, w).chunk(2, -1)
+        return mean, log_variance
+
+
+def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, diag e^log_variance) ‖ N(0, I)), (n, k) → (n,): −½ Σ (1 + log σ² − μ² − σ²)."""
+    return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(-1)
+
+
+class VAE:
+    """A frozen VAE (see :class:`backends.base.Model`); every method may be called from any thread.
+
+    theta: (architecture.layout.size,) float32, owned by this model and never written to again.
+    shift, scale: (d,) float32; the networks see (x − shift)/scale.
+    """
+
+    kind = "vae"
+
+    def __init__(
+        self, architecture: Architecture, theta: Tensor, shift: Tensor, scale: Tensor, stamp: Stamp
+    ) -> None:
+        self.stamp = stamp
+        self.info = architecture.info
+        self.latent_dim = architecture.latent_dim
+        self._net = architecture
+        self._theta = theta
+        self._w = architecture.layout.views(theta)
+        self._shift, self._scale = shift, scale
+
+    # -- what crosses the line ------------------------------------------------------------------
+
+    def _rows(self, rows: Array, what: str, width: int, ndim: tuple[int, ...] = (2,)) -> Tensor:
+        """(…, width) → float32 tensor on the device. A copy: NumPy's may be read-only, or change."""
+        array = np.asarray(rows, dtype=np.float32)
+        if array.ndim not in ndim or array.shape[-1] != width:
+            raise InputError(f"{what} has shape {array.shape}, and this model needs (n, {width})")
+        return torch.tensor(array, device=self._theta.device)
+
+    def _data(self, x: Array) -> tuple[Tensor, Tensor]:
+        """x in its own units, and standardised."""
+        own = self._rows(x, "x", self.info.dim)
+        return own, (own - self._shift) / self._scale
+
+    def decode(self, z: Array) -> Decoded:
+        """(n, k) latents → mean (n, d) of p(x|z) and, unless it is Bernoulli, std (n, d); data units."""
+        with torch.inference_mode():
+            out = self._net.decoder(self._rows(z, "z", self.latent_dim), self._w)
+            mean, std = self._net.likelihood.moments(out, self._w)
+            mean = mean * self._scale + self._shift
+            return Decoded(mean.cpu().numpy(), None if std is None else (std * self._scale).cpu().numpy())
+
+    def encode(self, x: Array) -> Gaussian:
+        """(n, d) data → q(z|x) = N(mean, diag std²)."""
+        with torch.inference_mode():
+            mean, log_variance = self._net.encode(self._data(x)[1], self._w)
+            std = torch.exp(0.5 * log_variance)
+            return Gaussian(mean.contiguous().cpu().numpy(), std.cpu().numpy())
+
+    def log_prior(self, z: Array) -> Array:
+        """log N(z; 0, I), (n, k) → (n,) float64."""
+        wide = np.asarray(z, dtype=np.float64)
+        return np.asarray(-0.5 * (wide**2).sum(-1) - 0.5 * self.latent_dim * LOG_2PI)
+
+    def sample_prior(self, n: int, seed: int) -> Array:
+        """z ~ N(0, I), (n, k) float32."""
+        return np.random.default_rng(seed).standard_normal((n, self.latent_dim), dtype=np.float32)
+
+    def sample(self, n: int, seed: int) -> Array:
+        """x ~ p(x), (n, d) float32: z from the prior, then x from p(x|z), its noise included."""
+        generator = Generator().manual_seed(seed)
+        with torch.inference_mode():
+            z = torch.randn((n, self.latent_dim), generator=generator).to(self._theta.device)
+            x = self._net.likelihood.sample(self._net.decoder(z, self._w), self._w, generator)
+            return np.asarray((x * self._scale + self._shift).cpu().numpy())
+
+    def log_joint(self, x: Array, z: Array) -> Array:
+        """log p(x, z), (n, m) float64, of x (n, d) and z (m, k), shared by all rows, or (n, m, k).
+
+        Raises InputError for shapes that do not fit and for x outside the decoder's support.
+        """
+        with torch.inference_mode():
+            own, x_s = self._data(x)
+            likelihood = self._net.likelihood
+            likelihood.check(own)
+            latents = self._rows(z, "z", self.latent_dim, ndim=(2, 3))
+            if latents.ndim == 3 and len(latents) != len(own):
+                raise InputError(f"there are {len(own)} rows of x and {len(latents)} of z")
+            out = self._net.decoder(latents, self._w)
+            if latents.ndim == 2:
+                log_lik = likelihood.log_prob_table(out, self._w, x_s)
+            else:
+                log_lik = likelihood.log_prob(out, self._w, x_s.unsqueeze(1)).double()
+            log_lik += likelihood.log_volume(self._scale)
+            return np.asarray(log_lik.cpu().numpy() + self.log_prior(z))
+
+    def elbo(self, x: Array, samples: int = 1, seed: int = 0) -> Elbo:
+        """Both terms for each row of x (n, d); the reconstruction is a mean over ``samples`` draws of z.
+
+        stderr is that mean's standard error; with a single draw there is no telling, and it is None.
+        """
+        generator = Generator().manual_seed(seed)
+        with torch.inference_mode():
+            own, x_s = self._data(x)
+            likelihood = self._net.likelihood
+            likelihood.check(own)
+            mean, log_variance = self._net.encode(x_s, self._w)
+            std = torch.exp(0.5 * log_variance)
+            draws = np.empty((samples, len(own)))
+            for s in range(samples):
+                z = mean + std * torch.randn(mean.shape, generator=generator).to(mean.device)
+                draws[s] = likelihood.log_prob(self._net.decoder(z, self._w), self._w, x_s).cpu().numpy()
+            draws += float(likelihood.log_volume(self._scale))
+            kl = kl_to_prior(mean.cpu().double(), log_variance.cpu().double()).numpy()
+        stderr = draws.std(0, ddof=1) / math.sqrt(samples) if samples > 1 else None
+        return Elbo(draws.mean(0), kl, stderr)
+
+    def theta(self) -> Array:
+        """All weights (and the decoder's log σ) as one vector, float64."""
+        return np.asarray(self._theta.cpu().double().numpy())
+
+    def at(self, theta: Array) -> VAE:
+        """The same VAE with other weights, in the order of :meth:`theta`."""
+        if np.shape(theta) != (self._net.layout.size,):
+            raise InputError(f"theta has shape {np.shape(theta)}, not ({self._net.layout.size},)")
+        flat = torch.tensor(theta, dtype=torch.float32, device=self._theta.device)
+        return VAE(self._net, flat, self._shift, self._scale, self.stamp)
+
+
+class VAELearner:
+    """Trains a VAE by Adam on −E_q[log p(x|z)] + β·KL(q(z|x)‖p(z)), averaged over the batch.
+
+    x: (n, d) float32 training rows, kept on ``device``; n may be 0, and then there is no stepping.
+    values: the parameters of :data:`backends.pytorch.VAE_PARAMETERS`, missing ones at their default.
+    Raises InputError where these do not fit each other.
+    """
+
+    def __init__(
+        self,
+        x: Array,
+        info: DataInfo,
+        values: Mapping[str, Value],
+        seed: int = 0,
+        device: str = "cpu",
+        run: str = "",
+    ) -> None:
+        self._values = resolve(VAE_PARAMETERS, values)
+        check_vae_data(info, self._values)
+        rows = torch.tensor(np.asarray(x, dtype=np.float32))
+        if rows.ndim != 2 or rows.shape[1] != info.dim:
+            raise InputError(f"x has shape {tuple(rows.shape)}, and {info.name} has {info.dim} columns")
+        self._run = run
+        self._net = Architecture(info, self._values)
+        self._net.likelihood.check(rows)
+        self._rows, self._device = rows, device
+        weight_seed, order_seed, noise_seed = np.random.SeedSequence(seed).generate_state(3, np.uint64)
+        self._noise = Generator().manual_seed(int(noise_seed))
+        self._batches = Batches(rows, int(self._values["batch_size"]), int(order_seed))
+        self._use_standardisation(*self._net.likelihood.standardisation(rows))
+        theta = torch.empty(self._net.layout.size)
+        self._net.initialise(self._net.layout.views(theta), Generator().manual_seed(int(weight_seed)))
+        self._optimiser = FlatAdam(self._net.layout, theta.to(device), float(self._values["learning_rate"]))
+        self._steps = 0
+
+    def _use_standardisation(self, shift: Tensor, scale: Tensor) -> None:
+        self._shift, self._scale = shift.to(self._device), scale.to(self._device)
+        self._log_volume = float(self._net.likelihood.log_volume(scale))
+        self._batches.x = ((self._rows - shift) / scale).to(self._device)
+
+    @property
+    def steps(self) -> int:
+        return self._steps
+
+    @property
+    def steps_per_epoch(self) -> float:
+        return float(self._batches.per_epoch)
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        return dict(self._values)
+
+    def set(self, name: str, value: Value) -> None:
+        if name not in _LIVE:
+            raise InputError(f"{name} cannot change during a run; {' and '.join(_LIVE)} can")
+        self._values[name] = _LIVE[name].check(value)
+        if name == "learning_rate":
+            self._optimiser.set_learning_rate(float(self._values[name]))
+
+    def step(self) -> Mapping[str, float]:
+        """One minibatch; "elbo", "reconstruction", "kl_prior" and "loss" of it, nats a datum, data units."""
+        x = self._batches.next()
+        net, w = self._net, self._optimiser.w
+        mean, log_variance = net.encode(x, w)
+        noise = torch.randn(mean.shape, generator=self._noise).to(mean.device)
+        z = mean + torch.exp(0.5 * log_variance) * noise
+        reconstruction = net.likelihood.log_prob(net.decoder(z, w), w, x).mean()
+        kl = kl_to_prior(mean, log_variance).mean()
+        loss = float(self._values["beta"]) * kl - reconstruction
+        norm = self._optimiser.backward(loss)
+        # All scalars in one transfer: on a GPU each would wait for the device.
+        rec, kl_prior, value, gradient = torch.stack((reconstruction, kl, loss, norm)).tolist()
+        rec += self._log_volume
+        value -= self._log_volume
+        scalars = {"elbo": rec - kl_prior, "reconstruction": rec, "kl_prior": kl_prior, "loss": value}
+        require_finite(scalars, gradient, self._steps + 1)
+        self._optimiser.update()
+        self._steps += 1
+        return scalars
+
+    def snapshot(self) -> VAE:
+        theta, shift, scale = self._optimiser.theta.clone(), self._shift, self._scale
+        if theta.device.type == "mps":  # has no float64, which log-densities need
+            theta, shift, scale = theta.cpu(), shift.cpu(), scale.cpu()
+        return VAE(self._net, theta, shift, scale, Stamp(self._run, self._steps))
+
+    def state(self) -> State:
+        return State(
+            {
+                **self._optimiser.arrays(),
+                **self._batches.arrays(),
+                "noise.generator": generator_array(self._noise),
+                "shift": self._shift.cpu().numpy().copy(),
+                "scale": self._scale.cpu().numpy().copy(),
+            },
+            {
+                "steps": self._steps,
+                "position": self._batches.position,
+                **{name: self._values[name] for name in _LIVE},
+            },
+        )
+
+    def restore(self, state: State) -> None:
+        """Take over a state of the same architecture; made on other rows only if this learner has none.
+
+        Raises InputError naming the tensor or value that does not fit, and then stays as it was.
+        """
+        arrays, values = state.arrays, state.values
+        check_arrays(arrays, self.state().arrays, any_length={"data.order"})
+        if (arrays["scale"] <= 0).any():
+            raise InputError("tensor scale holds values that are not positive")
+        steps = values.get("steps")
+        if not isinstance(steps, int) or steps < 0:
+            raise InputError(f"steps: {steps!r} is not a number of steps")
+        self._batches.check(arrays, values.get("position"))
+        live = {name: parameter.check(values.get(name)) for name, parameter in _LIVE.items()}
+        noise = make_generator(arrays["noise.generator"], "noise.generator")
+        self._optimiser.restore(arrays, steps)
+        self._use_standardisation(torch.tensor(arrays["shift"]), torch.tensor(arrays["scale"]))
+        self._batches.restore(arrays, values["position"])
+        self._noise, self._steps = noise, steps
+        for name, value in live.items():
+            self.set(name, value)

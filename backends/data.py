@@ -1,0 +1,226 @@
+"""Data sets: real digits, synthetic planes with a known density, and the user's own files.
+
+Rows are in the data's own units, float32; a model that wants them standardised does so inside. Every set
+comes split into training, validation and held-out ("test") rows, always the same ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends.base import Array, DataInfo, InputError
+from backends.files import read_table
+from backends.synthetic import SYNTHETIC, TRAIN, VALIDATION, Synthetic
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows x (n, d) float32, C-contiguous, and labels (n,) int64, indices into the set's label_names."""
+
+    x: Array
+    labels: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """The distribution that the rows were drawn from.
+
+    log_prob: x (n, d) → log p(x), (n,) float64, −inf where the density is zero.
+    entropy: −E log p(x) in nats: no model's mean log-likelihood on unseen rows can be above −entropy,
+    save for sampling noise.
+    """
+
+    log_prob: Callable[[Array], Array]
+    entropy: float
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Rows in three splits, what is known of them, and their true density where it is known."""
+
+    info: DataInfo
+    train: Split
+    validation: Split
+    test: Split
+    density: Density | None = None
+
+    def split(self, name: str) -> Split:
+        """The split of one of the names in SPLITS; raises InputError for another."""
+        if name not in SPLITS:
+            raise InputError(f"there is no split '{name}'; there are {', '.join(SPLITS)}")
+        split: Split = getattr(self, name)
+        return split
+
+
+@dataclass(frozen=True)
+class DataEntry:
+    """A line of the list of named data sets. known_entropy: in nats, where the density is known."""
+
+    name: str
+    title: str
+    doc: str
+    dim: int
+    values: str
+    image_shape: tuple[int, ...] | None = None
+    known_entropy: float | None = None
+
+    def json(self) -> dict[str, Any]:
+        """For ``latent-explorer data --json``."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Digits:
+    """One preparation of scikit-learn's 1797 handwritten digits, 8×8 pixels of 0 … 16."""
+
+    title: str
+    doc: str
+    values: str
+    levels: int
+    display: tuple[float, float]
+    prepare: Callable[[Array], Array]
+
+
+_DIGITS = {
+    "digits": _Digits(
+        "Digits 8×8 · binary",
+        "1797 handwritten digits of scikit-learn, ink where a pixel is at least 8 of 16.",
+        "binary", 0, (0, 1), lambda x: x >= 8,
+    ),
+    "digits-grey": _Digits(
+        "Digits 8×8 · grey",
+        "1797 handwritten digits of scikit-learn, pixels divided by 16.",
+        "real", 0, (0, 1), lambda x: x / 16,
+    ),
+    "digits-16": _Digits(
+        "Digits 8×8 · 17 levels",
+        "1797 handwritten digits of scikit-learn, pixels counted from 0 to 16.",
+        "integer", 17, (0, 16), lambda x: x,
+    ),
+}  # fmt: skip
+_SYNTHETIC = {s.name: s for s in SYNTHETIC}
+
+
+def data_sets() -> tuple[DataEntry, ...]:
+    """The named data sets. Cheap: loads and draws nothing."""
+    digits = [DataEntry(name, d.title, d.doc, 64, d.values, (8, 8)) for name, d in _DIGITS.items()]
+    planes = [DataEntry(s.name, s.title, s.doc, 2, "real", None, s.entropy) for s in SYNTHETIC]
+    return (*digits, *planes)
+
+
+def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> DataSet:
+    """A data set by name, by file (.npy, .npz, CSV: see :func:`backends.files.read_table`) or by source.
+
+    A source is the ``DataInfo.source`` of an earlier opening and gives the same rows again. label_column
+    names a file's column or array of labels. Raises InputError where there is no such set or file, the
+    file cannot be used, or it has changed since its source was noted.
+    """
+    if isinstance(source, Mapping):
+        return _reopen(source)
+    if isinstance(source, str) and source in {*_DIGITS, *_SYNTHETIC}:
+        if label_column is not None:
+            raise InputError(f"{source} has labels of its own, not '{label_column}'")
+        return _digits(source) if source in _DIGITS else _synthetic(_SYNTHETIC[source])
+    path = Path(source)
+    if isinstance(source, str) and path.name == source and not path.suffix and not os.path.exists(path):
+        names = ", ".join(entry.name for entry in data_sets())
+        raise InputError(f"there is neither a data set nor a file '{source}'; there are {names}")
+    return _file(path, label_column)
+
+
+def _reopen(source: Mapping[str, Any]) -> DataSet:
+    name, file, label_column = (source.get(key) for key in ("name", "file", "label_column"))
+    if isinstance(name, str) and file is None:
+        if name not in _DIGITS and name not in _SYNTHETIC:
+            raise InputError(f"there is no data set '{name}'")
+        return open_data(name)
+    if not isinstance(file, str) or not isinstance(label_column, str | None):
+        raise InputError("the description of the data names neither a data set nor a file")
+    return _file(Path(file), label_column, expected=str(source.get("sha256")))
+
+
+def _split(x: Array, labels: Array | None, order: Array, train: int, validation: int) -> tuple[Split, ...]:
+    """The rows in this order: the first for training, the next for validation, the rest held out."""
+    parts = np.split(order, [train, train + validation])
+    return tuple(
+        Split(np.ascontiguousarray(x[rows]), None if labels is None else labels[rows]) for rows in parts
+    )
+
+
+def _digits(name: str) -> DataSet:
+    from sklearn.datasets import load_digits
+
+    digits, prepared = load_digits(), _DIGITS[name]
+    x = np.asarray(prepared.prepare(digits.data), dtype=np.float32)
+    order = np.random.RandomState(0).permutation(len(x))  # noqa: NPY002 (the split others report on)
+    info = DataInfo(
+        name,
+        prepared.title,
+        dim=64,
+        values=prepared.values,
+        levels=prepared.levels,
+        image_shape=(8, 8),
+        display=prepared.display,
+        label_names=tuple("0123456789"),
+        source={"name": name},
+    )
+    return DataSet(info, *_split(x, digits.target.astype(np.int64), order, 1350, 150))
+
+
+def _synthetic(synthetic: Synthetic) -> DataSet:
+    x, labels = synthetic.rows()
+    info = DataInfo(
+        synthetic.name,
+        synthetic.title,
+        dim=2,
+        display=_range(x),
+        columns=("x1", "x2"),
+        label_names=synthetic.components,
+        source={"name": synthetic.name},
+    )
+    splits = _split(x, labels, np.arange(len(x)), TRAIN, VALIDATION)
+    return DataSet(info, *splits, density=Density(synthetic.log_prob, synthetic.entropy))
+
+
+def _file(path: Path, label_column: str | None, expected: str | None = None) -> DataSet:
+    table, sha256 = read_table(path, label_column)
+    if expected is not None and sha256 != expected:
+        raise InputError(f"{path} has changed since it was opened for this run")
+    n = len(table.x)
+    if n < len(SPLITS):
+        raise InputError(f"{path.name} has {n} row{'s' * (n > 1)}; at least 3 are needed to split them")
+    validation = max(1, n // 10)
+    train = n - validation - max(1, round(0.15 * n))
+    order = np.random.RandomState(0).permutation(n)  # noqa: NPY002 (its stream never changes)
+    info = DataInfo(
+        path.name,
+        path.name,
+        dim=table.x.shape[1],
+        values=table.values,
+        levels=table.levels,
+        image_shape=table.image_shape,
+        display={"binary": (0.0, 1.0), "integer": (0.0, table.levels - 1.0)}.get(
+            table.values, _range(table.x)
+        ),
+        columns=table.columns,
+        label_names=table.label_names,
+        source={"file": os.path.abspath(path), "sha256": sha256, "label_column": table.label_column},
+    )
+    return DataSet(info, *_split(table.x, table.labels, order, train, validation))
+
+
+def _range(x: Array) -> tuple[float, float]:
+    """(smallest, largest) value, kept apart where all are the same."""
+    low, high = float(x.min()), float(x.max())
+    return (low, high) if low < high else (low, low + 1)

@@ -150,12 +150,16 @@ def _reopen(source: Mapping[str, Any]) -> DataSet:
     return _file(Path(file), label_column, expected=str(source.get("sha256")))
 
 
-def _split(x: Array, labels: Array | None, order: Array, train: int, validation: int) -> tuple[Split, ...]:
+def _split(
+    x: Array, labels: Array | None, order: Array, train: int, validation: int
+) -> tuple[Split, Split, Split]:
     """The rows in this order: the first for training, the next for validation, the rest held out."""
-    parts = np.split(order, [train, train + validation])
-    return tuple(
-        Split(np.ascontiguousarray(x[rows]), None if labels is None else labels[rows]) for rows in parts
-    )
+
+    def take(rows: Array) -> Split:
+        return Split(x[rows], None if labels is None else labels[rows])
+
+    end = train + validation
+    return take(order[:train]), take(order[train:end]), take(order[end:])
 
 
 def _digits(name: str) -> DataSet:
@@ -163,7 +167,7 @@ def _digits(name: str) -> DataSet:
 
     digits, prepared = load_digits(), _DIGITS[name]
     x = np.asarray(prepared.prepare(digits.data), dtype=np.float32)
-    order = np.random.RandomState(0).permutation(len(x))  # noqa: NPY002 (the split others report on)
+    order = np.random.RandomState(0).permutation(len(x))  # the split that others report on
     info = DataInfo(
         name,
         prepared.title,
@@ -202,7 +206,8 @@ def _file(path: Path, label_column: str | None, expected: str | None = None) -> 
         raise InputError(f"{path.name} has {n} row{'s' * (n > 1)}; at least 3 are needed to split them")
     validation = max(1, n // 10)
     train = n - validation - max(1, round(0.15 * n))
-    order = np.random.RandomState(0).permutation(n)  # noqa: NPY002 (its stream never changes)
+    order = np.random.RandomState(0).permutation(n)  # a stream that NumPy never changes
+    display = {"binary": (0.0, 1.0), "integer": (0.0, table.levels - 1.0)}
     info = DataInfo(
         path.name,
         path.name,
@@ -210,9 +215,7 @@ def _file(path: Path, label_column: str | None, expected: str | None = None) -> 
         values=table.values,
         levels=table.levels,
         image_shape=table.image_shape,
-        display={"binary": (0.0, 1.0), "integer": (0.0, table.levels - 1.0)}.get(
-            table.values, _range(table.x)
-        ),
+        display=display.get(table.values, _range(table.x)),
         columns=table.columns,
         label_names=table.label_names,
         source={"file": os.path.abspath(path), "sha256": sha256, "label_column": table.label_column},

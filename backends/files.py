@@ -13,7 +13,7 @@ import itertools
 import math
 import struct
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -123,13 +123,13 @@ def _read_array(handle: IO[bytes], size: int, name: str, kinds: str = _NUMBERS) 
     if dtype.kind not in kinds or dtype.itemsize == 0:
         raise InputError(f"{name} holds {_OTHER_KINDS.get(dtype.kind, 'records')}, not real numbers")
     if min(shape, default=0) < 0:
-        raise InputError(f"{name} is damaged: its header gives the shape {_shape(shape)}")
+        raise InputError(f"{name} is damaged: its header gives the shape {shape}")
     count = math.prod(shape)
     wanted = count * dtype.itemsize
     if wanted > size - start:
         held = max(0, size - start)
         raise InputError(
-            f"{name} is cut short: {wanted} bytes should follow for its shape {_shape(shape)}, but {held} do"
+            f"{name} is cut short: {wanted} bytes should follow for its shape {shape}, but {held} do"
         )
     if count > MAX_VALUES:
         raise InputError(f"{name} holds {count} values; at most {MAX_VALUES} can be read")
@@ -145,12 +145,12 @@ def _table(array: Array, name: str) -> Table:
     shape = array.shape
     if array.ndim not in (2, 3, 4):
         raise InputError(
-            f"{name} has shape {_shape(shape)}, not (n, d), (n, height, width) or (n, height, width, channels)"
+            f"{name} has shape {shape}, not rows (n, d) or images (n, height, width[, channels])"
         )
     if 0 in shape:
-        raise InputError(f"{name} has shape {_shape(shape)}: there is nothing in it")
+        raise InputError(f"{name} has shape {shape}: there is nothing in it")
     if array.ndim == 4 and shape[3] not in (1, 3, 4):
-        raise InputError(f"{name} has shape {_shape(shape)}; its last axis should be 1, 3 or 4 channels")
+        raise InputError(f"{name} has shape {shape}; its last axis should be 1, 3 or 4 channels")
     image_shape = None if array.ndim == 2 else shape[1:3] if shape[3:] == (1,) else shape[1:]
     with np.errstate(over="ignore"):
         x = np.ascontiguousarray(array.reshape(len(array), -1), dtype=np.float32)
@@ -184,9 +184,9 @@ def _read_npz(handle: IO[bytes], name: str, label_array: str | None) -> Table:
 
 def _read_archive(archive: zipfile.ZipFile, name: str, label_array: str | None) -> Table:
     members = {m.filename.removesuffix(".npy"): m for m in archive.infolist() if m.filename.endswith(".npy")}
-    for key, member in members.items():
+    for member in members.values():
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise InputError(f"{name}: array '{key}' is compressed in a way that NumPy does not use")
+            raise InputError(f"{name}: '{member.filename}' is compressed in a way that NumPy does not use")
 
     def read(key: str, kinds: str = _NUMBERS) -> Array:
         with archive.open(members[key]) as stream:
@@ -198,9 +198,9 @@ def _read_archive(archive: zipfile.ZipFile, name: str, label_array: str | None) 
 
     if label_array is not None and label_array not in members:
         raise InputError(f"{name} has no array '{label_array}'; it has {', '.join(members) or 'none'}")
-    key = next((k for k in DATA_ARRAYS if k in members and k != label_array), None)
-    if key is None:
-        key = next((k for k in members if k != label_array and dimensions(k) >= 2), None)
+    candidates = [k for k in members if k != label_array]
+    named = (k for k in DATA_ARRAYS if k in candidates)
+    key = next(named, None) or next((k for k in candidates if dimensions(k) >= 2), None)
     if key is None:
         raise InputError(f"{name} has no array of rows or images; it has {', '.join(members) or 'none'}")
     table = _table(read(key), f"{name}: array '{key}'")
@@ -211,9 +211,7 @@ def _read_archive(archive: zipfile.ZipFile, name: str, label_array: str | None) 
     where = f"{name}: array '{label_key}'"
     entries = read(label_key, _NUMBERS + "US")
     if entries.shape not in ((len(table.x),), (len(table.x), 1)):
-        raise InputError(
-            f"{where} has shape {_shape(entries.shape)}, not one label for each of {len(table.x)}"
-        )
+        raise InputError(f"{where} has shape {entries.shape}, not one label a row ({len(table.x)})")
     distinct, codes = np.unique(entries.ravel(), return_inverse=True)
     if distinct.dtype.kind == "S":
         distinct = np.char.decode(distinct, "utf-8", "replace")
@@ -322,12 +320,14 @@ def _find_label(layout: _Layout, name: str, wanted: str | None) -> int | None:
 def _parse(handle: IO[bytes], name: str, layout: _Layout, label: int | None, codes: dict[str, int]) -> Array:
     """All cells, (n, columns) float32; those of the label column as codes, entered by distinct text."""
     lines = (line for line in _lines(handle) if line)
-    converters = {} if label is None else {label: lambda cell: codes.setdefault(cell.strip(), len(codes))}
+    converters: dict[int | str, Callable[[str], Any]] = {}
+    if label is not None:
+        converters[label] = lambda cell: codes.setdefault(cell.strip(), len(codes))
     try:
         first = next(itertools.islice(lines, int(layout.header), None), None)
         if first is None:
             raise InputError(f"{name} has a header and no rows")
-        x = np.loadtxt(
+        x: Array = np.loadtxt(
             itertools.chain([first], lines),
             dtype=np.float32,
             delimiter=layout.delimiter,
@@ -397,10 +397,6 @@ def _classes(entries: Sequence[str], where: str) -> tuple[tuple[str, ...], Array
         raise InputError(f"{where} has {len(names)} different entries; labels may have {MAX_CLASSES}")
     index = {name: i for i, name in enumerate(names)}
     return tuple(names), np.array([index[entry] for entry in entries], dtype=np.int64)
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return str(tuple(int(size) for size in shape))
 
 
 def _brief(error: Exception) -> str:

@@ -19,6 +19,7 @@ from explorer.theme import theme, title_font
 
 _RADIUS = 8.0
 _MARGIN = 12
+_BAR = 32
 
 
 def section_title(text: str, parent: QWidget | None = None) -> QLabel:
@@ -103,7 +104,8 @@ class _TitleBar(QWidget):
         # The text may be any length; it must not widen the dock.
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(_MARGIN, 8, _MARGIN, 2)
+        self._row.setContentsMargins(_MARGIN, 4, _MARGIN, 0)
+        self.setMinimumHeight(_BAR)
         self._row.setSpacing(12)
         self._row.addWidget(self.title)
         self._row.addWidget(self.status, 1)
@@ -112,6 +114,7 @@ class _TitleBar(QWidget):
         button = QToolButton(self)
         button.setDefaultAction(action)
         button.setIconSize(QSize(14, 14))
+        button.setFixedSize(24, 24)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setAccessibleName(action.text())
         self._row.setSpacing(8)
@@ -119,4 +122,4 @@ class _TitleBar(QWidget):
         return button
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(self.title.sizeHint().width() + 2 * _MARGIN, super().minimumSizeHint().height())
+        return QSize(self.title.sizeHint().width() + 2 * _MARGIN, _BAR)

@@ -1,0 +1,191 @@
+"""A form made from a model's own declaration of its hyper-parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QWheelEvent
+from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QLineEdit, QSizePolicy, QWidget
+
+from backends.base import InputError, Value
+from backends.parameters import Parameter
+from explorer.stylesheet import restyle
+
+
+class Choice(QComboBox):
+    """A combo box that stays as narrow as its column and leaves the wheel to the page until it has focus."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class ParameterForm(QWidget):
+    """One row a parameter: line edits for numbers, check boxes and combo boxes.
+
+    changed carries (name, value) after a valid commit: Enter, leaving the field, or a choice. The value is
+    exactly what was typed. A text that is not valid stays as it was typed until it is mended or Esc brings
+    the last good value back; meanwhile :meth:`values` gives the good one and :meth:`invalid` the reasons.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self, parameters: Sequence[Parameter], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.fields: dict[str, QLineEdit | QCheckBox | QComboBox] = {}
+        self._rows: dict[str, _Row] = {}
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(0)
+        grid.setColumnStretch(1, 1)
+        for parameter in parameters:
+            row = _Row(parameter, self)
+            self._rows[parameter.name] = row
+            self.fields[parameter.name] = row.field
+            line = 3 * (len(self._rows) - 1)
+            if line:
+                grid.setRowMinimumHeight(line - 1, 8)
+            grid.addWidget(row.label, line, 0)
+            grid.addWidget(row.field, line, 1)
+            grid.addWidget(row.error, line + 1, 0, 1, 2)
+            row.committed.connect(self._committed)
+
+    def values(self) -> dict[str, Value]:
+        """The last valid value of every parameter, in declared order."""
+        return {name: row.value for name, row in self._rows.items()}
+
+    def set_values(self, values: Mapping[str, Value]) -> None:
+        """Show other values, without ``changed``; InputError, and nothing changed, when one does not fit."""
+        checked = {name: self._rows[name].parameter.check(value) for name, value in values.items()}
+        for name, value in checked.items():
+            self._rows[name].show_value(value)
+
+    def set_enabled_names(self, names: Collection[str] | None) -> None:
+        """Only these may be edited; None: all. During a run these are the live ones."""
+        for name, row in self._rows.items():
+            row.set_enabled(names is None or name in names)
+
+    def invalid(self) -> list[str]:
+        """What is wrong with the fields that are marked, one sentence each."""
+        return [row.error.text() for row in self._rows.values() if row.error.text()]
+
+    def commit(self) -> bool:
+        """Take what stands in the fields, as if each had been left; True when all of it is valid."""
+        for row in self._rows.values():
+            row.commit()
+        return not self.invalid()
+
+    def _committed(self, change: object) -> None:
+        self.changed.emit(change)
+
+
+class _Row(QObject):
+    """The widgets of one parameter, which the form lays out, and its last valid value."""
+
+    committed = Signal(object)
+
+    def __init__(self, parameter: Parameter, form: QWidget) -> None:
+        super().__init__(form)
+        self.parameter = parameter
+        self.value = parameter.default
+        self.label = QLabel(parameter.title, form)
+        self.label.setProperty("role", "muted")
+        self.field = self._make_field(form)
+        self.field.setAccessibleName(parameter.title)
+        self.field.setAccessibleDescription(parameter.doc)
+        self.label.setBuddy(self.field)
+        self.error = QLabel(form)
+        self.error.setProperty("role", "error")
+        self.error.setWordWrap(True)
+        self.error.hide()
+        self.show_value(parameter.default)
+
+    def show_value(self, value: Value) -> None:
+        self.value = value
+        with QSignalBlocker(self.field):
+            if isinstance(self.field, QCheckBox):
+                self.field.setChecked(value is True)
+            elif isinstance(self.field, QComboBox):
+                self.field.setCurrentIndex(self.field.findData(value))
+            else:
+                self.field.setText(self.parameter.format(value))
+        self._set_error("")
+
+    def set_enabled(self, enabled: bool) -> None:
+        self.field.setEnabled(enabled)
+        self.label.setEnabled(enabled)
+
+    def commit(self) -> None:
+        """Check what stands in the field; a new valid value is told."""
+        try:
+            value = self._read()
+        except InputError as error:
+            self._set_error(str(error))
+            return
+        before, after = self.parameter.format(self.value), self.parameter.format(value)
+        self.value = value
+        self._set_error("")
+        if before != after:
+            self.committed.emit((self.parameter.name, value))
+
+    def _make_field(self, form: QWidget) -> QLineEdit | QCheckBox | QComboBox:
+        if self.parameter.type == "bool":
+            box = QCheckBox(form)
+            box.toggled.connect(self._edited)
+            return box
+        if self.parameter.type == "choice":
+            combo = Choice(form)
+            for choice in self.parameter.choices:
+                combo.addItem(choice[:1].upper() + choice[1:], choice)
+            combo.currentIndexChanged.connect(self._edited)
+            return combo
+        edit = _Edit(form)
+        edit.editingFinished.connect(self.commit)
+        edit.let_go.connect(self._revert)
+        return edit
+
+    def _read(self) -> Value:
+        if isinstance(self.field, QCheckBox):
+            return self.field.isChecked()
+        if isinstance(self.field, QComboBox):
+            return self.parameter.check(self.field.currentData())
+        return self.parameter.parse(self.field.text())
+
+    def _edited(self, _: object) -> None:
+        self.commit()
+
+    def _revert(self) -> None:
+        self.show_value(self.value)
+
+    def _set_error(self, sentence: str) -> None:
+        self.error.setText(sentence)
+        self.error.setVisible(bool(sentence))
+        restyle(self.field, "error" if sentence else "")
+        tip = [sentence] if sentence else []
+        default = self.parameter.format(self.parameter.default)
+        tip += [self.parameter.doc, f"{self.parameter.range_text()}, default {default}"]
+        self.field.setToolTip("\n".join(tip))
+        self.label.setToolTip("\n".join(tip))
+
+
+class _Edit(QLineEdit):
+    """Esc lets go of what was typed."""
+
+    let_go = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.isModified():
+            self.let_go.emit()
+        else:
+            super().keyPressEvent(event)

@@ -1,0 +1,162 @@
+"""What the program has to say, in place of modal boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.icons import set_icon
+
+_KINDS = {"error": "danger", "warning": "warning", "info": "accent"}
+_MOST = 3
+
+Action = tuple[str, Callable[[], object]]
+
+
+class MessageBar(QFrame):
+    """A stack of at most three messages, the newest at the bottom; hidden while there are none."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._rows: list[_Message] = []
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(4)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.hide()
+
+    def show_message(
+        self, text: str, kind: str = "error", details: str | None = None, action: Action | None = None
+    ) -> None:
+        """Say something. kind: "error", "warning" or "info".
+
+        details: a traceback or other long text, a click away. action: a button's label and what it does,
+        after which the message goes. The same text again replaces its message.
+        """
+        for row in [row for row in self._rows if row.text == text]:
+            self._drop(row)
+        if len(self._rows) == _MOST:
+            self._drop(self._rows[0])
+        row = _Message(text, kind, details, action, self)
+        row.closed.connect(self._drop)
+        self._rows.append(row)
+        self._column.addWidget(row)
+        self.show()
+
+    def messages(self) -> list[str]:
+        """The texts on show, oldest first."""
+        return [row.text for row in self._rows]
+
+    def clear(self) -> None:
+        """Take all messages away."""
+        for row in list(self._rows):
+            self._drop(row)
+
+    def _drop(self, row: _Message) -> None:
+        self._rows.remove(row)
+        self._column.removeWidget(row)
+        row.hide()
+        row.deleteLater()
+        self.setVisible(bool(self._rows))
+
+
+class _Message(QFrame):
+    closed = Signal(object)
+
+    def __init__(
+        self, text: str, kind: str, details: str | None, action: Action | None, parent: QWidget
+    ) -> None:
+        super().__init__(parent)
+        self.text = text
+        self._details = details
+        self._action = action
+        self.setObjectName("message")
+        self.setProperty("kind", kind)
+        self.setAccessibleName(f"{kind}: {text}")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 5, 5, 5)
+        row.setSpacing(8)
+        mark = QToolButton(self)
+        mark.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        mark.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        set_icon(mark, kind, _KINDS[kind])
+        row.addWidget(mark)
+        label = QLabel(text, self)
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setWordWrap(True)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        row.addWidget(label, 1)
+        if details is not None:
+            self._button("Details…", self._show_details)
+        if action is not None:
+            self._button(action[0], self._act)
+        close = QToolButton(self)
+        close.setIconSize(QSize(14, 14))
+        close.setAccessibleName("Dismiss this message")
+        close.setToolTip("Dismiss")
+        set_icon(close, "close", "muted")
+        close.clicked.connect(self._close)
+        row.addWidget(close)
+
+    def _button(self, text: str, slot: Callable[[], None]) -> None:
+        button = QPushButton(text, self)
+        button.clicked.connect(slot)
+        self.layout().addWidget(button)  # type: ignore[union-attr]
+
+    def _act(self) -> None:
+        assert self._action is not None
+        self._close()
+        self._action[1]()
+
+    def _close(self) -> None:
+        self.closed.emit(self)
+
+    def _show_details(self) -> None:
+        DetailsDialog(self.text, self._details or "", self.window()).open()
+
+
+class DetailsDialog(QDialog):
+    """A long text that can be selected and copied."""
+
+    def __init__(self, summary: str, details: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Details")
+        self.resize(760, 420)
+        self._text = f"{summary}\n\n{details}"
+        heading = QLabel(summary, self)
+        heading.setTextFormat(Qt.TextFormat.PlainText)
+        heading.setWordWrap(True)
+        body = QPlainTextEdit(details, self)
+        body.setReadOnly(True)
+        body.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        body.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        body.setAccessibleName("Details")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        copy = buttons.addButton("Copy", QDialogButtonBox.ButtonRole.ActionRole)
+        copy.clicked.connect(self._copy)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.setSpacing(12)
+        column.addWidget(heading)
+        column.addWidget(body, 1)
+        column.addWidget(buttons)
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self._text)

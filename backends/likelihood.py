@@ -98,7 +98,7 @@ def _slices(n: int, size: float) -> Iterator[slice]:
 
 def _log_sum_exp(a: Array, axis: int = -1) -> Array:
     top: Array = a.max(axis, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0.0)
+    top[~np.isfinite(top)] = 0.0
     with np.errstate(divide="ignore"):  # an empty sum is −inf
         return np.asarray(np.log(np.exp(a - top).sum(axis)) + top.squeeze(axis))
 
@@ -292,8 +292,7 @@ def posterior_kl(model: Any, x: Array, tol: float = 0.01) -> Work[PosteriorKL]:
 
 
 class _Proposal:
-    """Draws z for rows of x and knows their density; random numbers are used up row by row, so that the
-    numbers do not depend on how the work is sliced."""
+    """Draws z for rows of x and knows their density."""
 
     def __init__(self, model: Any, name: str, k: int, seed: int) -> None:
         if name not in PROPOSALS:

@@ -349,9 +349,8 @@ def _blame(handle: IO[bytes], name: str, layout: _Layout, label: int | None, rea
     """Raise InputError for the first cell or line that is in the way."""
     for line, cells in itertools.islice(_rows(handle, name, layout.delimiter), int(layout.header), None):
         if len(cells) != len(layout.columns):
-            raise InputError(
-                f"{name}, line {line}: {len(cells)} columns, where the first line has {len(layout.columns)}"
-            )
+            found = f"{len(cells)} column{'s' * (len(cells) > 1)}"
+            raise InputError(f"{name}, line {line}: {found}, where the first has {len(layout.columns)}")
         for i, cell in enumerate(cells):
             column = f"'{layout.columns[i]}'" if layout.header else layout.columns[i]
             place = f"{name}, line {line}, column {column}"

@@ -68,8 +68,7 @@ QComboBox QAbstractItemView {
     selection-background-color: $selection; selection-color: $text;
 }
 QComboBox QAbstractItemView::item { min-height: 24px; padding: 0 6px; border-radius: 4px; }
-QAbstractSpinBox { padding-left: 0; }
-QAbstractSpinBox QLineEdit { background: transparent; border: 0; padding: 0 6px; }
+QAbstractSpinBox QLineEdit { background: transparent; border: 0; padding: 0; margin-left: 6px; }
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {
     width: 18px; border: 0; background: transparent; subcontrol-origin: border;
 }
@@ -165,6 +164,7 @@ QListView::item:selected, QTreeView::item:selected { background: $selection; col
 QHeaderView::section {
     background: $surface; color: $muted; border: 0; border-bottom: 1px solid $border; padding: 4px 6px;
 }
+QGraphicsView { background: transparent; border: 0; }
 QSplitter::handle { background: transparent; }
 QSizeGrip { image: none; width: 0; height: 0; }
 QRubberBand { background: $selection; border: 1px solid $accent; }

@@ -105,7 +105,6 @@ class _TitleBar(QWidget):
         self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(_MARGIN, 4, _MARGIN, 0)
-        self.setMinimumHeight(_BAR)
         self._row.setSpacing(12)
         self._row.addWidget(self.title)
         self._row.addWidget(self.status, 1)
@@ -120,6 +119,9 @@ class _TitleBar(QWidget):
         self._row.setSpacing(8)
         self._row.addWidget(button)
         return button
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), _BAR)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(self.title.sizeHint().width() + 2 * _MARGIN, _BAR)

@@ -1,0 +1,370 @@
+"""Curves over training steps: no box, thin axes, a faint grid, and values that can be read off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QVBoxLayout, QWidget
+
+from backends.base import Array
+from explorer.plots import export
+from explorer.plots.items import Axis, Curve, Gap, polygon, ring, wash
+from explorer.plots.series import Points, Series, shared_steps, thin, value_range, write_csv
+from explorer.theme import theme
+from explorer.widgets.values import format_number
+
+__all__ = ["CurvePlot", "Series"]
+
+
+class CurvePlot(QWidget):
+    """Curves that follow live data until the user zooms, and again after "Fit" or a double click.
+
+    hovered carries (step, {key: value}) of the visible curves at the step under the cursor, None outside.
+    legend_changed carries the new :meth:`legend`, a text for the card's title whose links are for
+    :meth:`toggle`.
+    """
+
+    hovered = Signal(object)
+    legend_changed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None, *, placeholder: str = "", digits: int = 2) -> None:
+        super().__init__(parent)
+        self._digits = digits
+        self._curves: dict[str, Curve] = {}
+        self._gap: Gap | None = None
+        self._follow = True
+        self._cursor: float | None = None
+        self._legend = ""
+        self.setAccessibleName("Curves")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+        axes = {side: Axis(side) for side in ("left", "bottom")}
+        self._plot = pg.PlotWidget(self, axisItems=axes, background=None)
+        self._item = self._plot.getPlotItem()
+        self._view = self._item.getViewBox()
+        self._item.hideButtons()
+        self._item.setMenuEnabled(False)
+        self._view.disableAutoRange()
+        self._plot.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+        self._plot.setFocusProxy(self)
+        self._plot.viewport().installEventFilter(self)
+        self._plot.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self._plot.customContextMenuRequested.connect(self._menu)
+        for axis in axes.values():  # PlotItem lifts them above the curves; a grid belongs behind
+            axis.setZValue(-1)
+        self._line = pg.InfiniteLine(angle=90, movable=False)
+        self._line.hide()
+        self._item.addItem(self._line, ignoreBounds=True)
+
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._plot)
+        self._readout = _overlay("readout", self)
+        self._empty = _overlay("placeholder", self)
+        self._empty.setProperty("role", "muted")
+        self._empty.setText(placeholder)
+        self._empty.setVisible(bool(placeholder))
+
+        self._view.sigRangeChanged.connect(self._redraw)
+        self._view.sigResized.connect(self._redraw)
+        self._view.sigRangeChangedManually.connect(self._let_go)
+        theme().changed.connect(self._retint)
+        self._retint()
+
+    # -- what is drawn -------------------------------------------------------------------------
+
+    def set_series(self, series: Sequence[Series]) -> None:
+        """The curves in the legend's order, the first on top; those that were there keep their data."""
+        kept = {s.key: self._curves.pop(s.key) for s in series if s.key in self._curves}
+        for curve in self._curves.values():
+            curve.remove(self._item)
+        self._curves = {}
+        for index, one in enumerate(series):
+            curve = kept.get(one.key) or Curve(self._item)
+            curve.series = one
+            curve.raise_to(len(series) - index)
+            self._curves[one.key] = curve
+        self._retint()
+
+    def set_data(
+        self,
+        key: str,
+        steps: npt.ArrayLike,
+        values: npt.ArrayLike,
+        low: npt.ArrayLike | None = None,
+        high: npt.ArrayLike | None = None,
+    ) -> None:
+        """The points of one curve: steps (n,) ascending, values (n,), and a band between low and high."""
+        self._curves[key].points = Points(
+            np.asarray(steps, np.float64),
+            np.asarray(values, np.float64),
+            None if low is None else np.asarray(low, np.float64),
+            None if high is None else np.asarray(high, np.float64),
+        )
+        self._changed()
+
+    def set_gap(self, upper: str | None, lower: str | None = None, label: str = "") -> None:
+        """Shade between two curves and name what lies there; None takes the shading away."""
+        if self._gap is not None:
+            self._item.removeItem(self._gap.polygon)
+        self._gap = None
+        if upper is not None and lower is not None:
+            self._gap = Gap(upper, lower, label, polygon(self._item, -10))
+        self._retint()
+
+    def toggle(self, key: str) -> None:
+        """Show or hide a curve; what a link of the legend stands for."""
+        self._curves[key].visible = not self._curves[key].visible
+        self._changed()
+
+    def is_visible(self, key: str) -> bool:
+        """Whether a curve is on show."""
+        return self._curves[key].visible
+
+    def legend(self) -> str:
+        """Rich text: a mark, a label and the last value of each curve; each links to its key."""
+        tokens = theme().tokens
+        parts = []
+        for key, curve in self._curves.items():
+            value = curve.points.values[-1] if len(curve.points) else None
+            text = f"{escape(curve.series.label)}&nbsp;{format_number(value, self._digits)}"
+            colour, mark = (curve.colour(), "■") if curve.visible else (tokens.disabled, "□")
+            ink = tokens.muted if curve.visible else tokens.disabled
+            parts.append(_entry(escape(key), colour, mark, ink, text))
+        if self._gap is not None and self._gap_is_visible():
+            _, upper, lower = self._gap_points()
+            value = upper[-1] - lower[-1] if len(upper) else None
+            text = f"{escape(self._gap.label)}&nbsp;{format_number(value, self._digits)}"
+            parts.append(_entry("", tokens.muted, "▨", tokens.muted, text))
+        return " &nbsp; ".join(parts)
+
+    # -- what is seen --------------------------------------------------------------------------
+
+    def fit(self) -> None:
+        """Show everything, and follow live data again."""
+        self._follow = True
+        self._fit()
+
+    @property
+    def follows(self) -> bool:
+        """Whether the picture follows live data: until the user zooms or pans."""
+        return self._follow
+
+    def view_range(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """((first step, last step), (least value, greatest value)) in view."""
+        (x0, x1), (y0, y1) = self._view.viewRange()
+        return (x0, x1), (y0, y1)
+
+    def set_view_range(self, x: tuple[float, float], y: tuple[float, float]) -> None:
+        """Show a rectangle of the user's choice, and stop following."""
+        self._follow = False
+        self._view.setRange(xRange=x, yRange=y, padding=0)
+
+    def position(self, step: float, value: float) -> QPoint:
+        """Where a point of the plot lies in this widget."""
+        at = self._plot.mapFromScene(self._view.mapViewToScene(QPointF(step, value)))
+        return self._plot.viewport().mapTo(self, at)
+
+    # -- taking it away ------------------------------------------------------------------------
+
+    def save_csv(self, path: str | Path) -> None:
+        """All curves as a table; see :func:`explorer.plots.series.write_csv`."""
+        write_csv(path, {key: curve.points for key, curve in self._curves.items()})
+
+    def save_png(self, path: str | Path) -> None:
+        """The picture with its legend, at twice the screen's resolution; InputError on failure."""
+        export.save_png(self._plot, self.legend(), path)
+
+    def save_svg(self, path: str | Path) -> None:
+        """The picture with its legend as vectors; InputError on failure."""
+        export.save_svg(self._plot, self.legend(), path)
+
+    def copy(self) -> None:
+        """The picture with its legend to the clipboard."""
+        QGuiApplication.clipboard().setImage(export.picture(self._plot, self.legend()))
+
+    # -- Qt ------------------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._empty.setGeometry(self.rect())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            self._move_cursor(1 if event.key() == Qt.Key.Key_Right else -1)
+        elif event.key() in (Qt.Key.Key_Home, Qt.Key.Key_F):
+            self.fit()
+        else:
+            super().keyPressEvent(event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.MouseMove and isinstance(event, QMouseEvent):
+            scene = self._plot.mapToScene(event.position().toPoint())
+            inside = self._view.sceneBoundingRect().contains(scene)
+            self._set_cursor(self._view.mapSceneToView(scene).x() if inside else None)
+        elif event.type() == QEvent.Type.Leave:
+            self._set_cursor(None)
+        elif event.type() == QEvent.Type.MouseButtonDblClick:
+            self.fit()
+        return False
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        self._empty.setVisible(
+            bool(self._empty.text()) and not any(len(c.points) for c in self._curves.values())
+        )
+        if self._follow:
+            self._fit()
+        self._redraw()
+        self._set_cursor(self._cursor)
+        legend = self.legend()
+        if legend != self._legend:
+            self._legend = legend
+            self.legend_changed.emit(legend)
+
+    def _shown(self) -> dict[str, Curve]:
+        return {k: c for k, c in self._curves.items() if c.visible and len(c.points)}
+
+    def _fit(self) -> None:
+        points = [curve.points for curve in self._shown().values()]
+        values = value_range(points)
+        if values is None:
+            return
+        first, last = min(p.steps[0] for p in points), max(p.steps[-1] for p in points)
+        room = 0.06 * (values[1] - values[0]) or 0.06 * max(abs(values[0]), 1.0)
+        side = 0.02 * (last - first) or 1.0
+        self._view.setRange(
+            xRange=(first - side, last + side), yRange=(values[0] - room, values[1] + room), padding=0
+        )
+
+    def _redraw(self) -> None:
+        (low, high), _ = self._view.viewRange()
+        pixels = max(int(self._view.width()), 64)
+        for curve in self._curves.values():
+            curve.draw(low, high, pixels)
+        if self._gap is not None:
+            self._gap.polygon.setVisible(self._gap_is_visible())
+            steps, upper, lower = self._gap_points()
+            x, y = thin(steps, upper, low, high, pixels)
+            x2, y2 = thin(steps, lower, low, high, pixels)
+            self._gap.polygon.setPolygon(ring(x, y, x2, y2))
+
+    def _gap_is_visible(self) -> bool:
+        shown = self._shown()
+        return self._gap is not None and self._gap.upper in shown and self._gap.lower in shown
+
+    def _gap_points(self) -> tuple[Array, Array, Array]:
+        assert self._gap is not None
+        return shared_steps(self._curves[self._gap.upper].points, self._curves[self._gap.lower].points)
+
+    def _let_go(self, _: object) -> None:
+        self._follow = False
+
+    def _move_cursor(self, by: int) -> None:
+        shown = self._shown().values()
+        if shown:
+            steps = np.unique(np.concatenate([c.points.steps for c in shown]))
+            here = steps[-1] if self._cursor is None else self._cursor
+            index = int(np.abs(steps - here).argmin()) + (by if self._cursor is not None else 0)
+            self._set_cursor(float(steps[np.clip(index, 0, len(steps) - 1)]))
+
+    def _set_cursor(self, x: float | None) -> None:
+        shown = self._shown()
+        if x is None or not shown:
+            if self._cursor is not None:
+                self._cursor = None
+                self._line.hide()
+                self._readout.hide()
+                self.hovered.emit(None)
+            return
+        near = [c.points.steps[c.points.nearest(x)] for c in shown.values()]
+        self._cursor = step = float(min(near, key=lambda s: abs(s - x)))
+        read = {k: float(c.points.values[c.points.nearest(step)]) for k, c in shown.items()}
+        self._line.setPos(step)
+        self._line.show()
+        self._say(step, read)
+        self.hovered.emit((step, read))
+
+    def _say(self, step: float, read: dict[str, float]) -> None:
+        tokens = theme().tokens
+        head = f"step&nbsp;{format_number(int(step) if step == int(step) else step)}"
+        rows = [f'<tr><td colspan="2" style="color:{tokens.muted}">{head}</td></tr>']
+        for key, value in read.items():
+            curve = self._curves[key]
+            rows.append(
+                f'<tr><td><span style="color:{curve.colour()}">■</span> {escape(curve.series.label)} </td>'
+                f'<td align="right">{format_number(value, self._digits)}</td></tr>'
+            )
+        self._readout.setText(f"<table>{''.join(rows)}</table>")
+        self._readout.adjustSize()
+        area = self._view.sceneBoundingRect().toRect()
+        # In the half of the picture where the cursor is not, so that neither hides the other.
+        right = self._view.mapViewToScene(QPointF(step, 0)).x() < area.center().x()
+        x = area.right() - self._readout.width() - 8 if right else area.left() + 8
+        self._readout.move(x, max(area.bottom() - self._readout.height() - 8, area.top()))
+        self._readout.show()
+        self._readout.raise_()
+
+    def _retint(self) -> None:
+        tokens = theme().tokens
+        for side in ("left", "bottom"):
+            self._item.getAxis(side).tint(tokens.axis, tokens.muted, tokens.grid if side == "left" else None)
+        self._line.setPen(pg.mkPen(tokens.border_strong, width=1))
+        for curve in self._curves.values():
+            curve.tint()
+        if self._gap is not None and self._gap.lower in self._curves:
+            self._gap.polygon.setBrush(wash(self._curves[self._gap.lower].colour(), 0.16))
+        self._changed()
+
+    def _menu(self, at: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Fit", self.fit)
+        menu.addSeparator()
+        menu.addAction("Copy picture", self.copy)
+        menu.addAction("Save as CSV…", self._ask_csv)
+        menu.addAction("Save as PNG…", self._ask_png)
+        menu.addAction("Save as SVG…", self._ask_svg)
+        menu.popup(self._plot.viewport().mapToGlobal(at))
+
+    def _ask_csv(self) -> None:
+        if path := self._ask("csv"):
+            self.save_csv(path)
+
+    def _ask_png(self) -> None:
+        if path := self._ask("png"):
+            self.save_png(path)
+
+    def _ask_svg(self) -> None:
+        if path := self._ask("svg"):
+            self.save_svg(path)
+
+    def _ask(self, kind: str) -> str:
+        return QFileDialog.getSaveFileName(
+            self, "Save curves", f"curves.{kind}", f"{kind.upper()} (*.{kind})"
+        )[0]
+
+
+def _overlay(name: str, parent: QWidget) -> QLabel:
+    """A label above the plot that the mouse does not see."""
+    label = QLabel(parent)
+    label.setObjectName(name)
+    label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    label.setWordWrap(name == "placeholder")
+    label.hide()
+    return label
+
+
+def _entry(key: str, colour: str, mark: str, ink: str, text: str) -> str:
+    """One entry of a legend; without a key it is no link."""
+    body = f'<span style="color:{colour}">{mark}</span>&nbsp;<span style="color:{ink}">{text}</span>'
+    return f'<a href="{key}" style="text-decoration:none">{body}</a>' if key else body

@@ -1,0 +1,144 @@
+"""The graphics items of a curve plot."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QBrush, QColor, QPen, QPolygonF
+from PySide6.QtWidgets import QGraphicsPolygonItem
+
+from backends.base import Array
+from explorer.plots.series import Points, Series, thin
+from explorer.theme import font, theme
+from explorer.widgets.values import format_number
+
+_LONG = 1500  # drawn points from which a curve gets a width-1 pen: a wider one costs 13 times as much
+_MOST_MARKERS = 300
+
+
+class Axis(pg.AxisItem):
+    """A thin line with one level of ticks at 1, 2 or 5 times a power of ten, and a real minus sign."""
+
+    def __init__(self, side: str) -> None:
+        super().__init__(side)
+        self._room = 44 if side == "left" else 110  # pixels a tick
+        self.setStyle(
+            tickFont=font(12),
+            tickLength=0 if side == "left" else -4,
+            tickTextOffset=8 if side == "left" else 5,
+            tickTextWidth=32,
+            tickAlpha=255,
+            # What has been as wide as it is stays so: the picture must not jump when a label gets shorter.
+            autoReduceTextSpace=False,
+        )
+        self.enableAutoSIPrefix(False)
+
+    def tint(self, line: str, text: str, grid: str | None) -> None:
+        """Colours of the axis, its labels, and the lines across the plot (None: only small ticks)."""
+        self.setPen(QPen(QColor(line)))
+        self.setTextPen(QColor(text))
+        self.setTickPen(QPen(QColor(grid or line)))
+        self.setGrid(255 if grid else False)
+
+    def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:
+        least = (maxVal - minVal) / max(size / self._room, 1.0)
+        if not (math.isfinite(least) and least > 0):
+            return []
+        power = 10.0 ** math.floor(math.log10(least))
+        spacing = next(m * power for m in (1, 2, 5, 10) if m * power >= least * (1 - 1e-9))
+        # Steps are whole numbers.
+        return [(spacing if self.orientation == "left" else max(spacing, 1.0), 0)]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        digits = max(0, -math.floor(math.log10(spacing) + 1e-9))
+        return [format_number(round(v) if digits == 0 else v + 0.0, digits) for v in values]
+
+
+class Curve:
+    """One curve of a plot: its data, its line, its markers and its band."""
+
+    def __init__(self, plot: pg.PlotItem) -> None:
+        self.series = Series("", "")
+        self.points = Points()
+        self.visible = True
+        self._line = pg.PlotCurveItem(antialias=True, connect="finite")
+        self._dots = pg.ScatterPlotItem(size=6, pen=None, antialias=True)
+        self._band = polygon(plot, -20)
+        plot.addItem(self._line, ignoreBounds=True)
+        plot.addItem(self._dots, ignoreBounds=True)
+
+    def colour(self) -> str:
+        """As "#rrggbb", in the theme of the moment."""
+        own = self.series.colour
+        return own if isinstance(own, str) else theme().tokens.curve(own)
+
+    def remove(self, plot: pg.PlotItem) -> None:
+        """Take everything off the plot."""
+        for item in (self._line, self._dots, self._band):
+            plot.removeItem(item)
+
+    def raise_to(self, z: float) -> None:
+        """Draw over what is lower."""
+        self._line.setZValue(z)
+        self._dots.setZValue(z)
+
+    def tint(self) -> None:
+        """Colours of the theme of the moment."""
+        self._band.setBrush(wash(self.colour(), 0.14))
+        self._dots.setBrush(QColor(self.colour()))
+
+    def draw(self, low: float, high: float, pixels: int) -> None:
+        """Give the items what lies between two steps, thinned to the pixels there are."""
+        for item in (self._line, self._dots, self._band):
+            item.setVisible(self.visible)
+        x, y = thin(self.points.steps, self.points.values, low, high, pixels)
+        style = Qt.PenStyle.DashLine if self.series.dashed else Qt.PenStyle.SolidLine
+        width = self.series.width if len(x) < _LONG else 1
+        self._line.setPen(pg.mkPen(self.colour(), width=width, style=style))
+        self._line.setData(x, y)
+        marked = self.series.markers and len(x) <= _MOST_MARKERS
+        self._dots.setData(x if marked else [], y if marked else [])
+        if self.points.low is None or self.points.high is None:
+            self._band.setPolygon(QPolygonF())
+        else:
+            bottom = thin(self.points.steps, self.points.low, low, high, pixels)
+            top = thin(self.points.steps, self.points.high, low, high, pixels)
+            self._band.setPolygon(ring(*top, *bottom))
+
+
+@dataclass
+class Gap:
+    """The shaded region between two curves, and its name."""
+
+    upper: str
+    lower: str
+    label: str
+    polygon: QGraphicsPolygonItem
+
+
+def polygon(plot: pg.PlotItem, z: float) -> QGraphicsPolygonItem:
+    """An empty region without an outline, behind the curves, that does not count in the plot's range."""
+    item = QGraphicsPolygonItem()
+    item.setPen(QPen(Qt.PenStyle.NoPen))
+    item.setZValue(z)
+    plot.addItem(item, ignoreBounds=True)
+    return item
+
+
+def ring(x_up: Array, y_up: Array, x_down: Array, y_down: Array) -> QPolygonF:
+    """The region between two lines; steps without a number are left out."""
+    up, down = np.isfinite(y_up), np.isfinite(y_down)
+    x = np.concatenate([x_up[up], x_down[down][::-1]])
+    y = np.concatenate([y_up[up], y_down[down][::-1]])
+    return pg.functions.arrayToQPolygonF(x, y) if len(x) else QPolygonF()
+
+
+def wash(colour: str, opacity: float) -> QBrush:
+    """A translucent fill."""
+    out = QColor(colour)
+    out.setAlphaF(opacity)
+    return QBrush(out)

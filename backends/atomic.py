@@ -25,8 +25,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     Raises InputError, in one sentence, where the system will not have it (full disk, no such folder, …).
     """
     target = Path(os.path.realpath(path))  # through a link, so that the link stays one
-    if target.is_dir():
-        raise InputError(f"cannot write '{path}': it is a folder")
+    check_writable(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         _sweep(target)
@@ -45,16 +44,23 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
             raise
         _sync_folder(target.parent)
     except OSError as error:
-        raise InputError(f"cannot write '{path}': {_reason(error, target)}") from error
+        raise InputError(f"cannot write '{path}': {_reason(error)}") from error
 
 
-def _reason(error: OSError, target: Path) -> str:
+def check_writable(path: str | Path) -> None:
+    """Raise InputError where :func:`replacing` would for certain: for before a long computation, not after."""
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise InputError(f"cannot write '{path}': it is a folder")
+    if not target.parent.is_dir():
+        raise InputError(f"cannot write '{path}': there is no folder '{target.parent}'")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"cannot write '{path}': permission denied")
+
+
+def _reason(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full"
-    if error.errno == errno.ENOENT and not target.parent.exists():
-        return f"there is no folder '{target.parent}'"
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return "permission denied"
     return error.strerror or str(error)
 
 

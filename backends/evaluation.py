@@ -1,0 +1,125 @@
+"""What a model is worth on a data set: the ELBO, its two terms and log p(x), per split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backends.base import (
+    Array,
+    Encodes,
+    Estimate,
+    HasElbo,
+    HasPrior,
+    InputError,
+    LogJoint,
+    LogProb,
+    Progress,
+    Work,
+)
+from backends.curves import Curves
+from backends.data import DataSet
+from backends.likelihood import log_likelihood
+
+SAMPLES = 32  # draws of z per row for the reconstruction term
+_BLOCK = 16  # rows a slice; fixed, because a block's seed and so the result depends on it
+
+
+@dataclass(frozen=True)
+class Report:
+    """Averages over the rows of each split, in nats a datum.
+
+    splits: by split, then by quantity (elbo, reconstruction, kl_prior, log_likelihood: what the model has).
+    """
+
+    step: int
+    data: str
+    model: str
+    splits: Mapping[str, Mapping[str, Estimate]]
+
+    def json(self) -> dict[str, Any]:
+        """{"step", "data", "model", and by split {quantity: {"value", "stderr", "method"}}}."""
+        head: dict[str, Any] = {"step": self.step, "data": self.data, "model": self.model}
+        return head | {
+            split: {name: estimate.json() for name, estimate in quantities.items()}
+            for split, quantities in self.splits.items()
+        }
+
+    def add_to(self, curves: Curves) -> None:
+        """Append each value to the curve "SPLIT/QUANTITY"."""
+        for split, quantities in self.splits.items():
+            for name, estimate in quantities.items():
+                curves.append(f"{split}/{name}", self.step, estimate.value)
+
+
+def evaluate(
+    model: Any,
+    data: DataSet,
+    splits: Sequence[str] = ("train", "test"),
+    k: int | None = None,
+    seed: int = 0,
+    rows: int | None = None,
+    samples: int = SAMPLES,
+) -> Work[Report]:
+    """The report of a model, in slices.
+
+    k: samples of importance sampling, where log p(x) needs it. rows: at most so many of each split, drawn
+    with the seed; the method then says so. samples: draws of z per row for the reconstruction term.
+    Raises InputError when the data does not fit the model.
+    """
+    if data.info.dim != model.info.dim:
+        raise InputError(f"'{data.info.name}' has {data.info.dim} columns, the model takes {model.info.dim}")
+    report: dict[str, dict[str, Estimate]] = {}
+    for split in splits:
+        x = data.split(split).x
+        n = len(x)
+        if not n:
+            continue
+        if rows is not None and rows < n:
+            x = x[np.sort(np.random.default_rng(seed).permutation(n)[:rows])]
+        quantities: dict[str, Estimate] = {}
+        if isinstance(model, HasElbo):
+            quantities |= yield from _elbo(model, x, samples, seed, split)
+        if has_log_likelihood(model):
+            settings = {} if k is None else {"k": k}
+            result = yield from log_likelihood(model, x, seed=seed, **settings)
+            quantities["log_likelihood"] = result.mean()
+        if len(x) < n:
+            quantities = {name: _of_rows(e, len(x), n) for name, e in quantities.items()}
+        report[split] = quantities
+    return Report(model.stamp.step, data.info.name, model.kind, report)
+
+
+def has_log_likelihood(model: object) -> bool:
+    """Whether log p(x) can be computed or estimated."""
+    return isinstance(model, LogProb) or (
+        isinstance(model, LogJoint) and isinstance(model, (Encodes, HasPrior))
+    )
+
+
+def _elbo(model: HasElbo, x: Array, samples: int, seed: int, split: str) -> Work[dict[str, Estimate]]:
+    blocks = range(0, len(x), _BLOCK)
+    bounds = []
+    for i, begin in enumerate(blocks):
+        # blocks that shared a seed would share their noise, and their errors would not average out
+        block_seed = int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
+        bounds.append(model.elbo(x[begin : begin + _BLOCK], samples, block_seed))
+        yield Progress(i + 1, len(blocks), f"ELBO, {split}")
+    reconstruction = np.concatenate([b.reconstruction for b in bounds])
+    kl_prior = np.concatenate([b.kl_prior for b in bounds])
+    errors = [b.stderr for b in bounds if b.stderr is not None]
+    # rows are independent given θ: the variance of the mean is the sum of the rows' variances over n²
+    stderr = float(np.sqrt(np.square(np.concatenate(errors)).sum()) / len(x)) if errors else 0.0
+    method = f"Monte Carlo, {samples} samples of z a row" if errors else "analytic"
+    return {
+        "elbo": Estimate(float((reconstruction - kl_prior).mean()), stderr, method),
+        "reconstruction": Estimate(float(reconstruction.mean()), stderr, method),
+        "kl_prior": Estimate(float(kl_prior.mean()), 0.0, "analytic"),
+    }
+
+
+def _of_rows(estimate: Estimate, rows: int, n: int) -> Estimate:
+    return Estimate(estimate.value, estimate.stderr, f"{estimate.method}; {rows} of {n} rows", estimate.ess)

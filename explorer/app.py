@@ -1,0 +1,158 @@
+"""The one place that wires everything."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication
+
+from backends.registry import installed
+from explorer import settings as settings_
+from explorer.actions import STARTER, Actions
+from explorer.commands import Command
+from explorer.compute import Exploration, Priority
+from explorer.follow import Follower
+from explorer.session import Session
+from explorer.theme import apply, theme
+from explorer.training import Trainer
+from explorer.window import Window
+from resources import resource
+
+# With the default of 5 ms, a training thread that is heavy in NumPy drops the window to 5 frames a second.
+SWITCH_INTERVAL = 5e-4
+
+
+class Program(QObject):
+    """The session, the two threads and the window, wired. ``close`` ends all of them."""
+
+    def __init__(self, home: Path, path: str | None = None) -> None:
+        super().__init__()
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        remembered = settings_.load(home)
+        self._home, self._path, self._closed = home, path, False
+        self.session = Session(remembered.state, self)
+        self.exploration, self.trainer = Exploration(self), Trainer(self)
+        self.actions = Actions(self.session, self.exploration, self.trainer, remembered, home, self)
+        self.follower = Follower(self.session, self.exploration, self)
+        theme().set(self.session.state.theme)
+        self.window = Window(self.session, self.exploration, self.actions)
+        self.window.add_commands(self._commands())
+        self.window.show_recent(remembered.recent)
+        self.window.recent.triggered.connect(self._open_recent)
+        self.window.restore(remembered)
+        self.window.first_painted.connect(self._begin)
+        self.window.closing.connect(self.close)
+        self.actions.recent_changed.connect(self.window.show_recent)
+        self.session.changed.connect(self._state_changed)
+
+    def _begin(self) -> None:
+        """The window is on screen: now load what is heavy."""
+        if self._path is not None:
+            self.actions.open(self._path)
+        else:
+            self.actions.open_starter(resource(STARTER))
+        self.exploration.request(
+            "devices", Priority.EVALUATION, devices, self.window.run.set_devices, doing="look for devices"
+        )
+        unsaved = self.actions.settings.unsaved
+        if unsaved and Path(unsaved).exists() and self._path is None:
+            self.session.say(f"Your last run was kept when the program ended. It is in {unsaved}.")
+            self.actions.settings = replace(self.actions.settings, unsaved="").opened(unsaved)
+            self.window.show_recent(self.actions.settings.recent)
+
+    def _open_recent(self, action: QAction) -> None:
+        self.actions.open(str(action.data()))
+
+    def _state_changed(self, old: Any, new: Any) -> None:
+        if old.theme != new.theme:
+            theme().set(new.theme)
+        self.window.refresh_commands()
+
+    def _set_theme(self, name: str) -> None:
+        self.session.apply(replace(self.session.state, theme=name), "change the colours")
+
+    def _toggle_map(self, name: str) -> None:
+        spec = self.session.state.map
+        changed = replace(spec, **{name: not getattr(spec, name)})
+        self.session.apply(replace(self.session.state, map=changed), "change what the map shows")
+
+    def _toggle_plane(self) -> None:
+        spec = self.session.state.map
+        kind = "coordinates" if spec.plane.kind == "principal" else "principal"
+        changed = replace(spec, plane=replace(spec.plane, kind=kind))
+        self.session.apply(replace(self.session.state, map=changed), "choose the plane")
+
+    def _commands(self) -> list[Command]:
+        window, actions, session = self.window, self.actions, self.session
+        spec = lambda: session.state.map  # noqa: E731
+        curves = window.curves.plot
+        return [
+            Command("open", "Open…", "File", window.ask_open, "Ctrl+O", "open", "Open a run or data"),
+            Command("save", "Save", "File", window.save, "Ctrl+S", "save", "Save the run"),
+            Command("save-as", "Save as…", "File", window.ask_save, "Ctrl+Shift+S"),
+            Command("quit", "Quit", "File", window.close, "Ctrl+Q", group=True),
+            Command("undo", "Undo", "Edit", session.undo, "Ctrl+Z", "undo",
+                    enabled=lambda: bool(session.undo_text)),
+            Command("redo", "Redo", "Edit", session.redo, "Ctrl+Shift+Z; Ctrl+Y", "redo",
+                    enabled=lambda: bool(session.redo_text)),
+            Command("toggle", "Train or pause", "Run", actions.toggle, "Space", "play"),
+            Command("step", "One step", "Run", actions.step, "Ctrl+Right", "step"),
+            Command("stop", "Stop and keep the run", "Run", actions.stop, "", "stop"),
+            Command("restart", "Restart from the seed", "Run", actions.restart, "Ctrl+R", "restart"),
+            Command("resample", "Draw other samples", "Run", window.samples.resample, "Ctrl+D", "restart",
+                    group=True),
+            Command("home", "Standard view of the map", "View", window.map.reset_view, "Ctrl+0", "fit"),
+            Command("fit-curves", "Show whole curves", "View", curves.fit, "Ctrl+9"),
+            Command("let-go", "Let the point follow the mouse", "View", window.map.let_go, "Esc"),
+            Command("mosaic", "Decoded images", "View", lambda: self._toggle_map("mosaic"), "M",
+                    checked=lambda: spec().mosaic, group=True),
+            Command("points", "Encodings", "View", lambda: self._toggle_map("points"), "P",
+                    checked=lambda: spec().points),
+            Command("prior", "Contours of the prior", "View", lambda: self._toggle_map("prior"), "C",
+                    checked=lambda: spec().prior),
+            Command("principal", "Plane of principal directions", "View", self._toggle_plane, "",
+                    checked=lambda: spec().plane.kind == "principal"),
+            Command("dark", "Dark", "View", lambda: self._set_theme("dark"), "", "moon",
+                    checked=lambda: session.state.theme == "dark", group=True),
+            Command("light", "Light", "View", lambda: self._set_theme("light"), "", "sun",
+                    checked=lambda: session.state.theme == "light"),
+            Command("system", "As the system", "View", lambda: self._set_theme("system"), "",
+                    checked=lambda: session.state.theme == "system"),
+            Command("arrange", "Standard arrangement", "View", window.arrange, "", group=True),
+            Command("palette", "Commands…", "Help", window.open_palette, "Ctrl+Shift+P; Ctrl+K", "search"),
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        """End both threads, keep what is not saved, remember the settings. Calling it twice does no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        self.actions.close()
+        remembered = replace(self.actions.settings, state=self.session.state, **self.window.remember())
+        try:
+            settings_.save(self._home, remembered)
+        except (OSError, ValueError) as error:
+            print(f"latent-explorer: settings were not saved: {error}", file=sys.stderr)
+
+
+def devices() -> tuple[str, ...]:
+    """Every device of every backend, once. Loads what is heavy."""
+    found = [device for backend in installed().backends for device in backend.devices()]
+    return tuple(dict.fromkeys(found)) or ("cpu",)
+
+
+def run_window(path: str | None) -> int:
+    """Open the window, on a file or on the run that comes with the program; returns the exit status."""
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(app, QApplication)
+    app.setApplicationName("latent-explorer")
+    app.setApplicationDisplayName("Latent Explorer")
+    apply(app)
+    program = Program(settings_.folder(), path)
+    program.window.show()
+    return app.exec()

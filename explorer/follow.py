@@ -1,0 +1,169 @@
+"""What is computed from each new snapshot for everybody: encodings, evaluations, and the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QObject
+
+from backends.base import Encodes, Gaussian, HasPrior, LogJoint, Progress, Work
+from backends.data import DataSet
+from backends.evaluation import Report, evaluate
+from backends.likelihood import importance
+from explorer.compute import Exploration, Failure, Priority
+from explorer.pace import Pace
+from explorer.plane import coordinate_plane, principal_plane
+from explorer.session import Encodings, Session
+
+BLOCK = 1024  # rows encoded between two yields
+LIVE_ROWS = 300  # of each split, drawn once by seed, for the live curves
+LIVE_SAMPLES = 8  # draws of z per row for the live ELBO
+IWAE = (1, 5, 50)
+
+
+class Follower(QObject):
+    """Keeps the session's encodings, curves and plane up with the newest snapshot, at a steady pace."""
+
+    def __init__(self, session: Session, exploration: Exploration, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._exploration = session, exploration
+        self._encode = Pace(self._request_encodings, interval=0.15, duty=0.3, parent=self)
+        self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.5, parent=self)
+        session.run_changed.connect(self._run_changed)
+        session.model_changed.connect(self._model_changed)
+        session.encodings_changed.connect(self._encodings_changed)
+        session.changed.connect(self._state_changed)
+
+    def _run_changed(self, run: Any) -> None:
+        for slot, pace in (("encodings", self._encode), ("evaluation", self._evaluate)):
+            self._exploration.cancel(slot)
+            pace.reset()
+        model, spec = self._session.model, self._session.state.map.plane
+        if run is None or model is None or not model.latent_dim:
+            return
+        i, j = (spec.i, spec.j) if max(spec.i, spec.j) < model.latent_dim else (0, 1)
+        self._session.set_plane(coordinate_plane(model.latent_dim, i, j))
+
+    def _model_changed(self, _: Any) -> None:
+        self._encode.poke()
+        self._evaluate.poke()
+
+    def _state_changed(self, old: Any, new: Any) -> None:
+        if old.map.split != new.map.split:
+            self._exploration.cancel("encodings")
+            self._encode.reset()
+            self._encode.poke()
+        if old.map.plane != new.map.plane:
+            self._choose_plane()
+        if old.curves.iwae != new.curves.iwae:
+            self._exploration.cancel("evaluation")
+            self._evaluate.reset()
+            self._evaluate.poke()
+
+    # -- encodings and plane ---------------------------------------------------------------------
+
+    def _request_encodings(self) -> bool:
+        model, data = self._session.model, self._session.data
+        if not isinstance(model, Encodes) or data is None or not model.latent_dim:  # type: ignore[attr-defined]
+            return False
+        split = self._session.state.map.split
+        self._exploration.request(
+            "encodings",
+            Priority.FOLLOW,
+            lambda: encodings(model, data, split),
+            self._encoded,
+            doing="encode the data",
+        )
+        return True
+
+    def _encoded(self, result: Encodings) -> None:
+        self._encode.done()
+        self._session.set_encodings(result)
+
+    def _encodings_changed(self, result: Encodings) -> None:
+        spec = self._session.state.map.plane
+        if spec.kind == "principal" and "principal" not in self._session.plane.labels[0]:
+            self._choose_plane()
+
+    def _choose_plane(self) -> None:
+        model, spec, known = self._session.model, self._session.state.map.plane, self._session.encodings
+        if model is None or not model.latent_dim:
+            return
+        if spec.kind == "principal" and known is not None and model.latent_dim > 1:
+            self._session.set_plane(principal_plane(known.z))
+        elif spec.kind == "coordinates" and max(spec.i, spec.j) < max(model.latent_dim, 2):
+            self._session.set_plane(coordinate_plane(model.latent_dim, spec.i, spec.j))
+
+    # -- evaluations ---------------------------------------------------------------------------
+
+    def _request_evaluation(self) -> bool:
+        model, run = self._session.model, self._session.run
+        if model is None or run is None or run.data is None:
+            return False
+        data, iwae = run.data, self._session.state.curves.iwae
+        steps, _ = run.curves.get("test/elbo")
+        iwae_steps, _ = run.curves.get(f"test/iwae_{IWAE[0]}")
+        done = len(steps) and steps[-1] >= model.stamp.step
+        if done and (not iwae or (len(iwae_steps) and iwae_steps[-1] >= model.stamp.step)):
+            return False
+        self._exploration.request(
+            "evaluation",
+            Priority.EVALUATION,
+            lambda: live_evaluation(model, data, iwae),
+            self._evaluated,
+            doing="evaluate the model",
+            failed=self._evaluation_failed,
+        )
+        return True
+
+    def _evaluated(self, result: dict[str, tuple[int, float]]) -> None:
+        self._evaluate.done()
+        run = self._session.run
+        if run is None:
+            return
+        for name, (step, value) in result.items():
+            steps, _ = run.curves.get(name)
+            if not len(steps) or steps[-1] < step:
+                run.curves.append(name, step, value)
+        self._session.curves_changed.emit(run.curves)
+        self._evaluate.poke()
+
+    def _evaluation_failed(self, failure: Failure) -> None:
+        self._evaluate.done()
+        self._session.say(failure.sentence, "error", failure.details)
+
+
+def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Progress]:
+    """Posterior means of every row of a split, in blocks."""
+    x = data.split(split).x
+    out = np.empty((len(x), model.latent_dim), np.float32)
+    for start in range(0, len(x), BLOCK):
+        q = model.encode(x[start : start + BLOCK])
+        assert isinstance(q, Gaussian)
+        out[start : start + BLOCK] = q.mean
+        yield Progress(min(start + BLOCK, len(x)), len(x), "encode")
+    yield Encodings(model.stamp.step, split, out)
+
+
+def live_evaluation(model: Any, data: DataSet, iwae: bool) -> Work[dict[str, tuple[int, float]]]:
+    """Curve name → (step, value), over LIVE_ROWS rows of the training and of the held-out split."""
+    report: Report = yield from evaluate(model, data, rows=LIVE_ROWS, samples=LIVE_SAMPLES)
+    step = model.stamp.step
+    out = {
+        f"{s}/{q}": (step, e.value) for s, quantities in report.splits.items() for q, e in quantities.items()
+    }
+    if "log_likelihood" in next(iter(report.splits.values()), {}):
+        for split, quantities in report.splits.items():
+            estimate = quantities["log_likelihood"]
+            out[f"{split}/log_likelihood/stderr"] = (step, estimate.stderr)
+            if estimate.ess is not None:
+                out[f"{split}/log_likelihood/ess"] = (step, estimate.ess)
+    if iwae and isinstance(model, LogJoint) and isinstance(model, Encodes) and isinstance(model, HasPrior):
+        for split in ("train", "test"):
+            x = data.split(split).x[:LIVE_ROWS]
+            for k in IWAE:
+                bound = yield from importance(model, x, k, seed=k, proposal="q")
+                out[f"{split}/iwae_{k}"] = (step, float(bound.value.mean()))
+    return out

@@ -1,0 +1,53 @@
+"""Pace: how often something that follows a running training is done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, QTimer
+
+
+class Pace(QObject):
+    """Calls ``action`` when poked, but never before ``done`` was called for the last time.
+
+    It works for at most a share ``duty`` of the time: after work of t seconds it rests t·(1/duty − 1),
+    and from one beginning to the next it waits at least ``interval``.
+    """
+
+    def __init__(self, action: Callable[[], bool], interval: float, duty: float, parent: QObject) -> None:
+        """action: returns whether it began work, of which ``done`` will tell the end. interval: seconds."""
+        super().__init__(parent)
+        self._action, self._interval, self._duty = action, interval, duty
+        self._wanted = self._busy = False
+        self._began = 0.0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._try)
+
+    def poke(self) -> None:
+        """There is something new."""
+        self._wanted = True
+        if not self._busy and not self._timer.isActive():
+            self._try()
+
+    def done(self) -> None:
+        """The work that ``action`` began has ended, well or not."""
+        if self._busy:
+            self._busy = False
+            spent = time.perf_counter() - self._began
+            rest = max(spent * (1 / self._duty - 1), self._interval - spent, 0.0)
+            self._timer.start(int(rest * 1000))
+
+    def reset(self) -> None:
+        """Forget the work at hand and any rest: what comes next is of another run."""
+        self._busy = self._wanted = False
+        self._timer.stop()
+
+    def _try(self) -> None:
+        if self._wanted and not self._busy:
+            self._wanted = False
+            self._began = time.perf_counter()
+            self._busy = self._action()
+            if not self._busy:
+                self._timer.start(int(self._interval * 1000))

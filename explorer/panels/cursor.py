@@ -1,0 +1,202 @@
+"""Under the cursor: the decoded picture, large, its z and prior density, and the datum nearest to it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from backends.base import Array, Decodes
+from explorer.compute import Exploration, Priority
+from explorer.look import ELBO_SAMPLES, RADIUS, Datum, Look, look, study
+from explorer.mosaic import normalise
+from explorer.pace import Pace
+from explorer.plane import subscript
+from explorer.session import Session
+from explorer.widgets.card import section_title
+from explorer.widgets.image import ImageView
+from explorer.widgets.values import ValueRows, format_number
+
+SHOWN_COLUMNS = 8
+
+POINT_ROWS = [
+    ("z", "z", "The latent point under the cursor, in the model's own coordinates."),
+    ("prior", "prior density", "p(z), the density of the prior at this point."),
+    (
+        "within",
+        f"data within {RADIUS:g}",
+        f"How many encodings (posterior means) lie within {RADIUS:g} of z.",
+    ),
+]
+DATUM_ROWS = [
+    ("label", "label", "The label that comes with this row of the data."),
+    ("log_p", "log p(x)", "Log-likelihood of this datum, in nats."),
+    (
+        "elbo",
+        "ELBO",
+        f"E_q[log p(x|z)] − KL(q(z|x)‖p(z)), in nats; {ELBO_SAMPLES} samples of z, the KL analytic.",
+    ),
+    ("gap", "KL(q‖p(z|x))", "log p(x) − ELBO: how far q(z|x) is from the true posterior, in nats."),
+]
+
+
+class CursorPanel(QWidget):
+    """Follows the session's point, at once; the nearest datum's numbers come when they are ready."""
+
+    def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._exploration = session, exploration
+        self._nearest: int | None = None
+        self.picture = ImageView(self, placeholder="Move the mouse over the map", name="decoded image")
+        self.picture.setMinimumHeight(120)
+        self.columns = ValueRows([(str(i), "", "") for i in range(SHOWN_COLUMNS)], self)
+        self.point_rows = ValueRows(POINT_ROWS, self)
+        self.datum_title = section_title("Nearest datum", self)
+        self.original = ImageView(self, name="nearest datum")
+        self.reconstruction = ImageView(self, name="its reconstruction")
+        self.datum_rows = ValueRows(DATUM_ROWS, self)
+        thumbs = QHBoxLayout()
+        thumbs.setSpacing(8)
+        for view, caption in ((self.original, "datum"), (self.reconstruction, "decode(encode(x))")):
+            view.setFixedSize(72, 72)
+            view.setToolTip(caption)
+            thumbs.addWidget(view)
+        thumbs.addStretch(1)
+        self.thumbs = QWidget(self)
+        self.thumbs.setLayout(thumbs)
+        thumbs.setContentsMargins(0, 0, 0, 0)
+
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self.picture, 1)
+        for widget in (self.columns, self.point_rows, self.datum_title, self.thumbs, self.datum_rows):
+            widget.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+            layout.addWidget(widget)
+        layout.addStretch(0)
+
+        self._pace = Pace(self._request_datum, interval=0.25, duty=0.3, parent=self)
+        session.point_changed.connect(self._point_changed)
+        session.model_changed.connect(self._model_changed)
+        session.run_changed.connect(self._run_changed)
+        session.encodings_changed.connect(self._model_changed)
+        self._run_changed(None)
+
+    # -- the point -----------------------------------------------------------------------------
+
+    def _run_changed(self, _: object) -> None:
+        self._nearest = None
+        self._pace.reset()
+        for slot in ("hover", "datum"):
+            self._exploration.cancel(slot)
+        run = self._session.run
+        info = run.info if run is not None else None
+        image = info is None or info.image_shape is not None
+        self.picture.setVisible(image)
+        self.thumbs.setVisible(image)
+        self.columns.setVisible(not image)
+        if info is not None and not image:
+            for i in range(SHOWN_COLUMNS):
+                shown = i < info.dim
+                name = info.columns[i] if i < len(info.columns) else f"x{subscript(i + 1)}"
+                self.columns.set_row_visible(str(i), shown)
+                self.columns.set_label(str(i), name)
+                self.columns.set_tooltip(
+                    str(i), f"E[{name} | z], the decoder's mean ± its standard deviation."
+                )
+        self._clear()
+
+    def _clear(self) -> None:
+        self.picture.set_image(None)
+        for key, *_ in POINT_ROWS:
+            self.point_rows.set(key, None)
+        self._clear_datum()
+
+    def _clear_datum(self) -> None:
+        self.original.set_image(None)
+        self.reconstruction.set_image(None)
+        for key, *_ in DATUM_ROWS:
+            self.datum_rows.set(key, None)
+
+    def _model_changed(self, _: object) -> None:
+        self._point_changed(self._session.point)
+        if self._nearest is not None:
+            self._pace.poke()
+
+    def _point_changed(self, z: Array | None) -> None:
+        model, encodings = self._session.model, self._session.encodings
+        if z is None:
+            self._clear()
+            return
+        if not isinstance(model, Decodes) or len(z) != model.latent_dim:  # type: ignore[attr-defined]
+            return
+        points = None if encodings is None else encodings.z
+        tag = self._session.point_tag
+        self._exploration.request(
+            "hover", Priority.HOVER, lambda: look(model, z, points, tag), self._show, doing="decode the point"
+        )
+
+    def _show(self, seen: Look) -> None:
+        run = self._session.run
+        if run is None:
+            return
+        if run.info.image_shape is not None:
+            image = normalise(seen.mean[None], run.info)[0]
+            self.picture.set_image(image, (0.0, 1.0), tag=seen.tag)
+        else:
+            for i in range(min(run.info.dim, SHOWN_COLUMNS)):
+                spread = "" if seen.std is None else f" ± {format_number(float(seen.std[i]), 2)}"
+                self.columns.set(str(i), format_number(float(seen.mean[i]), 3) + spread)
+        coordinates = ",  ".join(format_number(float(v), 2) for v in seen.z[:4])
+        self.point_rows.set("z", coordinates + (" …" if len(seen.z) > 4 else ""))
+        density = None if seen.log_prior is None else float(np.exp(seen.log_prior))
+        self.point_rows.set("prior", format_number(density, 4))
+        self.point_rows.set("within", None if seen.within is None else format_number(seen.within))
+        if seen.nearest != self._nearest:
+            self._nearest = seen.nearest
+            self._exploration.cancel("datum")
+            self._pace.reset()
+            if seen.nearest is None:
+                self._clear_datum()
+            else:
+                self._pace.poke()
+
+    # -- the nearest datum -----------------------------------------------------------------------
+
+    def _request_datum(self) -> bool:
+        run, model, encodings = self._session.run, self._session.model, self._session.encodings
+        row = self._nearest
+        if run is None or run.data is None or encodings is None or row is None:
+            return False
+        split, names = run.data.split(encodings.split), run.info.label_names
+        self._exploration.request(
+            "datum",
+            Priority.EVALUATION,
+            lambda: study(model, split, row, names),
+            self._show_datum,
+            doing="evaluate the nearest datum",
+        )
+        return True
+
+    def _show_datum(self, datum: Datum) -> None:
+        run = self._session.run
+        if run is None:
+            return
+        if run.info.image_shape is not None:
+            self.original.set_image(normalise(datum.x[None], run.info)[0])
+            if datum.reconstruction is not None:
+                self.reconstruction.set_image(normalise(datum.reconstruction[None], run.info)[0])
+        self.datum_rows.set("label", datum.label or None)
+        if datum.elbo is None:
+            return
+        elbo = float(datum.elbo.value[0])
+        self.datum_rows.set("elbo", format_number(elbo))
+        if datum.log_p is None:
+            return
+        value, error = float(datum.log_p.value[0]), float(datum.log_p.stderr[0])
+        self.datum_rows.set_label("log_p", f"log p(x)  {datum.log_p.method.split()[0].rstrip(',')}")
+        self.datum_rows.set_tooltip(
+            "log_p", f"Log-likelihood of this datum, in nats: {datum.log_p.method}; ± {error:.2g}."
+        )
+        self.datum_rows.set("log_p", format_number(value))
+        self.datum_rows.set("gap", format_number(value - elbo))
+        self._pace.done()

@@ -1,0 +1,126 @@
+"""The curves: ELBO against log-likelihood, the gap between them, and the ELBO's terms, while it trains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from explorer.pace import Pace
+from explorer.plots.curves import CurvePlot, Series
+from explorer.session import Session
+
+SPLITS = (("test", "Held out"), ("train", "Training"))
+SERIES = [
+    Series("log_likelihood", "log p(x)", 0),
+    Series("elbo", "ELBO", 1),
+    Series("iwae_50", "IWAE-50", 2, dashed=True, width=1),
+    Series("iwae_5", "IWAE-5", 5, dashed=True, width=1),
+    Series("iwae_1", "IWAE-1", 3, dashed=True, width=1),
+    Series("reconstruction", "E_q[log p(x|z)]", 4),
+    Series("kl_prior", "KL(q‖p(z))", 7),
+    Series("batch", "ELBO of each batch", 6, width=1),
+]
+
+
+class CurvesPanel(QWidget):
+    """Draws the open run's curves for one split; a click in the legend shows or hides one."""
+
+    status = Signal(object)
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.plot = CurvePlot(self, placeholder="Train, and ELBO and log-likelihood appear here")
+        self.plot.set_series(SERIES)
+        self.plot.set_gap("log_likelihood", "elbo", "gap = KL(q‖p(z|x))")
+
+        self.buttons = QButtonGroup(self)
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        for index, (_, title) in enumerate(SPLITS):
+            button = QPushButton(title, self)
+            button.setCheckable(True)
+            button.setToolTip(f"Curves over the {title.lower()} rows")
+            self.buttons.addButton(button, index)
+            row.addWidget(button)
+        self.iwae = QCheckBox("IWAE-1/5/50", self)
+        self.iwae.setToolTip(
+            "The importance-weighted bounds with 1, 5 and 50 samples (Burda et al. 2016): "
+            "they rise from the ELBO towards log p(x)."
+        )
+        row.addSpacing(8)
+        row.addWidget(self.iwae)
+        row.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.plot, 1)
+        layout.addLayout(row)
+
+        self._pace = Pace(self._redraw, interval=0.12, duty=0.2, parent=self)
+        self.buttons.idClicked.connect(self._choose_split)
+        self.iwae.toggled.connect(self._choose_iwae)
+        self.plot.legend_changed.connect(self._legend_changed)
+        session.curves_changed.connect(self._curves_changed)
+        session.run_changed.connect(self._run_changed)
+        session.changed.connect(self._state_changed)
+        self._show_state()
+
+    def follow_link(self, key: str) -> None:
+        """A click in the legend: show or hide that curve, undoably."""
+        state = self._session.state
+        hidden = state.curves.hidden ^ {key}
+        self._session.apply(
+            replace(state, curves=replace(state.curves, hidden=hidden)), "show or hide a curve"
+        )
+
+    def _choose_split(self, index: int) -> None:
+        state = self._session.state
+        curves = replace(state.curves, split=SPLITS[index][0])
+        self._session.apply(replace(state, curves=curves), "choose the curves' split")
+
+    def _choose_iwae(self, on: bool) -> None:
+        state = self._session.state
+        self._session.apply(replace(state, curves=replace(state.curves, iwae=on)), "show IWAE bounds")
+
+    def _state_changed(self, old: Any, new: Any) -> None:
+        if old.curves != new.curves:
+            self._show_state()
+            self._pace.poke()
+
+    def _show_state(self) -> None:
+        spec = self._session.state.curves
+        self.buttons.button([s for s, _ in SPLITS].index(spec.split)).setChecked(True)
+        self.iwae.setChecked(spec.iwae)
+        hidden = spec.hidden | (frozenset() if spec.iwae else {"iwae_1", "iwae_5", "iwae_50"})
+        for series in SERIES:
+            if self.plot.is_visible(series.key) == (series.key in hidden):
+                self.plot.toggle(series.key)
+
+    def _run_changed(self, _: Any) -> None:
+        self.plot.fit()
+        self._pace.reset()
+        self._pace.poke()
+
+    def _curves_changed(self, _: Any) -> None:
+        self._pace.poke()
+
+    def _legend_changed(self, text: str) -> None:
+        self.status.emit(text)
+
+    def _redraw(self) -> bool:
+        curves, spec = self._session.curves, self._session.state.curves
+        if curves is None:
+            return False
+        for series in SERIES:
+            name = "batch/elbo" if series.key == "batch" else f"{spec.split}/{series.key}"
+            steps, values = curves.get(name)
+            low = high = None
+            _, errors = curves.get(f"{name}/stderr")
+            if series.key == "log_likelihood" and len(errors) == len(values):
+                low, high = values - errors, values + errors
+            self.plot.set_data(series.key, steps, values, low, high)
+        return False

@@ -1,0 +1,309 @@
+"""The latent map: where the data lie in latent space, over the images that decode from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from backends.base import Array, Decodes, HasPrior
+from explorer.compute import Exploration, Priority
+from explorer.mosaic import Ink, mosaic, prior_levels
+from explorer.pace import Pace
+from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
+from explorer.session import Session
+from explorer.theme import theme
+from explorer.view import Picture, View
+
+HALF_WIDTH = 3.6  # of the standard view: the prior's three circles with a margin
+KEY_STEP = 8  # logical pixels that an arrow key moves the point; with Shift, one
+ARROWS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, 1),
+    Qt.Key.Key_Down: (0, -1),
+}
+
+
+class MapCanvas(pg.PlotWidget):
+    """The plot: hover moves the point, a click holds it, drag pans, wheel zooms, arrows step."""
+
+    moved = Signal(object)  # (2,) canvas coordinates
+    clicked = Signal(object)
+    released = Signal()  # Esc
+    resized = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Latent map")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.box: Any = self.getPlotItem().getViewBox()
+        self.box.setAspectLocked(True)
+        self.box.setDefaultPadding(0)
+        self.box.disableAutoRange()
+        self._press: QPointF | None = None
+
+    def at(self, position: QPointF) -> tuple[float, float]:
+        """Canvas coordinates under a position in the widget."""
+        point = self.box.mapSceneToView(self.mapToScene(position.toPoint()))
+        return float(point.x()), float(point.y())
+
+    def inside(self, position: QPointF) -> bool:
+        """Does the position lie in the plot, not on its axes?"""
+        return bool(self.box.sceneBoundingRect().contains(QPointF(self.mapToScene(position.toPoint()))))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._press = event.position()
+        super().mousePressEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        still = self._press is not None and (event.position() - self._press).manhattanLength() < 4
+        if still and event.button() == Qt.MouseButton.LeftButton and self.inside(event.position()):
+            self.clicked.emit(self.at(event.position()))
+        self._press = None
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        if event.buttons() == Qt.MouseButton.NoButton and self.inside(event.position()):
+            self.moved.emit(self.at(event.position()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.released.emit()
+        else:
+            event.ignore()  # arrows are the panel's
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if hasattr(self, "box"):
+            self.resized.emit()
+
+
+class MapPanel(QWidget):
+    """Mosaic, prior, encodings and the point, on the session's plane."""
+
+    status = Signal(object)  # rich text for the card's title
+
+    def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._exploration = session, exploration
+        self.canvas = MapCanvas(self)
+        self.field, self.points = FieldItem(), PointsItem()
+        self.contours, self.cursor = ContourItem(), CursorItem()
+        for item in (self.field, self.contours, self.points, self.cursor):
+            self.canvas.addItem(item, ignoreBounds=True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.canvas)
+        self.held = False
+
+        self._pace = Pace(self._request_field, interval=0.1, duty=0.35, parent=self)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(0)  # one request a turn of the event loop, however many range changes
+        self._settle.timeout.connect(self._view_changed)
+
+        self.canvas.moved.connect(self._hovered)
+        self.canvas.clicked.connect(self._clicked)
+        self.canvas.released.connect(self.let_go)
+        self.canvas.resized.connect(self._settle.start)
+        self.canvas.box.sigRangeChanged.connect(self._range_changed)
+        self.canvas.installEventFilter(self)
+        session.run_changed.connect(self._run_changed)
+        session.model_changed.connect(self._model_changed)
+        session.encodings_changed.connect(self._draw_points)
+        session.plane_changed.connect(self._plane_changed)
+        session.point_changed.connect(self._draw_cursor)
+        session.changed.connect(self._state_changed)
+        theme().changed.connect(self._retint)
+        self._retint()
+        self.reset_view()
+        self.cursor.hide()
+
+    # -- the view ------------------------------------------------------------------------------
+
+    def reset_view(self) -> None:
+        """The standard view: the prior, and the middle of the data."""
+        self.canvas.box.setRange(
+            xRange=(-HALF_WIDTH, HALF_WIDTH), yRange=(-HALF_WIDTH, HALF_WIDTH), padding=0
+        )
+
+    def view(self) -> View:
+        """The rectangle in view and its device pixels."""
+        (x0, x1), (y0, y1) = self.canvas.box.viewRange()
+        ratio = self.canvas.devicePixelRatioF()
+        rect = self.canvas.box.sceneBoundingRect()
+        return View(x0, x1, y0, y1, round(rect.width() * ratio), round(rect.height() * ratio), ratio)
+
+    def _range_changed(self, *_: Any) -> None:
+        self._settle.start()
+
+    def _view_changed(self) -> None:
+        """The hand moved: never wait for the pace of training."""
+        self._pace.reset()
+        self._pace.poke()
+        self._request_contours()
+
+    # -- what follows the model ----------------------------------------------------------------
+
+    def _run_changed(self, _: object) -> None:
+        self.held = False
+        self.points.set_points(np.zeros((0, 2)), None)
+        self.field.set_picture(None)
+        self._pace.reset()
+        self._exploration.cancel("contours")
+        self._request_contours()
+
+    def _model_changed(self, _: object) -> None:
+        self._pace.poke()
+
+    def _plane_changed(self, _: object) -> None:
+        names = self._session.plane.labels
+        self.canvas.setLabel("bottom", names[0])
+        self.canvas.setLabel("left", names[1])
+        if self._session.encodings is not None:
+            self._draw_points(self._session.encodings)
+        self._draw_cursor(self._session.point)
+        self._view_changed()
+
+    def _state_changed(self, old: Any, new: Any) -> None:
+        if old.map != new.map:
+            self.points.setVisible(new.map.points)
+            self.contours.setVisible(new.map.prior)
+            self._view_changed()
+
+    def _wants_mosaic(self) -> bool:
+        model = self._session.model
+        on = self._session.state.map.mosaic and isinstance(model, Decodes)
+        return on and model.info.image_shape is not None and model.latent_dim > 0  # type: ignore[union-attr]
+
+    def _request_field(self) -> bool:
+        model, plane, view = self._session.model, self._session.plane, self.view()
+        if model is None or not self._wants_mosaic() or plane.dim != model.latent_dim:
+            self.field.set_picture(None)
+            self.status.emit("")
+            return False
+        tokens = theme().tokens
+        ink = Ink((255, 255, 255), 0.62) if tokens.is_dark else Ink((20, 24, 32), 0.6)
+        self._exploration.request(
+            "mosaic",
+            Priority.FIELD,
+            lambda: mosaic(model, model.info, plane, view, ink),
+            self._draw_field,
+            doing="decode the map",
+        )
+        return True
+
+    def _request_contours(self) -> None:
+        model, plane, view = self._session.model, self._session.plane, self.view()
+        if not isinstance(model, HasPrior) or plane.dim != model.latent_dim:  # type: ignore[attr-defined]
+            self.contours.set_lines([])
+            return
+        self._exploration.request(
+            "contours",
+            Priority.FIELD,
+            lambda: prior_lines(model, plane, view),
+            self.contours.set_lines,
+            doing="draw the prior",
+        )
+
+    def _draw_field(self, picture: Picture) -> None:
+        self.field.set_picture(picture)
+        if picture.complete:
+            self._pace.done()
+            a, b = self._session.plane.labels
+            self.status.emit(f"{a} × {b} · {picture.detail}, decoded for the rectangle in view")
+
+    def _draw_points(self, encodings: Any) -> None:
+        plane, data = self._session.plane, self._session.data
+        if plane.dim != encodings.z.shape[1]:
+            return
+        labels = data.split(encodings.split).labels if data is not None else None
+        self.points.set_points(plane.to_canvas(encodings.z), labels)
+
+    # -- the point -----------------------------------------------------------------------------
+
+    def _hovered(self, uv: tuple[float, float]) -> None:
+        if not self.held:
+            self._move_to(uv)
+
+    def _clicked(self, uv: tuple[float, float]) -> None:
+        self.held = not self.held
+        self.cursor.set_held(self.held)
+        self._move_to(uv)
+
+    def let_go(self) -> None:
+        """Let the point follow the mouse again."""
+        self.held = False
+        self.cursor.set_held(False)
+
+    def _move_to(self, uv: tuple[float, float] | Array) -> None:
+        model = self._session.model
+        if model is not None and self._session.plane.dim == model.latent_dim:
+            self._session.set_point(self._session.plane.to_space(np.array([uv]))[0])
+
+    def step_point(self, dx: int, dy: int, fine: bool) -> None:
+        """Move the point by some pixels, from the middle of the view where there is none yet."""
+        view = self.view()
+        point = self._session.point
+        if point is None:
+            uv = np.array([(view.x0 + view.x1) / 2, (view.y0 + view.y1) / 2])
+        else:
+            uv = self._session.plane.to_canvas(point[None])[0]
+        pixels = (1 if fine else KEY_STEP) * view.scale * (view.x1 - view.x0) / max(view.width, 1)
+        self._move_to(uv + pixels * np.array([dx, dy]))
+
+    def _draw_cursor(self, z: Array | None) -> None:
+        self.cursor.setVisible(z is not None)
+        if z is not None and len(z) == self._session.plane.dim:
+            u, v = self._session.plane.to_canvas(z[None])[0]
+            self.cursor.setPos(u, v)
+
+    def eventFilter(self, watched: Any, event: QEvent) -> bool:
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            direction = ARROWS.get(Qt.Key(event.key()))
+            if direction is not None:
+                self.step_point(*direction, fine=bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+                return True
+        return False
+
+    # -- looks ---------------------------------------------------------------------------------
+
+    def _retint(self, *_: Any) -> None:
+        tokens = theme().tokens
+        self.canvas.setBackground(None)
+        axis, text = QColor(tokens.axis), QColor(tokens.muted)
+        for side in ("left", "bottom"):
+            item = self.canvas.getAxis(side)
+            item.setPen(pg.mkPen(axis))
+            item.setTextPen(pg.mkPen(text))
+            item.setStyle(tickLength=-4, maxTickLevel=0)
+        colours = [QColor(c) for c in tokens.labels]
+        for colour in colours:
+            colour.setAlphaF(0.82)
+        self.points.set_colours(colours)
+        line = QColor(tokens.text)
+        line.setAlphaF(0.55)
+        self.contours.set_colour(line)
+        self.cursor.set_colours(QColor(tokens.danger), QColor(tokens.surface))
+        self._settle.start()
+
+
+def prior_lines(model: Any, plane: Any, view: View) -> list[Array]:
+    """Contour lines of the prior on the plane, in canvas coordinates."""
+    height, levels = prior_levels(model, plane, view)
+    lines = []
+    scale = np.array([view.x1 - view.x0, view.y1 - view.y0]) / (np.array(height.shape) - 1)
+    corner = np.array([view.x0, view.y0])
+    for level in levels:
+        pieces = pg.functions.isocurve(height, level, connected=True, extendToEdge=False)
+        lines += [np.array([(p[0], p[1]) for p in piece]) * scale + corner for piece in pieces]
+    return lines

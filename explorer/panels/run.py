@@ -1,0 +1,306 @@
+"""The run: data, model, device, seed, hyper-parameters, and the controls of training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from backends.base import InputError
+from backends.data import data_sets
+from backends.parameters import Parameter
+from backends.registry import find_kind, installed
+from explorer.actions import Actions, full_values, same_run, spec_of
+from explorer.icons import set_icon
+from explorer.session import Session
+from explorer.state import RunSpec, with_value
+from explorer.training import Moment
+from explorer.widgets.card import section_title
+from explorer.widgets.form import Choice, ParameterForm
+from explorer.widgets.values import format_number
+
+OPEN_FILE = "Open a file…"
+RUN_PARAMETERS = (
+    Parameter(
+        "seed", "int", 0, "The seed of weights, noise and data order: the same seed, the same run.",
+        minimum=0, maximum=2**31 - 1,
+    ),
+    Parameter(
+        "steps", "int", 5000, "Where Train ends: at the next multiple of this many steps. 0 has no end.",
+        minimum=0, maximum=10**9,
+    ),
+)  # fmt: skip
+
+
+class RunPanel(QWidget):
+    """Shows what the next run is made of and how the open one is going."""
+
+    data_file_wanted = Signal()
+
+    def __init__(self, session: Session, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._actions = session, actions
+        self._form: ParameterForm | None = None
+        self._form_model = ""
+
+        self.data, self.model, self.device = Choice(self), Choice(self), Choice(self)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(8)
+        grid.setColumnStretch(1, 1)
+        for row, (text, field, tip) in enumerate(
+            (
+                (
+                    "Data",
+                    self.data,
+                    "What to train on. A file of your own can also be dropped on the window.",
+                ),
+                ("Model", self.model, "What to train."),
+                ("Device", self.device, "Where to train."),
+            )
+        ):
+            label = QLabel(text, self)
+            label.setProperty("role", "muted")
+            label.setBuddy(field)
+            field.setAccessibleName(text)
+            field.setToolTip(tip)
+            label.setToolTip(tip)
+            grid.addWidget(label, row, 0)
+            grid.addWidget(field, row, 1)
+        self.run_form = ParameterForm(RUN_PARAMETERS, self)
+
+        self._inner = QWidget(self)
+        self._column = QVBoxLayout(self._inner)
+        self._column.setContentsMargins(0, 0, 8, 0)
+        self._column.setSpacing(8)
+        self._column.addLayout(grid)
+        self._column.addWidget(self.run_form)
+        self._column.addSpacing(4)
+        self._column.addWidget(section_title("Hyper-parameters", self))
+        self._column.addStretch(1)
+        scroll = QScrollArea(self)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(self._inner)
+
+        self.play = QPushButton("Train", self)
+        self.play.setProperty("role", "primary")
+        self.play.setToolTip("Train, or go on with the open run (Space)")
+        self.step = self._button("step", "One step", actions.step)
+        self.stop = self._button("stop", "Stop: end this training and keep the run", actions.stop)
+        self.again = self._button("restart", "Restart: begin this run anew, from its seed", actions.restart)
+        controls = QHBoxLayout()
+        controls.setSpacing(4)
+        controls.addWidget(self.play, 1)
+        for button in (self.step, self.stop, self.again):
+            controls.addWidget(button)
+        self.progress = QProgressBar(self)
+        self.progress.setTextVisible(False)
+        self.progress.setAccessibleName("Progress of training")
+        self.steps_label, self.rate_label = QLabel(self), QLabel(self)
+        self.epoch_label, self.note = QLabel(self), QLabel(self)
+        facts = QGridLayout()
+        facts.setVerticalSpacing(2)
+        facts.addWidget(self.steps_label, 0, 0)
+        facts.addWidget(self.rate_label, 0, 1, Qt.AlignmentFlag.AlignRight)
+        facts.addWidget(self.epoch_label, 1, 0)
+        facts.addWidget(self.note, 1, 1, Qt.AlignmentFlag.AlignRight)
+        for label in (self.steps_label, self.rate_label, self.epoch_label, self.note):
+            label.setProperty("role", "muted")
+
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(scroll, 1)
+        layout.addLayout(controls)
+        layout.addWidget(self.progress)
+        layout.addLayout(facts)
+
+        self._fill()
+        self._show_state()
+        self.data.activated.connect(self._data_chosen)
+        self.model.activated.connect(self._model_chosen)
+        self.device.activated.connect(self._device_chosen)
+        self.run_form.changed.connect(self._run_value)
+        self.play.clicked.connect(self._played)
+        session.changed.connect(self._state_changed)
+        session.moment_changed.connect(self._moment)
+        session.run_changed.connect(self._run_changed)
+        self._show_moment(None)
+
+    def _button(self, icon: str, tip: str, action: Any) -> QPushButton:
+        button = QPushButton(self)
+        set_icon(button, icon)
+        button.setIconSize(QSize(14, 14))
+        button.setFixedWidth(34)
+        button.setToolTip(tip)
+        button.setAccessibleName(tip.partition(":")[0])
+        button.clicked.connect(action)
+        return button
+
+    # -- what is chosen ------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        for entry in data_sets():
+            self.data.addItem(entry.title, entry.name)
+            self.data.setItemData(self.data.count() - 1, entry.doc, Qt.ItemDataRole.ToolTipRole)
+        self.data.addItem(OPEN_FILE, None)
+        for backend in installed().backends:
+            for kind in backend.kinds:
+                self.model.addItem(kind.title, kind.name)
+                self.model.setItemData(self.model.count() - 1, kind.doc, Qt.ItemDataRole.ToolTipRole)
+        self.set_devices(("cpu",))
+
+    def set_devices(self, devices: tuple[str, ...]) -> None:
+        """Offer these devices."""
+        self.device.clear()
+        for name in devices:
+            self.device.addItem(name.upper() if name == "cpu" else name, name)
+        self._select(self.device, self._session.state.run.device)
+
+    def _select(self, box: Choice, value: str) -> None:
+        index = box.findData(value)
+        if index < 0:
+            index = max(box.count() - (1 if box is self.data else 0), 0)
+            box.insertItem(index, Path(value).name, value)
+            box.setItemData(index, value, Qt.ItemDataRole.ToolTipRole)
+        box.setCurrentIndex(index)
+
+    def _apply(self, run: RunSpec, what: str) -> None:
+        self._session.apply(replace(self._session.state, run=run), what)
+
+    def _data_chosen(self, index: int) -> None:
+        source = self.data.itemData(index)
+        if source is None:
+            self._select(self.data, self._session.state.run.data)
+            path, _ = QFileDialog.getOpenFileName(
+                self, "Open data", "", "Data (*.npy *.npz *.csv *.tsv *.txt);;All files (*)"
+            )
+            if path:
+                self._actions.choose_data(path)
+        elif source != self._session.state.run.data:
+            self._actions.choose_data(source)
+            self._select(self.data, self._session.state.run.data)
+
+    def _model_chosen(self, index: int) -> None:
+        run = self._session.state.run
+        if self.model.itemData(index) != run.model:
+            self._apply(replace(run, model=self.model.itemData(index), values={}), "choose model")
+
+    def _device_chosen(self, index: int) -> None:
+        self._apply(replace(self._session.state.run, device=self.device.itemData(index)), "choose device")
+
+    def _run_value(self, change: tuple[str, Any]) -> None:
+        name, value = change
+        self._apply(replace(self._session.state.run, **{name: value}), f"change {name}")
+
+    def _value(self, change: tuple[str, Any]) -> None:
+        name, value = change
+        self._session.apply(with_value(self._session.state, name, value), f"change {name}")
+
+    def _state_changed(self, old: Any, new: Any) -> None:
+        if old.run != new.run:
+            self._show_state()
+
+    def _show_state(self) -> None:
+        spec = self._session.state.run
+        for box, value in ((self.data, spec.data), (self.model, spec.model), (self.device, spec.device)):
+            self._select(box, value)
+        self.run_form.set_values({"seed": spec.seed, "steps": spec.steps})
+        self._show_form(spec)
+        self._show_intent()
+
+    def _show_form(self, spec: RunSpec) -> None:
+        if spec.model != self._form_model:
+            if self._form is not None:
+                self._column.removeWidget(self._form)
+                self._form.hide()
+                self._form.deleteLater()
+                self._form = None
+            self._form_model = spec.model
+            try:
+                _, kind = find_kind(spec.model)
+            except InputError as error:
+                self._session.say(str(error), "error")
+                return
+            self._form = ParameterForm(kind.parameters, self._inner)
+            self._form.changed.connect(self._value)
+            self._form.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+            self._column.insertWidget(self._column.count() - 1, self._form)
+        if self._form is not None:
+            known = self._form.values()
+            self._form.set_values({k: v for k, v in full_values(spec).items() if k in known})
+
+    @property
+    def form(self) -> ParameterForm | None:
+        """The hyper-parameters' form."""
+        return self._form
+
+    # -- how it is going -----------------------------------------------------------------------
+
+    def _played(self) -> None:
+        broken = [*self.run_form.invalid(), *(self._form.invalid() if self._form else [])]
+        moment = self._session.moment
+        if broken and not (moment is not None and moment.training):
+            self._session.say(broken[0], "error")
+        else:
+            self._actions.toggle()
+
+    def _run_changed(self, _: Any) -> None:
+        self._show_intent()
+
+    def _moment(self, moment: Moment) -> None:
+        self._show_moment(moment)
+
+    def _show_moment(self, moment: Moment | None) -> None:
+        training = moment is not None and moment.training
+        self.play.setText("Pause" if training else self._verb())
+        set_icon(self.play, "pause" if training else "play", "accent_text")
+        steps = moment.steps if moment is not None else 0
+        target = moment.target if moment is not None and moment.training else None
+        if target is None and not training:
+            every = self._session.state.run.steps
+            target = -(-max(steps, 1) // every) * every if every else None
+        if training and target is None:
+            self.progress.setRange(0, 0)
+        else:
+            self.progress.setRange(0, max(target or 1, 1))
+            self.progress.setValue(min(steps, target or 1) if target else 0)
+        of = f" / {format_number(target)}" if target else ""
+        self.steps_label.setText(f"{format_number(steps)}{of} steps")
+        rate = moment.steps_per_second if moment is not None else 0.0
+        self.rate_label.setText(f"{format_number(round(rate))} steps/s" if training and rate else "")
+        self.epoch_label.setText(f"epoch {format_number(moment.epoch, 1)}" if moment is not None else "")
+
+    def _same(self) -> bool:
+        run = self._session.run
+        return run is not None and same_run(spec_of(run), self._session.state.run)
+
+    def _verb(self) -> str:
+        return "Train" if self._same() or self._session.run is None else "Train a new run"
+
+    def _show_intent(self) -> None:
+        """Say whether Train goes on or begins anew."""
+        self._show_moment(self._session.moment)
+        run = self._session.run
+        if run is not None and run.data is None:
+            self.note.setText("without its data")
+        elif run is not None and not self._same():
+            self.note.setText("settings changed")
+        else:
+            self.note.setText("")

@@ -1,0 +1,182 @@
+"""Samples: what the model makes up, beside what it was shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QSize, Signal
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
+
+from backends.base import Array, Samples
+from explorer.compute import Exploration, Priority
+from explorer.mosaic import GAP, Ink, normalise, paint, resize
+from explorer.pace import Pace
+from explorer.plots.canvas import PointsItem, to_qimage
+from explorer.session import Session
+from explorer.theme import theme
+
+TILE = 30  # logical pixels
+CLOUD = 1500  # points of a scatter
+
+
+class Tiles(QWidget):
+    """Images side by side, as many as fit."""
+
+    resized = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._image: QImage | None = None
+        self._pixels: Array | None = None
+        self.setAccessibleName("Samples of the model")
+
+    def set_pixels(self, pixels: Array) -> None:
+        """(height, width, 4) uint8 premultiplied, in device pixels."""
+        self._pixels = pixels
+        self._image = to_qimage(pixels)
+        self._image.setDevicePixelRatio(self.devicePixelRatioF())
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(240, 160)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(2 * TILE, 2 * TILE)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._image is not None:
+            painter = QPainter(self)
+            painter.drawImage(QPointF(0, 0), self._image)
+            painter.end()
+
+
+class SamplesPanel(QWidget):
+    """x ~ p(x) for the newest model: images as tiles, two-dimensional data as points over the data."""
+
+    status = Signal(object)
+
+    def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._exploration = session, exploration
+        self._seed = 0
+        self.tiles = Tiles(self)
+        self.plot = pg.PlotWidget(self)
+        self.plot.setMenuEnabled(False)
+        self.plot.hideButtons()
+        self.plot.setAspectLocked(True)
+        self.plot.setAccessibleName("Samples and data")
+        self.data_points, self.sample_points = PointsItem(3.0), PointsItem(3.0)
+        self.plot.addItem(self.data_points, ignoreBounds=True)
+        self.plot.addItem(self.sample_points, ignoreBounds=True)
+        self._stack = QStackedLayout()
+        self._stack.addWidget(self.tiles)
+        self._stack.addWidget(self.plot)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._stack)
+
+        self._pace = Pace(self._request, interval=0.5, duty=0.2, parent=self)
+        session.run_changed.connect(self._run_changed)
+        session.model_changed.connect(self._model_changed)
+        self.tiles.resized.connect(self._pace.poke)
+        theme().changed.connect(self._retint)
+        self._retint()
+
+    def resample(self) -> None:
+        """Draw others."""
+        self._seed += 1
+        self._pace.reset()
+        self._pace.poke()
+
+    def _run_changed(self, _: object) -> None:
+        self._pace.reset()
+        self._exploration.cancel("samples")
+        run = self._session.run
+        if run is None:
+            return
+        image = run.info.image_shape is not None
+        self._stack.setCurrentWidget(self.tiles if image else self.plot)
+        self.sample_points.set_points(np.zeros((0, 2)), None)
+        if not image and run.data is not None:
+            x = run.data.train.x[:CLOUD, :2]
+            if x.shape[1] < 2:
+                x = np.column_stack([x, np.zeros(len(x), np.float32)])
+            self.data_points.set_points(x, None)
+            (x0, y0), (x1, y1) = np.quantile(x, 0.002, axis=0), np.quantile(x, 0.998, axis=0)
+            self.plot.setRange(xRange=(float(x0), float(x1)), yRange=(float(y0), float(y1)), padding=0.1)
+        self._legend()
+
+    def _legend(self) -> None:
+        run, tokens = self._session.run, theme().tokens
+        if run is None or not isinstance(self._session.model, Samples):
+            self.status.emit("")
+        elif run.info.image_shape is not None:
+            self.status.emit("x ~ p(x)")
+        else:
+            self.status.emit(
+                f"<span style='color:{tokens.muted}'>●</span> data  "
+                f"<span style='color:{tokens.accent}'>●</span> x ~ p(x)"
+            )
+
+    def _model_changed(self, _: object) -> None:
+        self._pace.poke()
+
+    def _request(self) -> bool:
+        model, run = self._session.model, self._session.run
+        if run is None or not isinstance(model, Samples) or not self.isVisible():
+            return False
+        info, seed, ratio = run.info, self._seed, self.devicePixelRatioF()
+        ink = Ink((255, 255, 255), 1.0) if theme().tokens.is_dark else Ink((20, 24, 32), 1.0)
+        width, height = self.tiles.width(), self.tiles.height()
+        if info.image_shape is not None:
+            work: Any = lambda: draw_tiles(model, info, seed, width, height, ratio, ink)  # noqa: E731
+        else:
+            work = lambda: model.sample(CLOUD, seed)[:, :2]  # noqa: E731
+        self._exploration.request("samples", Priority.FOLLOW, work, self._show, doing="draw samples")
+        return True
+
+    def _show(self, result: Array) -> None:
+        if result.ndim == 3:
+            self.tiles.set_pixels(result)
+        elif result.shape[1] == 2:
+            self.sample_points.set_points(result, None)
+        self._legend()
+        self._pace.done()
+
+    def _retint(self, *_: Any) -> None:
+        tokens = theme().tokens
+        self.plot.setBackground(None)
+        for side in ("left", "bottom"):
+            axis = self.plot.getAxis(side)
+            axis.setPen(pg.mkPen(tokens.axis))
+            axis.setTextPen(pg.mkPen(tokens.muted))
+        for item, name in ((self.data_points, tokens.muted), (self.sample_points, tokens.accent)):
+            colour = QColor(name)
+            colour.setAlphaF(0.6)
+            item.set_colours([colour])
+        self._legend()
+        self._pace.poke()
+
+
+def draw_tiles(model: Any, info: Any, seed: int, width: int, height: int, ratio: float, ink: Ink) -> Array:
+    """As many samples as fit into width × height logical pixels, (h, w, 4) uint8 in device pixels."""
+    high, wide = info.image_shape[:2]
+    unit = TILE * ratio / min(high, wide)
+    gap = max(1, round(GAP * ratio))
+    tile_h, tile_w = round(high * unit), round(wide * unit)
+    h, w = round(height * ratio), round(width * ratio)
+    rows, columns = max((h + gap) // (tile_h + gap), 1), max((w + gap) // (tile_w + gap), 1)
+    x = model.sample(rows * columns, seed)
+    pixels = paint(resize(normalise(x, info), tile_h, tile_w), ink, np.ones(len(x), np.float32))
+    canvas = np.zeros((max(h, tile_h), max(w, tile_w), 4), np.uint8)
+    for i, tile in enumerate(pixels):
+        y, z = (i // columns) * (tile_h + gap), (i % columns) * (tile_w + gap)
+        canvas[y : y + tile_h, z : z + tile_w] = tile
+    return canvas

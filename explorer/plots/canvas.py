@@ -1,0 +1,196 @@
+"""Graphics items that a canvas is made of: a field's picture, many points, contours, the cursor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
+
+from backends.base import Array
+from explorer.view import Picture
+
+
+class FieldItem(pg.GraphicsObject):
+    """Draws a Picture: over the very view it was made for, pixel on pixel; during a zoom, stretched
+    until the next picture is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._picture: Picture | None = None
+        self._image: QImage | None = None
+        self.setZValue(-100)
+
+    @property
+    def picture(self) -> Picture | None:
+        """What is drawn."""
+        return self._picture
+
+    def set_picture(self, picture: Picture | None) -> None:
+        """Draw another picture; None for nothing."""
+        if picture is None or self._picture is None or picture.view != self._picture.view:
+            self.prepareGeometryChange()
+        self._picture = picture
+        self._image = None if picture is None else to_qimage(picture.image)
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        if self._picture is None:
+            return QRectF()
+        v = self._picture.view
+        return QRectF(v.x0, v.y0, v.x1 - v.x0, v.y1 - v.y0)
+
+    def paint(self, painter: QPainter, *args: Any) -> None:
+        if self._image is None:
+            return
+        target = painter.deviceTransform().mapRect(self.boundingRect())
+        width, height = self._image.width(), self._image.height()
+        painter.save()
+        painter.resetTransform()
+        ratio = painter.device().devicePixelRatio()
+        painter.scale(1 / ratio, 1 / ratio)
+        if abs(target.width() - width) < 1.0 and abs(target.height() - height) < 1.0:
+            painter.drawImage(QPointF(round(target.x()), round(target.y())), self._image)
+        else:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawImage(target, self._image)
+        painter.restore()
+
+
+def to_qimage(pixels: Array) -> QImage:
+    """(h, w, 4) uint8 blue-green-red-alpha premultiplied → an image over the same memory."""
+    height, width = pixels.shape[:2]
+    return QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied)
+
+
+class PointsItem(pg.GraphicsObject):
+    """Points in canvas coordinates, one colour a group, drawn as round dots of a fixed size on screen.
+
+    Groups are interleaved in a few rounds, so that no group hides all others.
+    """
+
+    ROUNDS = 4
+
+    def __init__(self, size: float = 4.5) -> None:
+        super().__init__()
+        self._size = size
+        self._bounds = QRectF()
+        self._batches: list[tuple[int, Any]] = []
+        self._pens: list[QPen] = []
+
+    def set_colours(self, colours: list[QColor]) -> None:
+        """One colour a group."""
+        self._pens = []
+        for colour in colours:
+            pen = QPen(colour, self._size)
+            pen.setCosmetic(True)
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+            self._pens.append(pen)
+        self.update()
+
+    def set_points(self, xy: Array, groups: Array | None) -> None:
+        """xy (n, 2); groups (n,) int, indices into the colours, taken modulo their number."""
+        self.prepareGeometryChange()
+        xy = np.asarray(xy, np.float64)
+        finite = np.isfinite(xy).all(axis=1)
+        xy = xy[finite]
+        of = np.zeros(len(xy), np.int64) if groups is None else np.asarray(groups)[finite]
+        self._batches = []
+        for start in range(self.ROUNDS):
+            part, group = xy[start :: self.ROUNDS], of[start :: self.ROUNDS]
+            for g in np.unique(group):
+                rows = part[group == g]
+                self._batches.append((int(g), pg.functions.arrayToQPolygonF(rows[:, 0], rows[:, 1])))
+        self._bounds = QRectF()
+        if len(xy):
+            (x0, y0), (x1, y1) = xy.min(axis=0), xy.max(axis=0)
+            self._bounds = QRectF(x0, y0, max(x1 - x0, 1e-9), max(y1 - y0, 1e-9))
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        # room for the dots' own size, whatever the zoom
+        x, y = self.pixelLength(pg.Point(1, 0)) or 0.0, self.pixelLength(pg.Point(0, 1)) or 0.0
+        return self._bounds.adjusted(-x * self._size, -y * self._size, x * self._size, y * self._size)
+
+    def viewTransformChanged(self) -> None:
+        self.prepareGeometryChange()
+
+    def paint(self, painter: QPainter, *args: Any) -> None:
+        if not self._pens:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for group, polygon in self._batches:
+            painter.setPen(self._pens[group % len(self._pens)])
+            painter.drawPoints(polygon)
+
+
+class ContourItem(pg.GraphicsObject):
+    """Dotted contour lines in canvas coordinates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._path = QPainterPath()
+        self._pen = QPen()
+        self.setZValue(-10)
+
+    def set_colour(self, colour: QColor) -> None:
+        """The lines' colour."""
+        self._pen = QPen(colour, 1.0, Qt.PenStyle.DotLine)
+        self._pen.setCosmetic(True)
+        self.update()
+
+    def set_lines(self, lines: list[Array]) -> None:
+        """Polylines, each (n, 2)."""
+        self.prepareGeometryChange()
+        self._path = QPainterPath()
+        for line in lines:
+            self._path.addPath(pg.functions.arrayToQPath(line[:, 0], line[:, 1]))
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return self._path.boundingRect()
+
+    def paint(self, painter: QPainter, *args: Any) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(self._pen)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawPath(self._path)
+
+
+class CursorItem(pg.GraphicsObject):
+    """The point that is decoded: a small ring with a cross, of a fixed size on screen; filled when held."""
+
+    RADIUS = 7.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFlag(self.GraphicsItemFlag.ItemIgnoresTransformations)
+        self.setZValue(100)
+        self._colour, self._halo, self._held = QColor("red"), QColor("white"), False
+
+    def set_colours(self, colour: QColor, halo: QColor) -> None:
+        """The ring's colour, and that of the thin line around it."""
+        self._colour, self._halo = colour, halo
+        self.update()
+
+    def set_held(self, held: bool) -> None:
+        """Held points are drawn filled."""
+        self._held = held
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        r = self.RADIUS + 4
+        return QRectF(-r, -r, 2 * r, 2 * r)
+
+    def paint(self, painter: QPainter, *args: Any) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        r = self.RADIUS
+        for colour, width in ((self._halo, 4.0), (self._colour, 2.0)):
+            painter.setPen(QPen(colour, width))
+            filled = self._held and colour == self._colour
+            painter.setBrush(colour if filled else Qt.BrushStyle.NoBrush)
+            painter.drawEllipse(QPointF(0, 0), r * 0.6, r * 0.6)
+            for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                painter.drawLine(QPointF(dx, dy) * (r * 0.6), QPointF(dx, dy) * (r + 1))

@@ -1,0 +1,160 @@
+"""The session: the one mutable thing. It holds what the user has set, applies changes (undoable) and
+says what changed; beside it, what the program has found out and every panel may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal
+
+from backends.base import Array, Model
+from backends.curves import Curves
+from backends.data import DataSet
+from backends.run import Run
+from explorer.plane import Plane, coordinate_plane
+from explorer.state import State
+from explorer.training import Moment
+
+UNDO_DEPTH = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Encodings:
+    """Posterior means of one split's rows, by the model stamped ``step``: z (n, k) float32."""
+
+    step: int
+    split: str
+    z: Array
+
+
+@dataclass(frozen=True)
+class Message:
+    """A sentence for the user. kind: "error", "warning" or "info"; details: a traceback, a click away."""
+
+    text: str
+    kind: str = "info"
+    details: str | None = None
+    action: tuple[str, Callable[[], None]] | None = None
+
+
+class Session(QObject):
+    """What the user has set (``state``, with undo), and what is alive: run, model, plane, point.
+
+    All signals carry one object. Everything here lives on the interface thread.
+    """
+
+    changed = Signal(object, object)  # old State, new State
+    run_changed = Signal(object)  # Run | None: another run was opened or begun
+    model_changed = Signal(object)  # Model: a newer snapshot of the run
+    moment_changed = Signal(object)  # Moment: how training is going
+    curves_changed = Signal(object)  # Curves: points were appended
+    encodings_changed = Signal(object)  # Encodings
+    plane_changed = Signal(object)  # Plane
+    point_changed = Signal(object)  # (k,) float32, or None
+    message = Signal(object)  # Message
+
+    def __init__(self, state: State | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.state = state or State()
+        self._undo: list[tuple[State, str]] = []
+        self._redo: list[tuple[State, str]] = []
+        self._merge = ""
+        self.run: Run | None = None
+        self.model: Model | None = None
+        self.moment: Moment | None = None
+        self.encodings: Encodings | None = None
+        self.plane: Plane = coordinate_plane(2)
+        self.point: Array | None = None
+        self.point_tag: object = None  # travels with the point to the pixels that it becomes
+
+    # -- what the user sets ----------------------------------------------------------------------
+
+    def apply(self, new: State, what: str, merge: str = "") -> None:
+        """Replace the state and push one undo step named ``what`` ("change seed").
+
+        Consecutive changes with the same non-empty ``merge`` are one step (dragging a slider).
+        """
+        if new == self.state:
+            return
+        if not (merge and merge == self._merge and self._undo):
+            self._undo.append((self.state, what))
+            del self._undo[:-UNDO_DEPTH]
+        self._merge = merge
+        self._redo.clear()
+        self._replace(new)
+
+    def undo(self) -> None:
+        """Take the last change back."""
+        self._travel(self._undo, self._redo)
+
+    def redo(self) -> None:
+        """Make the change again that was taken back last."""
+        self._travel(self._redo, self._undo)
+
+    @property
+    def undo_text(self) -> str:
+        """What ``undo`` would take back; "" when there is nothing."""
+        return self._undo[-1][1] if self._undo else ""
+
+    @property
+    def redo_text(self) -> str:
+        """What ``redo`` would make again; "" when there is nothing."""
+        return self._redo[-1][1] if self._redo else ""
+
+    def _travel(self, back: list[tuple[State, str]], forth: list[tuple[State, str]]) -> None:
+        if back:
+            state, what = back.pop()
+            forth.append((self.state, what))
+            self._merge = ""
+            self._replace(state)
+
+    def _replace(self, new: State) -> None:
+        old, self.state = self.state, new
+        self.changed.emit(old, new)
+
+    # -- what is alive ---------------------------------------------------------------------------
+
+    @property
+    def data(self) -> DataSet | None:
+        """The data of the open run; None without a run, and for a run opened without its data."""
+        return self.run.data if self.run is not None else None
+
+    @property
+    def curves(self) -> Curves | None:
+        """The curves of the open run."""
+        return self.run.curves if self.run is not None else None
+
+    def set_moment(self, moment: Moment) -> None:
+        """Take over what training published; a run other than the open one becomes the open one."""
+        fresh = moment.run is not self.run
+        newer = self.model is None or fresh or moment.model.stamp != self.model.stamp
+        self.run, self.model, self.moment = moment.run, moment.model, moment
+        if fresh:
+            self.encodings = None
+            if self.point is not None and len(self.point) != moment.model.latent_dim:
+                self.set_point(None)
+            self.run_changed.emit(moment.run)
+        self.moment_changed.emit(moment)
+        if newer:
+            self.model_changed.emit(moment.model)
+            self.curves_changed.emit(moment.run.curves)
+
+    def set_encodings(self, encodings: Encodings) -> None:
+        """Say where the data lie in latent space."""
+        self.encodings = encodings
+        self.encodings_changed.emit(encodings)
+
+    def set_plane(self, plane: Plane) -> None:
+        """Look at another plane of the latent space."""
+        self.plane = plane
+        self.plane_changed.emit(plane)
+
+    def set_point(self, z: Array | None, tag: object = None) -> None:
+        """Move the point that is decoded under the cursor."""
+        self.point, self.point_tag = z, tag
+        self.point_changed.emit(z)
+
+    def say(self, text: str, kind: str = "info", details: str | None = None) -> None:
+        """Show the user a sentence."""
+        self.message.emit(Message(text, kind, details))

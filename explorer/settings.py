@@ -1,0 +1,69 @@
+"""What the program remembers between two starts: the state, recent files, the window's arrangement."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from PySide6.QtCore import QStandardPaths
+
+from backends.atomic import replacing
+from explorer.state import State, from_json, to_json
+
+RECENT = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """window: geometry and arrangement as Qt's own bytes, in hexadecimal; unsaved: a run kept at closing."""
+
+    state: State = field(default_factory=State)
+    recent: tuple[str, ...] = ()
+    geometry: str = ""
+    arrangement: str = ""
+    unsaved: str = ""
+
+    def opened(self, path: str) -> Settings:
+        """With ``path`` first among the recent files."""
+        return replace(self, recent=(path, *(p for p in self.recent if p != path))[:RECENT])
+
+    def forgotten(self, path: str) -> Settings:
+        """Without ``path`` among the recent files."""
+        return replace(self, recent=tuple(p for p in self.recent if p != path))
+
+
+def folder() -> Path:
+    """Where settings and unsaved runs are kept."""
+    return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.AppDataLocation))
+
+
+def load(home: Path) -> Settings:
+    """The settings in ``home``; what is missing or damaged there is at its default."""
+    try:
+        raw = json.loads((home / "settings.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return Settings()
+    if not isinstance(raw, dict):
+        return Settings()
+    recent = raw.get("recent")
+    texts = {key: raw[key] for key in ("geometry", "arrangement", "unsaved") if isinstance(raw.get(key), str)}
+    return Settings(
+        state=from_json(json.dumps(raw.get("state"))),
+        recent=tuple(str(p) for p in recent)[:RECENT] if isinstance(recent, list) else (),
+        **texts,
+    )
+
+
+def save(home: Path, settings: Settings) -> None:
+    """Write the settings; OSError or InputError where that cannot be done."""
+    home.mkdir(parents=True, exist_ok=True)
+    raw = {
+        "state": json.loads(to_json(settings.state)),
+        "recent": list(settings.recent),
+        "geometry": settings.geometry,
+        "arrangement": settings.arrangement,
+        "unsaved": settings.unsaved,
+    }
+    with replacing(home / "settings.json") as file:
+        file.write(json.dumps(raw, indent=1).encode())

@@ -1,0 +1,106 @@
+"""Everything that a user can set, as one tree of frozen dataclasses. Undo, saved sessions and tests
+without a window all follow from its being plain data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from backends.base import Value
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What the next run is made of. ``values`` holds only hyper-parameters that were changed."""
+
+    data: str = "digits"
+    model: str = "vae"
+    values: Mapping[str, Value] = field(default_factory=dict)
+    device: str = "cpu"
+    seed: int = 0
+    steps: int = 5000
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+
+
+@dataclass(frozen=True)
+class PlaneSpec:
+    """Which plane the map shows: "coordinates" i and j, or "principal" directions of the encodings."""
+
+    kind: str = "coordinates"
+    i: int = 0
+    j: int = 1
+
+
+@dataclass(frozen=True)
+class MapSpec:
+    """What the latent map draws over what."""
+
+    plane: PlaneSpec = PlaneSpec()
+    mosaic: bool = True
+    points: bool = True
+    prior: bool = True
+    split: str = "train"
+
+
+@dataclass(frozen=True)
+class CurveSpec:
+    """Which split's curves are drawn, and which are hidden."""
+
+    split: str = "test"
+    hidden: frozenset[str] = frozenset({"reconstruction", "kl_prior", "batch"})
+    iwae: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    run: RunSpec = RunSpec()
+    map: MapSpec = MapSpec()
+    curves: CurveSpec = CurveSpec()
+    theme: str = "system"
+
+
+def with_value(state: State, name: str, value: Value) -> State:
+    """The state with one hyper-parameter of the next run changed."""
+    return replace(state, run=replace(state.run, values={**state.run.values, name: value}))
+
+
+def to_json(state: State) -> str:
+    """The state as JSON, for the settings file."""
+
+    def plain(value: Any) -> Any:
+        if is_dataclass(value) and not isinstance(value, type):
+            return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        if isinstance(value, Mapping):
+            return dict(value)
+        return sorted(value) if isinstance(value, frozenset) else value
+
+    return json.dumps(plain(state), ensure_ascii=False)
+
+
+def from_json(text: str) -> State:
+    """The state in ``text``. What it lacks, or holds in a wrong form, is at its default: a settings
+    file from another version must never keep the program from starting."""
+
+    def build(default: Any, given: Any) -> Any:
+        if is_dataclass(default) and not isinstance(default, type):
+            if not isinstance(given, dict):
+                return default
+            parts = {f.name: getattr(default, f.name) for f in fields(default)}
+            return replace(default, **{k: build(v, given[k]) if k in given else v for k, v in parts.items()})
+        if isinstance(default, frozenset):
+            return frozenset(map(str, given)) if isinstance(given, list) else default
+        if isinstance(default, Mapping):
+            good = (bool, int, float, str)
+            ok = isinstance(given, dict) and all(isinstance(v, good) for v in given.values())
+            return given if ok else default
+        return given if type(given) is type(default) else default
+
+    try:
+        return build(State(), json.loads(text))  # type: ignore[no-any-return]
+    except ValueError:
+        return State()

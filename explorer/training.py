@@ -1,0 +1,211 @@
+"""The training thread: it runs ``step()`` in a loop and publishes at about 30 Hz, never once per step."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from backends.base import Model, Value
+from backends.run import Run
+from explorer.compute import Failure
+
+PUBLISH_EVERY = 1 / 30
+RATE_WINDOW = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What training publishes: the newest snapshot, and how it is going.
+
+    steps_per_second is measured over about the last second of wall clock; 0 while paused.
+    """
+
+    run: Run
+    model: Model
+    steps: int
+    epoch: float
+    training: bool
+    target: int | None
+    steps_per_second: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Order:
+    doing: str
+    action: Callable[[], Any]
+    done: Callable[[Any], None] | None
+    failed: Callable[[Failure], None]
+
+
+class Trainer(QObject):
+    """Owns the thread, and the learner of whichever run is open.
+
+    Public methods are called from the interface thread and return at once; what they ask for happens
+    between two steps. Only the newest moment is delivered; scalars are all in ``run.curves``.
+    """
+
+    moment = Signal(object)  # Moment
+    failed = Signal(object)  # Failure
+    _arrived = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._condition = threading.Condition()
+        self._orders: deque[_Order] = deque()
+        self._outbox: list[Any] = []
+        self._run: Run | None = None
+        self._remaining = 0  # steps still to make; -1 is no end
+        self._rate: deque[tuple[float, int]] = deque()
+        self._closing = False
+        self._arrived.connect(self._drain)
+        self._thread = threading.Thread(target=self._loop, name="training", daemon=True)
+        self._thread.start()
+
+    def order(
+        self,
+        doing: str,
+        action: Callable[[], Any],
+        done: Callable[[Any], None] | None = None,
+        failed: Callable[[Failure], None] | None = None,
+    ) -> None:
+        """Have ``action`` called on the training thread, between two steps.
+
+        Its result goes to ``done``, an exception to ``failed`` or else to the signal, on the interface thread.
+        """
+        with self._condition:
+            self._orders.append(_Order(doing, action, done, failed or self.failed.emit))
+            self._condition.notify()
+
+    def adopt(
+        self,
+        make: Callable[[], Run],
+        steps: int | None = 0,
+        doing: str = "start the run",
+        failed: Callable[[Failure], None] | None = None,
+    ) -> None:
+        """Take over the run that ``make`` gives (called on the training thread) and train ``steps`` steps.
+
+        None trains without an end. Where ``make`` fails, the run that was open stays, and goes on.
+        """
+
+        def action() -> None:
+            run = make()
+            self._run, self._remaining = run, -1 if steps is None else steps
+            self._rate.clear()
+
+        self.order(doing, action, failed=failed)
+
+    def play(self, steps: int | None) -> None:
+        """Train that many steps more; None for no end."""
+
+        def action() -> None:
+            self._remaining = -1 if steps is None else steps
+
+        self.order("go on training", action)
+
+    def pause(self) -> None:
+        """Stop after the step at hand; ``play`` goes on from there."""
+        self.play(0)
+
+    def set(self, name: str, value: Value) -> None:
+        """Change a live hyper-parameter."""
+
+        def action() -> None:
+            if self._run is not None:
+                self._run.learner.set(name, value)
+
+        self.order(f"change {name}", action)
+
+    def close(self, seconds: float = 2.0) -> bool:
+        """Stop after the step at hand and join the thread; False when it did not end in time."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    # -- on the thread -------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        published = 0.0
+        while True:
+            with self._condition:
+                while not (self._orders or self._remaining or self._closing):
+                    self._condition.wait()
+                orders, self._orders = self._orders, deque()
+                closing = self._closing
+            for order in orders:
+                self._carry_out(order)
+            if closing:
+                return
+            if self._remaining and self._run is not None:
+                self._attempt("train", self._step)
+            now = time.perf_counter()
+            if orders or not self._remaining or now - published >= PUBLISH_EVERY:
+                published = now
+                self._attempt("take a snapshot", self._publish)
+
+    def _carry_out(self, order: _Order) -> None:
+        try:
+            result = order.action()
+        except Exception as error:
+            self._post((order.failed, Failure.of(error, order.doing)))
+        else:
+            if order.done is not None:
+                self._post((order.done, result))
+
+    def _attempt(self, doing: str, action: Callable[[], None]) -> None:
+        """Whatever goes wrong on this thread ends as a message, and the run keeps its last good state."""
+        try:
+            action()
+        except Exception as error:
+            self._remaining = 0
+            self._post((self.failed.emit, Failure.of(error, doing)))
+
+    def _step(self) -> None:
+        assert self._run is not None
+        self._run.step()
+        if self._remaining > 0:
+            self._remaining -= 1
+
+    def _publish(self) -> None:
+        if (run := self._run) is None:
+            return
+        now, steps = time.perf_counter(), run.steps
+        self._rate.append((now, steps))
+        while len(self._rate) > 2 and now - self._rate[0][0] > RATE_WINDOW:
+            self._rate.popleft()
+        (start, first), training = self._rate[0], self._remaining != 0
+        rate = (steps - first) / (now - start) if training and now > start else 0.0
+        if not training:
+            self._rate.clear()
+        target = steps + self._remaining if self._remaining >= 0 else None
+        epoch = steps / max(run.learner.steps_per_epoch, 1e-9)
+        self._post(Moment(run, run.model(), steps, epoch, training, target, rate))
+
+    def _post(self, value: Any) -> None:
+        with self._condition:
+            quiet = not self._outbox
+            if isinstance(value, Moment):
+                self._outbox = [v for v in self._outbox if not isinstance(v, Moment)]
+            self._outbox.append(value)
+        if quiet:
+            self._arrived.emit()
+
+    # -- on the interface thread ---------------------------------------------------------------
+
+    def _drain(self) -> None:
+        with self._condition:
+            outbox, self._outbox = self._outbox, []
+        for value in outbox:
+            if isinstance(value, Moment):
+                self.moment.emit(value)
+            else:
+                deliver, what = value
+                deliver(what)

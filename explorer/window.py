@@ -1,0 +1,273 @@
+"""The window: panels in their docks, menus from the commands, messages, status, drag and drop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from explorer.actions import Actions
+from explorer.commands import Command, CommandAction
+from explorer.compute import Exploration
+from explorer.panels.cursor import CursorPanel
+from explorer.panels.curves import CurvesPanel
+from explorer.panels.map import MapPanel
+from explorer.panels.run import RunPanel
+from explorer.panels.samples import SamplesPanel
+from explorer.session import Message, Session
+from explorer.settings import Settings
+from explorer.widgets.card import CardDock
+from explorer.widgets.messages import MessageBar
+from explorer.widgets.palette import Palette
+from explorer.widgets.values import format_number
+
+ARRANGEMENT = 1  # version of the saved arrangement
+FILTER = "Runs (*.safetensors);;All files (*)"
+LEFT, RIGHT = 272, 264
+BOTTOM = 0.28  # of the height
+
+
+class Window(QMainWindow):
+    """Everything that is seen. It knows the panels; the panels know the session."""
+
+    first_painted = Signal()
+
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
+        self.session, self.actions_ = session, actions
+        self._painted = False
+        self.setWindowTitle("Latent Explorer")
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+
+        self.run = RunPanel(session, actions)
+        self.map = MapPanel(session, exploration)
+        self.cursor_panel = CursorPanel(session, exploration)
+        self.curves = CurvesPanel(session)
+        self.samples = SamplesPanel(session, exploration)
+        self.docks = {
+            "run": CardDock("run", "Run", self.run, self),
+            "map": CardDock("map", "Latent map", self.map, self),
+            "cursor": CardDock("cursor", "Under the cursor", self.cursor_panel, self),
+            "curves": CardDock("curves", "ELBO and log-likelihood · nats per datum", self.curves, self),
+            "samples": CardDock("samples", "Samples", self.samples, self),
+        }
+        self.map.status.connect(self.docks["map"].set_status)
+        self.curves.status.connect(self.docks["curves"].set_status)
+        self.docks["curves"].status.linkActivated.connect(self.curves.follow_link)
+        self.samples.status.connect(self.docks["samples"].set_status)
+
+        self.messages = MessageBar(self)
+        top = QWidget(self)
+        column = QVBoxLayout(top)
+        column.setContentsMargins(8, 0, 8, 0)
+        column.addWidget(self.messages)
+        self.setCentralWidget(top)
+        top.setMaximumHeight(0)
+        self._top = top
+
+        self.busy, self.where = QLabel(self), QLabel(self)
+        self.statusBar().addWidget(self.busy, 1)
+        self.statusBar().addPermanentWidget(self.where)
+        self.statusBar().setSizeGripEnabled(False)
+        self.title = QLabel(self)
+        self.title.setProperty("role", "muted")
+
+        self.setMinimumSize(QSize(900, 600))
+        self.resize(1440, 900)
+        session.message.connect(self._say)
+        session.run_changed.connect(self._run_changed)
+        session.moment_changed.connect(self._moment)
+        actions.file_changed.connect(self._run_changed)
+        actions.busy.connect(self.busy.setText)
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def add_commands(self, commands: Sequence[Command]) -> None:
+        """Build the menus, and keep the actions for the palette."""
+        self.commands: dict[str, CommandAction] = {}
+        menus: dict[str, QMenu] = {}
+        for command in commands:
+            menu = menus.get(command.menu)
+            if menu is None:
+                menu = menus[command.menu] = self.menuBar().addMenu(f"&{command.menu}")
+                menu.setToolTipsVisible(True)
+                menu.aboutToShow.connect(self.refresh_commands)
+            if command.group:
+                menu.addSeparator()
+            action = CommandAction(command, self)
+            self.commands[command.name] = action
+            menu.addAction(action)
+            if command.name == "open":
+                self.recent = menu.addMenu("Open &recent")
+        view = menus["View"]
+        view.addSeparator()
+        for dock in self.docks.values():
+            view.addAction(dock.toggleViewAction())
+        corner = QWidget(self)
+        row = QHBoxLayout(corner)
+        row.setContentsMargins(0, 4, 12, 4)
+        row.setSpacing(8)
+        row.addWidget(self.title)
+        for name, text in (("open", "Open…"), ("palette", "Commands")):
+            button = QPushButton(text, corner)
+            button.clicked.connect(self.commands[name].trigger)
+            button.setToolTip(self.commands[name].toolTip())
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            row.addWidget(button)
+        self.menuBar().setCornerWidget(corner)
+        self.samples_again = self.docks["samples"].add_action(self.commands["resample"])
+        self.map_home = self.docks["map"].add_action(self.commands["home"])
+
+    def refresh_commands(self) -> None:
+        """Ask every command again whether it is on and can be done."""
+        for action in self.commands.values():
+            action.refresh()
+
+    def show_recent(self, paths: Sequence[str]) -> None:
+        """Fill the menu of recent files."""
+        self.recent.clear()
+        for path in paths:
+            action = self.recent.addAction(Path(path).name)
+            action.setToolTip(path)
+            action.setData(path)
+        self.recent.setEnabled(bool(paths))
+
+    def open_palette(self) -> None:
+        """Show the command palette."""
+        self.refresh_commands()
+        Palette(list(self.commands.values()), self).open()
+
+    def ask_open(self) -> None:
+        """Ask for a file and open it."""
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Open", "", "Runs and data (*.safetensors *.npy *.npz *.csv);;All files (*)"
+        )
+        if path:
+            self.actions_.open(path)
+
+    def save(self) -> None:
+        """Save to the run's file, or ask for one."""
+        if self.actions_.path is not None:
+            self.actions_.save(self.actions_.path)
+        else:
+            self.ask_save()
+
+    def ask_save(self) -> None:
+        """Ask for a file and save to it."""
+        run = self.session.run
+        name = f"{run.name.replace(' ', '-')}.safetensors" if run is not None else "run.safetensors"
+        path, _ = QFileDialog.getSaveFileName(self, "Save the run", name, FILTER)
+        if path:
+            self.actions_.save(path)
+
+    # -- arrangement -----------------------------------------------------------------------------
+
+    def arrange(self) -> None:
+        """The standard arrangement."""
+        area = Qt.DockWidgetArea.TopDockWidgetArea
+        docks = self.docks
+        for dock in docks.values():
+            self.removeDockWidget(dock)
+            dock.setFloating(False)
+        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks["run"])
+        del area
+        self.splitDockWidget(docks["run"], docks["curves"], Qt.Orientation.Vertical)
+        self.splitDockWidget(docks["run"], docks["map"], Qt.Orientation.Horizontal)
+        self.splitDockWidget(docks["map"], docks["cursor"], Qt.Orientation.Horizontal)
+        self.splitDockWidget(docks["curves"], docks["samples"], Qt.Orientation.Horizontal)
+        for dock in docks.values():
+            dock.show()
+        self._size_docks()
+
+    def _size_docks(self) -> None:
+        docks, width = self.docks, self.width()
+        across = Qt.Orientation.Horizontal
+        middle = max(width - LEFT - RIGHT - 32, 200)
+        self.resizeDocks([docks["run"], docks["map"], docks["cursor"]], [LEFT, middle, RIGHT], across)
+        self.resizeDocks([docks["curves"], docks["samples"]], [width - RIGHT - 24, RIGHT], across)
+        bottom = int(self.height() * BOTTOM)
+        heights = [self.height() - bottom - 70, bottom]
+        self.resizeDocks([docks["run"], docks["curves"]], heights, Qt.Orientation.Vertical)
+
+    def restore(self, settings: Settings) -> None:
+        """The arrangement of last time, or the standard one."""
+        self.arrange()
+        if settings.geometry:
+            self.restoreGeometry(QByteArray.fromHex(settings.geometry.encode()))
+        if settings.arrangement:
+            self.restoreState(QByteArray.fromHex(settings.arrangement.encode()), ARRANGEMENT)
+        else:
+            QTimer.singleShot(0, self, self._size_docks)
+
+    def remember(self) -> dict[str, str]:
+        """Geometry and arrangement, as :meth:`restore` takes them."""
+        return {
+            "geometry": bytes(self.saveGeometry().toHex().data()).decode(),
+            "arrangement": bytes(self.saveState(ARRANGEMENT).toHex().data()).decode(),
+        }
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    def _say(self, message: Message) -> None:
+        self.messages.show_message(message.text, message.kind, message.details, message.action)
+        self._top.setMaximumHeight(16777215)
+
+    def _run_changed(self, _: Any) -> None:
+        self._show_title()
+
+    def _moment(self, _: Any) -> None:
+        self._show_title()
+
+    def _show_title(self) -> None:
+        run, moment = self.session.run, self.session.moment
+        if run is None or moment is None:
+            return
+        path = self.actions_.path
+        name = path.stem if path is not None else run.name
+        self.title.setText(f"{name} · step {format_number(moment.steps)}")
+        self.where.setText(f"{run.device.upper()} · {run.kind.title} · {run.info.title}")
+        self.setWindowTitle(f"{name} – Latent Explorer")
+
+    def help(self) -> None:
+        """Open the guide."""
+        QDesktopServices.openUrl(QUrl("https://pypi.org/project/latent-explorer/"))
+
+    # -- Qt ------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self, self.first_painted.emit)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                event.acceptProposedAction()
+                self.actions_.open(url.toLocalFile())
+                return
+
+    closing = Signal()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.closing.emit()
+        super().closeEvent(event)

@@ -1,0 +1,35 @@
+"""Every test runs without a screen, and leaves no thread, timer or window behind."""
+
+import os
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import gc
+import sys
+import threading
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind():
+    """Fail the test that leaves a thread, a running timer or a window."""
+    threads = set(threading.enumerate())
+    yield
+    left = [t.name for t in threading.enumerate() if t not in threads and not t.name.startswith("pydev")]
+    assert not left, f"threads left behind: {left}"
+    if "PySide6.QtWidgets" not in sys.modules:
+        return
+    from PySide6.QtCore import QCoreApplication, QEvent, QTimer
+    from PySide6.QtWidgets import QApplication
+
+    app = QApplication.instance()
+    if app is None:
+        return
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    windows = [w for w in QApplication.topLevelWidgets() if w.isVisible()]
+    assert not windows, f"windows left behind: {windows}"
+    gc.collect()
+    timers = [t for t in gc.get_objects() if type(t) is QTimer and t.isActive()]
+    assert not timers, f"timers left behind: {timers}"

@@ -29,10 +29,11 @@ def icon(name: str, token: str = "text") -> QIcon:
 
 def pixmap(name: str, colour: str, size: int) -> QPixmap:
     """A glyph as a square of ``size`` device pixels on a transparent ground."""
+    drawing = QSvgRenderer(svg(name, colour))
     out = QPixmap(size, size)
     out.fill(Qt.GlobalColor.transparent)
     painter = QPainter(out)
-    QSvgRenderer(svg(name, colour)).render(painter, QRectF(0, 0, size, size))
+    drawing.render(painter, QRectF(0, 0, size, size))
     painter.end()
     return out
 

@@ -10,7 +10,8 @@ class Tokens:
     """Every colour of the program as ``"#rrggbb"``.
 
     window: behind the cards. surface: a card. field: inputs and buttons. track: the empty part of a
-    progress bar or slider. series: curves. labels: ten categories that the colour-blind can tell apart.
+    progress bar or slider. series: curves. labels: ten categories that the colour-blind can tell apart: any
+    two lie at least 14 apart in CIE L*a*b*, under full protanopia, deuteranopia and tritanopia too.
     """
 
     is_dark: bool
@@ -68,8 +69,8 @@ DARK = Tokens(
     track="#2a303b",
     series=("#5aa9ff", "#f0b34d", "#5cc98f", "#e58ad0", "#b09bff", "#5fd0d6", "#ff8f70", "#b9c0ca"),
     labels=(
-        "#4e9be0", "#f5923b", "#e8605f", "#76c5bd", "#62b45a",
-        "#f0d04f", "#bd84b5", "#ffa6b4", "#b07f66", "#c4bdb7",
+        "#4f98dc", "#ec8c30", "#f26678", "#74d7df", "#6fc360",
+        "#f1d051", "#bf84b4", "#f299a7", "#9b684e", "#e0e0d5",
     ),
 )  # fmt: skip
 
@@ -96,8 +97,8 @@ LIGHT = Tokens(
     track="#e2e5ea",
     series=("#1768d1", "#c06a00", "#1b7f4b", "#b03a94", "#6a4fd0", "#0d7f8a", "#c4452a", "#5d6673"),
     labels=(
-        "#3f77b5", "#e07b1f", "#d64a4b", "#4f9f97", "#4a9440",
-        "#b99412", "#9a6391", "#e5798b", "#8a5f48", "#857d77",
+        "#2372b9", "#e76c53", "#a72116", "#2da193", "#0d8232",
+        "#af8f0d", "#a872ad", "#c55e6a", "#714d3b", "#6b6376",
     ),
 )  # fmt: skip
 

@@ -31,7 +31,7 @@ def format_number(x: float | None, digits: int = 2) -> str:
     elif x != 0 and not (10.0**-digits <= abs(x) < 1e7):
         text = f"{x:.{max(digits, 1)}e}"
     else:
-        text = f"{x:,.{digits}f}"
+        text = f"{x or 0.0:,.{digits}f}"  # −0.0 is zero
     return text.replace(",", _THIN).replace("-", _MINUS)
 
 

@@ -301,5 +301,5 @@ def capabilities(model: object) -> frozenset[str]:
     return frozenset(
         name
         for name, protocol in CAPABILITIES.items()
-        if all(hasattr(model, method) for method in protocol.__protocol_attrs__)  # type: ignore[attr-defined]
+        if all(hasattr(model, method) for method in vars(protocol) if not method.startswith("_"))
     )

@@ -44,6 +44,13 @@ VAE_PARAMETERS = (
         title="β", minimum=0, maximum=1000, live=True,
     ),
     Parameter(
+        "dropout", "float", 0.3,
+        "Share of the encoder's hidden units left out at random in each training step; a snapshot uses them "
+        "all. Without it the encoder learns a small data set by heart: the held-out ELBO then falls while "
+        "log p(x) still rises.",
+        minimum=0, maximum=0.9, live=True,
+    ),
+    Parameter(
         "batch_size", "int", 128,
         "Rows a step. Each epoch goes through the rows in a new random order; its last batch may be smaller.",
         minimum=1, maximum=1_000_000,

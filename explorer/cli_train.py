@@ -27,7 +27,8 @@ HELP = (
     "Train MODEL on DATA, report the ELBO and log p(x) on training and held-out rows, and save to --out. "
     "Ctrl-C saves and stops (status 130); the run goes on with --resume, exactly as if it had not stopped."
 )
-REPORTS = 100  # lines of --json during a run, about
+REPORTS = 100  # lines of --json during a run, about; more where these would be further apart than
+REPORT_STEPS = 1000  # so many steps
 EVALUATIONS = 5  # of these with an evaluation, the last one included
 AUTOSAVE_S = 30.0
 EVALUATED_ROWS = 500  # rows of a split in an evaluation on the way; the last one takes all
@@ -114,7 +115,7 @@ class _Training:
     ) -> None:
         self.run, self.data, self.out, self.as_json, self.stop = run, data, out, as_json, stop
         self.first, self.last = run.steps, run.steps + steps
-        self.report_every = max(1, steps // REPORTS)
+        self.report_every = min(max(1, steps // REPORTS), REPORT_STEPS)
         self.evaluate_every = max(1, -(-steps // EVALUATIONS))
         self.next_evaluation = self.first + self.evaluate_every
         self.began = self.saved = time.monotonic()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 # What the libraries of PySide6 6.11 need from the system (the NEEDED entries of their ELF headers, without
 # those of the C and C++ run time), with the package of Debian and Ubuntu that has it.
-_BASE = {
+BASE = {
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
     "libX11.so.6": "libx11-6",
@@ -31,7 +31,7 @@ _BASE = {
     "libz.so.1": "zlib1g",
     "libzstd.so.1": "libzstd1",
 }
-_XCB = {
+XCB = {
     "libX11-xcb.so.1": "libx11-xcb1",
     "libxcb.so.1": "libxcb1",
     "libxcb-cursor.so.0": "libxcb-cursor0",
@@ -49,11 +49,11 @@ _XCB = {
     "libxcb-xkb.so.1": "libxcb-xkb1",
     "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
 }
-_WAYLAND = {
+WAYLAND = {
     "libwayland-client.so.0": "libwayland-client0",
     "libwayland-cursor.so.0": "libwayland-cursor0",
 }
-_NEEDS = {"xcb": _XCB, "wayland": _WAYLAND}
+_NEEDS = {"xcb": XCB, "wayland": WAYLAND}
 
 _PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "zuko", "torchdiffeq", "safetensors", "Pillow",
@@ -82,7 +82,7 @@ def gui_problem() -> str | None:
         return f"PySide6 is not installed: {sys.executable} -m pip install PySide6-Essentials"
     if sys.platform != "linux":
         return None
-    missing = missing_libraries(_BASE)
+    missing = missing_libraries(BASE)
     if missing:
         return _missing(missing)
     usable, problem = _usable_platform(Path(package.origin or "").parent)
@@ -140,7 +140,7 @@ def _platform_problem(name: str, package: Path) -> str | None:
 
 def _missing(libraries: Iterable[str]) -> str:
     names = list(libraries)
-    packages = {library: package for needs in (_BASE, _XCB, _WAYLAND) for library, package in needs.items()}
+    packages = {library: package for needs in (BASE, XCB, WAYLAND) for library, package in needs.items()}
     wanted = sorted({packages[name] for name in names})
     many = "libraries are" if len(names) > 1 else "library is"
     return f"the system {many} missing: {', '.join(names)}; type: sudo apt-get install -y {' '.join(wanted)}"

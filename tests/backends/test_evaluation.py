@@ -16,6 +16,7 @@ D = 3
 W = np.array([[1.0, 0.2], [-0.5, 1.0], [0.3, 0.8]])
 SIGMA = 0.7
 INFO = DataInfo("line", "Line", D)
+STAMP = Stamp("r", 12)
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class LinearGaussian:
     """z ~ N(0, I), x|z ~ N(Wz, σ²I), with an encoder that is off by ``shift``: KL(q‖posterior) is known."""
 
     shift: float = 0.0
-    stamp: Stamp = Stamp("r", 12)
+    stamp: Stamp = STAMP
     info: DataInfo = INFO
     kind: str = "linear"
     latent_dim: int = 2

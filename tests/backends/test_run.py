@@ -179,7 +179,7 @@ def change(path, edit):
         (lambda m, a: m.update(values=[]), "no valid 'values'"),
         (lambda m, a: m.update(seed=True), "no valid 'seed'"),
         (lambda m, a: m.pop("name"), "no valid 'name'"),
-        (lambda m, a: a.pop("curves/batch/log_likelihood/steps"), "curve 'batch/log_likelihood' is not whole"),
+        (lambda m, a: a.pop("curves/batch/log_likelihood/steps"), "log_likelihood' is not whole"),
         (lambda m, a: a.update({"curves/x/steps": np.zeros(2), "curves/x/values": np.zeros(2)}), "curve 'x'"),
         (lambda m, a: a.update({"probes/x": np.zeros((4, 7), np.float32)}), "probe 'x' is of shape"),
     ],
@@ -251,7 +251,9 @@ def test_readers_see_whole_curves_while_one_thread_writes():
         while not done.is_set():
             for name in curves.names():
                 steps, values = curves.get(name)
-                if not np.array_equal(steps, np.arange(len(steps))) or not np.array_equal(values, 2.0 * steps):
+                if not np.array_equal(steps, np.arange(len(steps))) or not np.array_equal(
+                    values, 2.0 * steps
+                ):
                     torn.append(name)
 
     readers = [threading.Thread(target=read) for _ in range(2)]

@@ -50,8 +50,8 @@ class GaussianLearner:
         u = (batch - mean) * np.exp(-log_std)
         gradient = np.stack([(u * np.exp(-log_std)).mean(0), (u**2 - 1).mean(0)])
         theta = self.theta + self.values["learning_rate"] * gradient
-        if not np.isfinite(theta).all():
-            raise Diverged("the parameters are no longer finite")
+        if not (np.isfinite(theta).all() and np.abs(theta[1]).max() < 100):
+            raise Diverged("the standard deviation is no longer finite")
         log_prob = self.snapshot().log_prob(batch).mean()
         self.theta, self.steps = theta, self.steps + 1
         return {"log_likelihood": float(log_prob)}

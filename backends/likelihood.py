@@ -117,14 +117,14 @@ def _encode(model: Any, x: Array) -> Gaussian:
 
 def _log_normal(q: Gaussian, z: Array) -> Array:
     """log q(z|x) of latents (n, m, k) or (m, k) under each row's q → (n, m) float64."""
-    z = np.asarray(z, dtype=np.float64)
-    mean = np.asarray(q.mean, dtype=np.float64)[:, None]
+    white: Array = z.astype(np.float64) - q.mean.astype(np.float64)[:, None]
     if q.scale_tril is None:
-        std = np.asarray(q.std, dtype=np.float64)
-        white, log_det = (z - mean) / std[:, None], np.log(std).sum(-1)
+        std = q.std.astype(np.float64)
+        white /= std[:, None]
+        log_det = np.log(std).sum(-1)
     else:
-        tril = np.asarray(q.scale_tril, dtype=np.float64)
-        white = np.linalg.solve(tril, (z - mean).swapaxes(1, 2)).swapaxes(1, 2)
+        tril = q.scale_tril.astype(np.float64)
+        white = np.linalg.solve(tril, white.swapaxes(1, 2)).swapaxes(1, 2)
         log_det = np.log(np.diagonal(tril, axis1=1, axis2=2)).sum(-1)
     return np.asarray(-0.5 * (white**2).sum(-1) - log_det[:, None] - 0.5 * z.shape[-1] * _LOG_2PI)
 

@@ -49,11 +49,12 @@ class MapSpec:
 
 @dataclass(frozen=True)
 class CurveSpec:
-    """Which split's curves are drawn, and which are hidden."""
+    """Which split's curves are drawn, and what beside ELBO and log p(x)."""
 
     split: str = "test"
-    hidden: frozenset[str] = frozenset({"reconstruction", "kl_prior", "batch"})
     iwae: bool = False
+    terms: bool = False
+    batches: bool = False
 
 
 @dataclass(frozen=True)

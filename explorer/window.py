@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QCloseEvent, QDesktopServices, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
     QMenu,
+    QMenuBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 from explorer.actions import Actions
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
+from explorer.icons import set_icon
 from explorer.panels.cursor import CursorPanel
 from explorer.panels.curves import CurvesPanel
 from explorer.panels.map import MapPanel
@@ -68,25 +70,30 @@ class Window(QMainWindow):
         }
         self.map.status.connect(self.docks["map"].set_status)
         self.curves.status.connect(self.docks["curves"].set_status)
-        self.docks["curves"].status.linkActivated.connect(self.curves.follow_link)
         self.samples.status.connect(self.docks["samples"].set_status)
 
         self.messages = MessageBar(self)
-        top = QWidget(self)
-        column = QVBoxLayout(top)
-        column.setContentsMargins(8, 0, 8, 0)
+        self.menus = QMenuBar(self)
+        self.title = QLabel(self)
+        self.title.setProperty("role", "muted")
+        self._bar = QHBoxLayout()
+        self._bar.setSpacing(8)
+        self._bar.addWidget(self.menus)
+        self._bar.addStretch(1)
+        self._bar.addWidget(self.title)
+        head = QWidget(self)
+        column = QVBoxLayout(head)
+        column.setContentsMargins(12, 8, 12, 8)
+        column.setSpacing(8)
+        column.addLayout(self._bar)
         column.addWidget(self.messages)
-        self.setCentralWidget(top)
-        top.setMaximumHeight(0)
-        self._top = top
+        self.setMenuWidget(head)
+        self.setContentsMargins(12, 0, 12, 0)
 
         self.busy, self.where = QLabel(self), QLabel(self)
         self.statusBar().addWidget(self.busy, 1)
         self.statusBar().addPermanentWidget(self.where)
         self.statusBar().setSizeGripEnabled(False)
-        self.title = QLabel(self)
-        self.title.setProperty("role", "muted")
-
         self.setMinimumSize(QSize(900, 600))
         self.resize(1440, 900)
         session.message.connect(self._say)
@@ -104,7 +111,7 @@ class Window(QMainWindow):
         for command in commands:
             menu = menus.get(command.menu)
             if menu is None:
-                menu = menus[command.menu] = self.menuBar().addMenu(f"&{command.menu}")
+                menu = menus[command.menu] = self.menus.addMenu(f"&{command.menu}")
                 menu.setToolTipsVisible(True)
                 menu.aboutToShow.connect(self.refresh_commands)
             if command.group:
@@ -118,18 +125,13 @@ class Window(QMainWindow):
         view.addSeparator()
         for dock in self.docks.values():
             view.addAction(dock.toggleViewAction())
-        corner = QWidget(self)
-        row = QHBoxLayout(corner)
-        row.setContentsMargins(0, 4, 12, 4)
-        row.setSpacing(8)
-        row.addWidget(self.title)
         for name, text in (("open", "Open…"), ("palette", "Commands")):
-            button = QPushButton(text, corner)
+            button = QPushButton(text, self)
+            set_icon(button, self.commands[name].command.icon)
             button.clicked.connect(self.commands[name].trigger)
             button.setToolTip(self.commands[name].toolTip())
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            row.addWidget(button)
-        self.menuBar().setCornerWidget(corner)
+            self._bar.addWidget(button)
         self.samples_again = self.docks["samples"].add_action(self.commands["resample"])
         self.map_home = self.docks["map"].add_action(self.commands["home"])
 
@@ -179,30 +181,27 @@ class Window(QMainWindow):
 
     def arrange(self) -> None:
         """The standard arrangement."""
-        area = Qt.DockWidgetArea.TopDockWidgetArea
-        docks = self.docks
+        docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         for dock in docks.values():
             self.removeDockWidget(dock)
             dock.setFloating(False)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks["run"])
-        del area
-        self.splitDockWidget(docks["run"], docks["curves"], Qt.Orientation.Vertical)
-        self.splitDockWidget(docks["run"], docks["map"], Qt.Orientation.Horizontal)
-        self.splitDockWidget(docks["map"], docks["cursor"], Qt.Orientation.Horizontal)
-        self.splitDockWidget(docks["curves"], docks["samples"], Qt.Orientation.Horizontal)
+        self.splitDockWidget(docks["run"], docks["map"], across)
+        self.splitDockWidget(docks["map"], docks["cursor"], across)
+        self.splitDockWidget(docks["map"], docks["curves"], down)
+        self.splitDockWidget(docks["cursor"], docks["samples"], down)
         for dock in docks.values():
             dock.show()
         self._size_docks()
 
     def _size_docks(self) -> None:
-        docks, width = self.docks, self.width()
-        across = Qt.Orientation.Horizontal
-        middle = max(width - LEFT - RIGHT - 32, 200)
+        docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        middle = max(self.width() - LEFT - RIGHT - 40, 200)
         self.resizeDocks([docks["run"], docks["map"], docks["cursor"]], [LEFT, middle, RIGHT], across)
-        self.resizeDocks([docks["curves"], docks["samples"]], [width - RIGHT - 24, RIGHT], across)
         bottom = int(self.height() * BOTTOM)
-        heights = [self.height() - bottom - 70, bottom]
-        self.resizeDocks([docks["run"], docks["curves"]], heights, Qt.Orientation.Vertical)
+        heights = [self.height() - bottom - 90, bottom]
+        self.resizeDocks([docks["map"], docks["curves"]], heights, down)
+        self.resizeDocks([docks["cursor"], docks["samples"]], heights, down)
 
     def restore(self, settings: Settings) -> None:
         """The arrangement of last time, or the standard one."""
@@ -225,7 +224,6 @@ class Window(QMainWindow):
 
     def _say(self, message: Message) -> None:
         self.messages.show_message(message.text, message.kind, message.details, message.action)
-        self._top.setMaximumHeight(16777215)
 
     def _run_changed(self, _: Any) -> None:
         self._show_title()
@@ -242,10 +240,6 @@ class Window(QMainWindow):
         self.title.setText(f"{name} · step {format_number(moment.steps)}")
         self.where.setText(f"{run.device.upper()} · {run.kind.title} · {run.info.title}")
         self.setWindowTitle(f"{name} – Latent Explorer")
-
-    def help(self) -> None:
-        """Open the guide."""
-        QDesktopServices.openUrl(QUrl("https://pypi.org/project/latent-explorer/"))
 
     # -- Qt ------------------------------------------------------------------------------------
 

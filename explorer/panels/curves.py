@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from explorer.pace import Pace
@@ -13,16 +13,31 @@ from explorer.plots.curves import CurvePlot, Series
 from explorer.session import Session
 
 SPLITS = (("test", "Held out"), ("train", "Training"))
-SERIES = [
-    Series("log_likelihood", "log p(x)", 0),
-    Series("elbo", "ELBO", 1),
-    Series("iwae_50", "IWAE-50", 2, dashed=True, width=1),
-    Series("iwae_5", "IWAE-5", 5, dashed=True, width=1),
-    Series("iwae_1", "IWAE-1", 3, dashed=True, width=1),
-    Series("reconstruction", "E_q[log p(x|z)]", 4),
-    Series("kl_prior", "KL(q‖p(z))", 7),
-    Series("batch", "ELBO of each batch", 6, width=1),
-]
+MAIN = (Series("log_likelihood", "log p(x)", 0), Series("elbo", "ELBO", 1))
+EXTRA = {
+    "iwae": (
+        Series("iwae_50", "IWAE-50", 2, dashed=True, width=1),
+        Series("iwae_5", "IWAE-5", 5, dashed=True, width=1),
+        Series("iwae_1", "IWAE-1", 3, dashed=True, width=1),
+    ),
+    "terms": (Series("reconstruction", "E_q[log p(x|z)]", 4), Series("kl_prior", "KL(q‖p(z))", 7)),
+    "batches": (Series("batch", "batches", 6, width=1),),
+}
+TOGGLES = {
+    "iwae": (
+        "IWAE-1/5/50",
+        "The importance-weighted bounds with 1, 5 and 50 samples (Burda et al. 2016): "
+        "they rise from the ELBO towards log p(x).",
+    ),
+    "terms": (
+        "Terms",
+        "The two terms of the ELBO: E_q[log p(x|z)], and KL(q(z|x)‖p(z)), which is taken off.",
+    ),
+    "batches": (
+        "Batches",
+        "The ELBO of every training batch, one draw of z a row: as noisy as training sees it.",
+    ),
+}
 
 
 class CurvesPanel(QWidget):
@@ -34,8 +49,7 @@ class CurvesPanel(QWidget):
         super().__init__(parent)
         self._session = session
         self.plot = CurvePlot(self, placeholder="Train, and ELBO and log-likelihood appear here")
-        self.plot.set_series(SERIES)
-        self.plot.set_gap("log_likelihood", "elbo", "gap = KL(q‖p(z|x))")
+        self._series: tuple[Series, ...] = ()
 
         self.buttons = QButtonGroup(self)
         row = QHBoxLayout()
@@ -46,13 +60,15 @@ class CurvesPanel(QWidget):
             button.setToolTip(f"Curves over the {title.lower()} rows")
             self.buttons.addButton(button, index)
             row.addWidget(button)
-        self.iwae = QCheckBox("IWAE-1/5/50", self)
-        self.iwae.setToolTip(
-            "The importance-weighted bounds with 1, 5 and 50 samples (Burda et al. 2016): "
-            "they rise from the ELBO towards log p(x)."
-        )
         row.addSpacing(8)
-        row.addWidget(self.iwae)
+        self.toggles: dict[str, QCheckBox] = {}
+        for name, (title, tip) in TOGGLES.items():
+            box = self.toggles[name] = QCheckBox(title, self)
+            box.setObjectName(name)
+            box.setToolTip(tip)
+            box.toggled.connect(self._toggled)
+            row.addWidget(box)
+            row.addSpacing(8)
         row.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -62,43 +78,38 @@ class CurvesPanel(QWidget):
 
         self._pace = Pace(self._redraw, interval=0.12, duty=0.2, parent=self)
         self.buttons.idClicked.connect(self._choose_split)
-        self.iwae.toggled.connect(self._choose_iwae)
         self.plot.legend_changed.connect(self._legend_changed)
         session.curves_changed.connect(self._curves_changed)
         session.run_changed.connect(self._run_changed)
         session.changed.connect(self._state_changed)
         self._show_state()
 
-    def follow_link(self, key: str) -> None:
-        """A click in the legend: show or hide that curve, undoably."""
-        state = self._session.state
-        hidden = state.curves.hidden ^ {key}
-        self._session.apply(
-            replace(state, curves=replace(state.curves, hidden=hidden)), "show or hide a curve"
-        )
-
     def _choose_split(self, index: int) -> None:
         state = self._session.state
         curves = replace(state.curves, split=SPLITS[index][0])
         self._session.apply(replace(state, curves=curves), "choose the curves' split")
 
-    def _choose_iwae(self, on: bool) -> None:
-        state = self._session.state
-        self._session.apply(replace(state, curves=replace(state.curves, iwae=on)), "show IWAE bounds")
+    def _toggled(self, on: bool) -> None:
+        state, name = self._session.state, self.sender().objectName()
+        curves = replace(state.curves, **{name: on})
+        self._session.apply(replace(state, curves=curves), f"show {TOGGLES[name][0]}")
 
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.curves != new.curves:
             self._show_state()
-            self._pace.poke()
 
     def _show_state(self) -> None:
         spec = self._session.state.curves
         self.buttons.button([s for s, _ in SPLITS].index(spec.split)).setChecked(True)
-        self.iwae.setChecked(spec.iwae)
-        hidden = spec.hidden | (frozenset() if spec.iwae else {"iwae_1", "iwae_5", "iwae_50"})
-        for series in SERIES:
-            if self.plot.is_visible(series.key) == (series.key in hidden):
-                self.plot.toggle(series.key)
+        for name, box in self.toggles.items():
+            with QSignalBlocker(box):
+                box.setChecked(getattr(spec, name))
+        extra = [series for name, several in EXTRA.items() if getattr(spec, name) for series in several]
+        if self._series != (*MAIN, *extra):
+            self._series = (*MAIN, *extra)
+            self.plot.set_series(self._series)
+            self.plot.set_gap("log_likelihood", "elbo", "gap = KL(q‖p(z|x))")
+        self._redraw()
 
     def _run_changed(self, _: Any) -> None:
         self.plot.fit()
@@ -115,7 +126,7 @@ class CurvesPanel(QWidget):
         curves, spec = self._session.curves, self._session.state.curves
         if curves is None:
             return False
-        for series in SERIES:
+        for series in self._series:
             name = "batch/elbo" if series.key == "batch" else f"{spec.split}/{series.key}"
             steps, values = curves.get(name)
             low = high = None

@@ -45,14 +45,15 @@ class FieldItem(pg.GraphicsObject):
     def paint(self, painter: QPainter, *args: Any) -> None:
         if self._image is None:
             return
-        target = painter.deviceTransform().mapRect(self.boundingRect())
-        width, height = self._image.width(), self._image.height()
-        painter.save()
-        painter.resetTransform()
+        target = painter.worldTransform().mapRect(self.boundingRect())
         ratio = painter.device().devicePixelRatio()
-        painter.scale(1 / ratio, 1 / ratio)
-        if abs(target.width() - width) < 1.0 and abs(target.height() - height) < 1.0:
-            painter.drawImage(QPointF(round(target.x()), round(target.y())), self._image)
+        painter.save()
+        painter.resetTransform()  # to logical pixels
+        close = abs(target.width() * ratio - self._image.width()) < 1.0
+        if close and abs(target.height() * ratio - self._image.height()) < 1.0:
+            corner = QPointF(round(target.x() * ratio) / ratio, round(target.y() * ratio) / ratio)
+            self._image.setDevicePixelRatio(ratio)
+            painter.drawImage(corner, self._image)
         else:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(target, self._image)

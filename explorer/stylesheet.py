@@ -45,9 +45,11 @@ QPushButton[role="primary"]:hover { background: $accent_hover; border-color: $ac
 QPushButton[role="primary"]:pressed { background: $accent; }
 QPushButton[role="primary"]:focus { border-color: $text; }
 QPushButton[role="primary"]:disabled { background: $field; color: $disabled; border-color: $border; }
+QDialogButtonBox, QMessageBox { dialogbuttonbox-buttons-have-icons: 0; }
 QPushButton::menu-indicator { image: url($chevron_down); width: 12px; right: 6px; }
 
 QLineEdit, QAbstractSpinBox, QComboBox { padding: 4px 8px; min-height: 18px; }
+QLineEdit { padding: 4px 6px; } /* and 2 of its own */
 QLineEdit:hover, QAbstractSpinBox:hover, QComboBox:hover { border-color: $border_strong; }
 QComboBox:hover { background: $field_hover; }
 QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus, QComboBox:on,
@@ -68,7 +70,6 @@ QComboBox QAbstractItemView {
     selection-background-color: $selection; selection-color: $text;
 }
 QComboBox QAbstractItemView::item { min-height: 24px; padding: 0 6px; border-radius: 4px; }
-QAbstractSpinBox QLineEdit { background: transparent; border: 0; padding: 0; margin-left: 6px; }
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {
     width: 18px; border: 0; background: transparent; subcontrol-origin: border;
 }

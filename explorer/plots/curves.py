@@ -180,15 +180,15 @@ class CurvePlot(QWidget):
 
     def save_png(self, path: str | Path) -> None:
         """The picture with its legend, at twice the screen's resolution; InputError on failure."""
-        export.save_png(self._plot, self.legend(), path)
+        export.save_png(self._bare(), self.legend(), path)
 
     def save_svg(self, path: str | Path) -> None:
         """The picture with its legend as vectors; InputError on failure."""
-        export.save_svg(self._plot, self.legend(), path)
+        export.save_svg(self._bare(), self.legend(), path)
 
     def copy(self) -> None:
         """The picture with its legend to the clipboard."""
-        QGuiApplication.clipboard().setImage(export.picture(self._plot, self.legend()))
+        QGuiApplication.clipboard().setImage(export.picture(self._bare(), self.legend()))
 
     # -- Qt ------------------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class CurvePlot(QWidget):
         (low, high), _ = self._view.viewRange()
         pixels = max(int(self._view.width()), 64)
         for curve in self._curves.values():
-            curve.draw(low, high, pixels)
+            curve.draw(low, high, pixels, self.devicePixelRatioF())
         if self._gap is not None:
             self._gap.polygon.setVisible(self._gap_is_visible())
             steps, upper, lower = self._gap_points()
@@ -323,6 +323,11 @@ class CurvePlot(QWidget):
         if self._gap is not None and self._gap.lower in self._curves:
             self._gap.polygon.setBrush(wash(self._curves[self._gap.lower].colour(), 0.16))
         self._changed()
+
+    def _bare(self) -> pg.PlotWidget:
+        """The plot without the cursor."""
+        self._set_cursor(None)
+        return self._plot
 
     def _menu(self, at: QPoint) -> None:
         menu = QMenu(self)

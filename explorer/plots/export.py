@@ -23,8 +23,8 @@ def picture(plot: pg.PlotWidget, legend: str, scale: float = 2.0) -> QImage:
     """The plot at ``scale`` times its size on screen, its legend (rich text) above it."""
     size = _size(plot, legend)
     out = QImage(size * scale, QImage.Format.Format_RGB32)
+    out.setDevicePixelRatio(scale)
     painter = QPainter(out)
-    painter.scale(scale, scale)
     _paint(painter, plot, legend, size)
     painter.end()
     return out

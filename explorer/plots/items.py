@@ -91,13 +91,16 @@ class Curve:
         self._band.setBrush(wash(self.colour(), 0.14))
         self._dots.setBrush(QColor(self.colour()))
 
-    def draw(self, low: float, high: float, pixels: int) -> None:
-        """Give the items what lies between two steps, thinned to the pixels there are."""
+    def draw(self, low: float, high: float, pixels: int, ratio: float) -> None:
+        """Give the items what lies between two steps, thinned to the pixels there are.
+
+        ratio: device pixels a pixel; the pens of a plot count in the former.
+        """
         for item in (self._line, self._dots, self._band):
             item.setVisible(self.visible)
         x, y = thin(self.points.steps, self.points.values, low, high, pixels)
         style = Qt.PenStyle.DashLine if self.series.dashed else Qt.PenStyle.SolidLine
-        width = self.series.width if len(x) < _LONG else 1
+        width = self.series.width * ratio if len(x) < _LONG else 1
         self._line.setPen(pg.mkPen(self.colour(), width=width, style=style))
         self._line.setData(x, y)
         marked = self.series.markers and len(x) <= _MOST_MARKERS

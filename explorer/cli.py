@@ -94,7 +94,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, tuple[str, ...]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {doctor.own_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog=NAME)
 
     train = commands.add_parser("train", help="train a model", allow_abbrev=False, description=cli_train.HELP)
     train.add_argument("model", metavar="MODEL", nargs="?", help="a name that `models` lists")

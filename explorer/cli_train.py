@@ -25,7 +25,8 @@ from backends.run import Run
 
 HELP = (
     "Train MODEL on DATA, report the ELBO and log p(x) on training and held-out rows, and save to --out. "
-    "Ctrl-C saves and stops (status 130); the run goes on with --resume, exactly as if it had not stopped."
+    "Ctrl-C saves and stops (status 130); the run goes on with --resume as if it had not stopped: with "
+    "OMP_NUM_THREADS=1, so that sums are always made in one order, bit for bit."
 )
 REPORTS = 100  # lines of --json during a run, about; more where these would be further apart than
 REPORT_STEPS = 1000  # so many steps

@@ -114,13 +114,16 @@ def test_divergence_saves_the_last_good_step_and_says_so(rows, tmp_path, capsys)
     assert np.isfinite(Run.open(out).learner.theta).all()
 
 
-def test_a_save_that_fails_in_the_end_is_made_elsewhere(rows, tmp_path, capsys, monkeypatch):
+def test_a_save_that_fails_is_tried_again_and_in_the_end_made_elsewhere(rows, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("explorer.cli_train.AUTOSAVE_S", -1.0)  # after every step
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
     out = tmp_path / ("x" * 250)  # with what the temporary file's name adds, longer than a name may be
     assert train("--data", rows, "--out", out, "--steps", 5) == 2
     (rescued,) = (tmp_path / "elsewhere").iterdir()
-    assert f"was saved to '{rescued}' instead" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert errors.count("the training goes on") == 5
+    assert f"was saved to '{rescued}' instead" in errors
     assert Run.open(rescued).steps == 5
 
 
@@ -148,6 +151,21 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_as_if_nothing_had_been(row
     for _ in range(stopped.steps):
         whole.step()
     np.testing.assert_array_equal(whole.learner.theta, stopped.learner.theta)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_gets_a_progress_bar(rows, monkeypatch):
+    import pty
+
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as seen:
+        with os.fdopen(theirs, "w") as terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+            assert train("--data", rows, "--steps", 200) == 0
+        drawn = seen.read(10_000).decode()
+    assert "2/200" in drawn
+    assert "log_likelihood" in drawn
+    assert drawn.endswith("\r\x1b[K")  # and leaves a clean line
 
 
 # -- decode, sample, encode, score ---------------------------------------------------------------

@@ -88,7 +88,7 @@ class _Cost:
     def of(cls, model: Any) -> _Cost:
         network = 2.0 * model.theta().size if isinstance(model, HasParameters) else 0.0
         dim = model.info.dim
-        return cls(network + 40 * dim, network + 40 * dim * max(2, model.info.levels), 2 * dim + 200)
+        return cls(network + 40 * dim, network + 400 * dim * max(2, model.info.levels), 2 * dim + 200)
 
 
 def _slices(n: int, size: float) -> Iterator[slice]:

@@ -79,6 +79,8 @@ def check_vae_data(info: DataInfo, values: Mapping[str, Value]) -> None:
             f"the discrete decoder needs integer levels, and {info.name} has {info.values} values: "
             "choose decoder gaussian"
         )
+    if decoder == "discrete" and info.values == "integer" and info.levels < 2:
+        raise InputError(f"the discrete decoder needs at least 2 levels, and {info.name} has {info.levels}")
 
 
 def devices() -> tuple[str, ...]:
@@ -108,7 +110,7 @@ BACKEND = Backend(
                 ("decodes", "encodes", "prior", "samples", "log_joint", "elbo", "parameters")
             ),
             load=lazy("backends.pytorch.vae:VAELearner"),
-            default_steps=5000,
+            default_steps=8000,
             check_data=check_vae_data,
         ),
     ),

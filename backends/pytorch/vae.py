@@ -248,7 +248,10 @@ class VAELearner:
         return Dropout(p, seed, self._optimiser.theta.device)
 
     def step(self) -> Mapping[str, float]:
-        """One minibatch; "elbo", "reconstruction", "kl_prior" and "loss" of it, nats a datum, data units."""
+        """One minibatch; its "elbo", "reconstruction", "kl_prior" and "loss" in nats a datum, data units.
+
+        With dropout they are those of the thinned encoder: a valid bound, below the whole encoder's.
+        """
         x = self._batches.next()
         net, w = self._net, self._optimiser.w
         mean, log_variance = net.encode(x, w, self._dropout())

@@ -17,6 +17,7 @@ from torch import nn
 from backends.base import Array, DataInfo, Diverged, InputError, State, Value, capabilities
 from backends.parameters import resolve
 from backends.pytorch import BACKEND, VAE_PARAMETERS, check_vae_data, devices
+from backends.pytorch.networks import Dropout
 from backends.pytorch.vae import VAE, VAELearner
 
 D = 6
@@ -156,6 +157,14 @@ def test_global_generators_are_neither_used_nor_altered() -> None:
     model.elbo(rows("bernoulli"), 2, 0)
     assert torch.equal(torch.get_rng_state(), before)
     np.testing.assert_array_equal(np.random.get_state()[1], np_before)  # noqa: NPY002
+
+
+def test_dropout_leaves_out_its_share_and_keeps_the_mean() -> None:
+    h = torch.ones((400, 500))
+    dropped = Dropout(0.3, 1, h.device)(h)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.3, abs=5 * (0.21 / h.numel()) ** 0.5)
+    torch.testing.assert_close(dropped[dropped != 0].unique(), torch.tensor([1 / 0.7]))
+    assert torch.equal(Dropout(0.3, 1, h.device)(h), dropped)
 
 
 def test_an_epoch_uses_every_row_once() -> None:
@@ -390,6 +399,12 @@ def test_a_likelihood_of_other_data_is_refused_with_advice(decoder: str, values:
     info = dataclasses.replace(INFO["gaussian"], values=values, levels=5 if values == "integer" else 0)
     with pytest.raises(InputError, match=f"reals has {values} values: choose decoder .*{advice}"):
         check_vae_data(info, resolve(VAE_PARAMETERS, {"decoder": decoder}))
+
+
+def test_integers_of_a_single_level_are_refused() -> None:
+    info = dataclasses.replace(INFO["discrete"], levels=1)
+    with pytest.raises(InputError, match="at least 2 levels"):
+        check_vae_data(info, resolve(VAE_PARAMETERS, {"decoder": "discrete"}))
 
 
 def test_the_declaration_is_cheap_and_names_the_devices() -> None:

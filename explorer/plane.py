@@ -84,6 +84,6 @@ def plane_through(a: Array, b: Array, c: Array) -> Plane:
     first = first / length
     second = (c - a) - ((c - a) @ first) * first
     height = np.linalg.norm(second)
-    if height <= 1e-9 * max(float(np.linalg.norm(c - a)), 1e-300):
+    if height <= 1e-9 * max(float(np.linalg.norm(c - a)), float(length)):
         raise ValueError("the three points lie on one line")
     return Plane(a, np.stack([first, second / height]))

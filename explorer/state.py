@@ -4,12 +4,17 @@ without a window all follow from its being plain data."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from backends.base import Value
+
+
+def setting(default: Any, valid: Callable[[Any], bool]) -> Any:
+    """A field of which not every value of its type means something."""
+    return field(default=default, metadata={"valid": valid})
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,8 @@ class RunSpec:
     model: str = "vae"
     values: Mapping[str, Value] = field(default_factory=dict)
     device: str = "cpu"
-    seed: int = 0
-    steps: int = 5000
+    seed: int = setting(0, range(2**31).__contains__)
+    steps: int = setting(5000, range(10**9 + 1).__contains__)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
@@ -31,9 +36,13 @@ class RunSpec:
 class PlaneSpec:
     """Which plane the map shows: "coordinates" i and j, or "principal" directions of the encodings."""
 
-    kind: str = "coordinates"
-    i: int = 0
-    j: int = 1
+    kind: str = setting("coordinates", ("coordinates", "principal").__contains__)
+    i: int = setting(0, lambda i: i >= 0)
+    j: int = setting(1, lambda j: j >= 0)
+
+    def __post_init__(self) -> None:
+        if self.i == self.j:
+            raise ValueError(f"coordinate {self.i} alone spans no plane")
 
 
 @dataclass(frozen=True)
@@ -44,14 +53,14 @@ class MapSpec:
     mosaic: bool = True
     points: bool = True
     prior: bool = True
-    split: str = "train"
+    split: str = setting("train", ("train", "validation", "test").__contains__)
 
 
 @dataclass(frozen=True)
 class CurveSpec:
     """Which split's curves are drawn, and what beside ELBO and log p(x)."""
 
-    split: str = "test"
+    split: str = setting("test", ("train", "test").__contains__)
     iwae: bool = False
     terms: bool = False
     batches: bool = False
@@ -62,7 +71,7 @@ class State:
     run: RunSpec = RunSpec()
     map: MapSpec = MapSpec()
     curves: CurveSpec = CurveSpec()
-    theme: str = "system"
+    theme: str = setting("system", ("system", "dark", "light").__contains__)
 
 
 def with_value(state: State, name: str, value: Value) -> State:
@@ -91,8 +100,15 @@ def from_json(text: str) -> State:
         if is_dataclass(default) and not isinstance(default, type):
             if not isinstance(given, dict):
                 return default
-            parts = {f.name: getattr(default, f.name) for f in fields(default)}
-            return replace(default, **{k: build(v, given[k]) if k in given else v for k, v in parts.items()})
+            parts = {}
+            for f in fields(default):
+                value = build(getattr(default, f.name), given.get(f.name))
+                if f.metadata.get("valid", lambda _: True)(value):
+                    parts[f.name] = value
+            try:
+                return replace(default, **parts)
+            except ValueError:  # parts that do not go together
+                return default
         if isinstance(default, frozenset):
             return frozenset(map(str, given)) if isinstance(given, list) else default
         if isinstance(default, Mapping):
@@ -102,6 +118,7 @@ def from_json(text: str) -> State:
         return given if type(given) is type(default) else default
 
     try:
-        return build(State(), json.loads(text))  # type: ignore[no-any-return]
-    except ValueError:
+        state: State = build(State(), json.loads(text))
+        return state
+    except (ValueError, RecursionError):
         return State()

@@ -1,0 +1,147 @@
+"""Planes: an isometry between the canvas and a flat piece of a space of any dimension."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from explorer.plane import Plane, coordinate_plane, plane_through, principal_plane, subscript
+
+SEEDS = st.integers(0, 2**32 - 1)
+CANVAS = hnp.arrays(np.float64, st.tuples(st.integers(0, 20), st.just(2)), elements=st.floats(-50, 50))
+
+
+@st.composite
+def coordinate_planes(draw):
+    dim = draw(st.integers(2, 200))
+    i, j = draw(st.lists(st.integers(0, dim - 1), min_size=2, max_size=2, unique=True))
+    return coordinate_plane(dim, i, j, np.random.default_rng(draw(SEEDS)).normal(size=dim))
+
+
+@st.composite
+def principal_planes(draw):
+    rng, dim = np.random.default_rng(draw(SEEDS)), draw(st.integers(2, 200))
+    return principal_plane(rng.normal(size=(draw(st.integers(1, 60)), dim)) * rng.uniform(0.1, 3, dim))
+
+
+@st.composite
+def planes_through(draw):
+    rng, dim = np.random.default_rng(draw(SEEDS)), draw(st.integers(2, 200))
+    return plane_through(*rng.normal(size=(3, dim)))
+
+
+PLANES = st.one_of(coordinate_planes(), principal_planes(), planes_through())
+
+
+@given(PLANES, CANVAS)
+def test_the_canvas_survives_the_way_there_and_back(plane, uv):
+    z = plane.to_space(uv)
+    assert z.dtype == np.float32
+    assert z.flags.c_contiguous
+    assert z.shape == (len(uv), plane.dim)
+    # float32 holds about 7 digits of coordinates that are at most 50 + |origin|, summed over dim of them
+    np.testing.assert_allclose(plane.to_canvas(z), uv, atol=1e-4)
+    np.testing.assert_allclose(plane.distance(z), 0, atol=1e-4)
+
+
+@given(PLANES)
+def test_the_basis_is_orthonormal(plane):
+    np.testing.assert_allclose(plane.basis @ plane.basis.T, np.eye(2), atol=1e-9)
+
+
+@given(PLANES, SEEDS)
+def test_projection_is_orthogonal_and_idempotent(plane, seed):
+    z = np.random.default_rng(seed).normal(size=(5, plane.dim))
+    foot = plane.to_space(plane.to_canvas(z))
+    np.testing.assert_allclose((z - foot) @ plane.basis.T, 0, atol=1e-4)
+    np.testing.assert_allclose(plane.to_space(plane.to_canvas(foot)), foot, atol=1e-4)
+    np.testing.assert_allclose(plane.distance(z), np.linalg.norm(z - foot, axis=1), atol=1e-4)
+
+
+@given(st.floats(-50, 50), st.floats(-50, 50))
+def test_one_dimension_lies_along_the_first_axis(u, v):
+    plane = coordinate_plane(1)
+    assert plane.to_space(np.array([[u, v]])) == pytest.approx(np.float32(u))
+    np.testing.assert_allclose(plane.to_canvas(np.array([[u]])), [[u, 0.0]])
+    assert plane.labels == ("z₁", "")
+
+
+def test_coordinate_planes_keep_the_other_coordinates():
+    plane = coordinate_plane(4, 3, 1, origin=np.array([10.0, 20.0, 30.0, 40.0]))
+    np.testing.assert_array_equal(plane.to_space(np.array([[1.0, 2.0]])), [[10.0, 2.0, 30.0, 1.0]])
+    assert plane.labels == ("z₄", "z₂")
+
+
+@pytest.mark.parametrize(
+    ("dim", "i", "j"), [(2, 0, 0), (2, 0, 2), (2, -1, 0), (3, 1, -1), (1, 1, 0), (0, 1, 0)]
+)
+def test_coordinates_that_span_no_plane_are_refused(dim, i, j):
+    with pytest.raises(ValueError, match="span"):
+        coordinate_plane(dim, i, j)
+
+
+@given(SEEDS, st.integers(2, 40))
+def test_principal_directions_are_those_of_the_svd(seed, dim):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(100, dim)) * np.linspace(5.0, 1.0, dim) + rng.normal(size=dim)
+    plane = principal_plane(points)
+    np.testing.assert_allclose(plane.origin, points.mean(0))
+    variance = np.linalg.svd(points - points.mean(0), compute_uv=False)[:2] ** 2
+    shadow = plane.to_canvas(points)
+    np.testing.assert_allclose((shadow**2).sum(0), variance, rtol=1e-6)
+
+
+@given(SEEDS, st.integers(2, 60))
+def test_signs_of_principal_directions_are_fixed(seed, dim):
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(200, dim)) * np.geomspace(8.0, 1.0, dim)
+    for basis in (principal_plane(points).basis, principal_plane(-points).basis):
+        peaks = np.abs(basis).argmax(axis=1)
+        assert (basis[[0, 1], peaks] > 0).all()
+    np.testing.assert_allclose(principal_plane(points).basis, principal_plane(-points).basis, atol=1e-6)
+
+
+def test_the_picture_does_not_flip_from_one_snapshot_to_the_next():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(500, 8)) * [6, 4, 1, 1, 1, 1, 1, 1]
+    first, second = (principal_plane(points + 0.01 * rng.normal(size=points.shape)) for _ in range(2))
+    assert (np.einsum("ij,ij->i", first.basis, second.basis) > 0.999).all()
+
+
+@pytest.mark.parametrize("points", [np.zeros((5, 1)), np.zeros(5), np.zeros((2, 3, 4))])
+def test_points_without_two_dimensions_have_no_principal_plane(points):
+    with pytest.raises(ValueError, match="two or more dimensions"):
+        principal_plane(points)
+
+
+@given(st.integers(2, 50))
+def test_points_that_all_lie_in_one_place_still_give_a_plane(dim):
+    plane = principal_plane(np.ones((4, dim)))
+    np.testing.assert_allclose(plane.basis @ plane.basis.T, np.eye(2), atol=1e-12)
+
+
+@given(SEEDS, st.integers(2, 200))
+def test_a_plane_through_three_points_holds_them(seed, dim):
+    a, b, c = np.random.default_rng(seed).normal(size=(3, dim))
+    plane = plane_through(a, b, c)
+    shadow = plane.to_canvas(np.stack([a, b, c]))
+    np.testing.assert_allclose(shadow[0], 0, atol=1e-12)
+    np.testing.assert_allclose(shadow[1], [np.linalg.norm(b - a), 0], atol=1e-9)
+    np.testing.assert_allclose(plane.distance(np.stack([a, b, c])), 0, atol=1e-5)
+    assert shadow[2, 1] > 0
+
+
+@given(SEEDS, st.integers(2, 50), st.floats(-5, 5))
+def test_three_points_on_a_line_span_no_plane(seed, dim, share):
+    a, b = np.random.default_rng(seed).normal(size=(2, dim))
+    assume(np.linalg.norm(b - a) > 1e-3)
+    with pytest.raises(ValueError, match=r"line|same"):
+        plane_through(a, b, a + share * (b - a))
+    with pytest.raises(ValueError, match="same"):
+        plane_through(a, a, b)
+
+
+def test_labels_are_written_with_subscripts():
+    assert subscript(1203) == "₁₂₀₃"
+    assert isinstance(coordinate_plane(2), Plane)

@@ -58,7 +58,7 @@ QLineEdit:disabled, QAbstractSpinBox:disabled, QComboBox:disabled {
     background: $surface; color: $disabled; border-color: $border;
 }
 QLineEdit[role="error"], QLineEdit[role="error"]:focus { border-color: $danger; background: $danger_field; }
-QComboBox { padding-right: 24px; combobox-popup: 0; }
+QComboBox { padding-right: 2px; combobox-popup: 0; }
 QComboBox::drop-down {
     subcontrol-origin: border; subcontrol-position: center right; width: 24px; border: 0;
     background: transparent;

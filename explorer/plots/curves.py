@@ -70,7 +70,6 @@ class CurvePlot(QWidget):
         self._empty = _overlay("placeholder", self)
         self._empty.setProperty("role", "muted")
         self._empty.setText(placeholder)
-        self._empty.setVisible(bool(placeholder))
 
         self._view.sigRangeChanged.connect(self._redraw)
         self._view.sigResized.connect(self._redraw)
@@ -218,9 +217,9 @@ class CurvePlot(QWidget):
     # -- inside --------------------------------------------------------------------------------
 
     def _changed(self) -> None:
-        self._empty.setVisible(
-            bool(self._empty.text()) and not any(len(c.points) for c in self._curves.values())
-        )
+        filled = any(len(curve.points) for curve in self._curves.values())
+        self._item.setVisible(filled)
+        self._empty.setVisible(not filled)
         if self._follow:
             self._fit()
         self._redraw()

@@ -63,15 +63,14 @@ def thin(x: Array, y: Array, low: float, high: float, pixels: int) -> tuple[Arra
     size = -(-len(x) // max(pixels, 1))
     if size <= 2:
         return x, y
-    whole = len(x) // size * size
     # NaN hides in argmin as the least: compare it as +∞ (and −∞ for the greatest) and keep real values.
-    block = y[:whole].reshape(-1, size)
+    block = np.pad(y, (0, -len(y) % size), mode="edge").reshape(-1, size)
     gap = np.isnan(block)
-    start = np.arange(0, whole, size)
+    start = np.arange(0, len(y), size)
     least = start + np.where(gap, np.inf, block).argmin(1)
     most = start + np.where(gap, -np.inf, block).argmax(1)
     keep = np.stack([np.minimum(least, most), np.maximum(least, most)], 1).ravel()
-    keep = np.concatenate([[0], keep, np.arange(whole, len(x)), [len(x) - 1]])
+    keep = np.concatenate([[0], keep, [len(x) - 1]])
     return x[keep], y[keep]
 
 

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit
 from backends.base import InputError
 from backends.parameters import Parameter
 from explorer import theme
-from explorer.widgets.form import ParameterForm
+from explorer.widgets.form import Choice, ParameterForm
 
 PARAMETERS = (
     Parameter("latent_dim", "int", 2, "Dimension of z", minimum=1, maximum=512),
@@ -197,3 +197,15 @@ def test_the_wheel_over_a_choice_without_focus_changes_nothing(form, heard):
     QApplication.sendEvent(combo, turn)
     assert heard == []
     assert combo.currentData() == "bernoulli"
+
+
+def test_a_choice_too_long_for_its_room_ends_in_an_ellipsis(qtbot):
+    def looks(text: str) -> object:
+        combo = Choice()
+        qtbot.addWidget(combo)
+        combo.addItem(text)
+        combo.resize(130, 28)
+        return combo.grab().toImage()
+
+    assert looks("Variational autoencoder, one way") == looks("Variational autoencoder, the other")
+    assert looks("Variational") != looks("Variational autoencoder")

@@ -233,7 +233,7 @@ class DiscretisedLogistic:
         return torch.where(x < -edge, upper, torch.where(x > edge, lower, upper + lower + width))
 
     def _log_table(self, out: Tensor) -> Tensor:
-        """log P of every level of every pixel, (m, 2d) → (d, L, m); neighbours share an edge's exponential."""
+        """log P of every level of every pixel, (m, 2d) → (d, L, m); neighbours share an edge's term."""
         mean, log_scale = (p.mT.contiguous().unsqueeze(1) for p in self._split(out))
         inverse = torch.exp(-log_scale)
         edges = (2 * torch.arange(self._levels - 1, device=out.device) + 1).unsqueeze(1) * self._half - 1

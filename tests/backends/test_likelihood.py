@@ -144,6 +144,13 @@ def test_posterior_kl_is_the_closed_form(k: int, std_factor: float) -> None:
     np.testing.assert_allclose(result.value, case.kl(), atol=1e-3)
 
 
+def test_a_q_between_the_nodes_is_not_taken_for_agreement() -> None:
+    case = linear(2, n=5, std_factor=1e-4)
+    result = finish(posterior_kl(case.model, case.x))
+    assert "not converged" in result.method
+    assert result.mean().stderr > 0.5
+
+
 def test_elbo_and_the_kl_that_was_not_made_from_it_add_up_to_log_p() -> None:
     model, x = curved()
     log_p, kl = finish(quadrature(model, x)), finish(posterior_kl(model, x))

@@ -60,6 +60,7 @@ class _Request:
     deliver: Callable[[Any], None]
     progress: Callable[[Progress], None] | None
     failed: Callable[[Failure], None] | None
+    ended: Callable[[], None] | None
     doing: str
     generator: Generator[Any, None, Any] | None = None
 
@@ -92,14 +93,16 @@ class Exploration(QObject):
         doing: str,
         progress: Callable[[Progress], None] | None = None,
         failed: Callable[[Failure], None] | None = None,
+        ended: Callable[[], None] | None = None,
     ) -> None:
         """Ask for ``work``; ``deliver`` is called with each result that is still wanted when it arrives.
 
         A request replaces whatever its slot held, even half-way. ``Progress`` values that the work
-        yields go to ``progress``; a failure goes to ``failed``, or else to the signal.
+        yields go to ``progress``; a failure goes to ``failed``, or else to the signal. ``ended`` is
+        called last, however it ended, unless the request was replaced or cancelled.
         """
         number = next(self._numbers)
-        request = _Request(slot, number, priority, work, deliver, progress, failed, doing)
+        request = _Request(slot, number, priority, work, deliver, progress, failed, ended, doing)
         with self._condition:
             if self._closing:
                 return
@@ -166,10 +169,14 @@ class Exploration(QObject):
 
     def _post(self, request: _Request, topic: str, value: Any) -> None:
         """A newer value of the same slot and topic replaces one that the window has not fetched yet."""
+        if value is None and topic == "result":
+            return  # a slice without anything to show
         with self._condition:
             if self._current.get(request.slot) != request.number:
                 return
             quiet = not self._outbox
+            # Last in the box, not where an older value lay: a slot's end comes after its result.
+            self._outbox.pop((request.slot, topic), None)
             self._outbox[(request.slot, topic)] = (request, value)
         if quiet:
             self._arrived.emit()
@@ -184,10 +191,18 @@ class Exploration(QObject):
                 continue  # replaced or cancelled while it was under way
             if topic == "end":
                 del self._current[slot]
-            if isinstance(value, Failure):
-                (request.failed or self.failed.emit)(value)
-            elif isinstance(value, Progress):
-                if request.progress is not None:
-                    request.progress(value)
-            elif value is not None:
-                request.deliver(value)
+            try:
+                self._hand_over(request, value)
+            except Exception as error:  # the window's own, while it took the result
+                self.failed.emit(Failure.of(error, request.doing))
+            if topic == "end" and request.ended is not None and slot not in self._current:
+                request.ended()
+
+    def _hand_over(self, request: _Request, value: Any) -> None:
+        if isinstance(value, Failure):
+            (request.failed or self.failed.emit)(value)
+        elif isinstance(value, Progress):
+            if request.progress is not None:
+                request.progress(value)
+        elif value is not None:
+            request.deliver(value)

@@ -21,8 +21,9 @@ def nothing_left_behind():
     assert not left, f"threads left behind: {left}"
     if "PySide6.QtWidgets" not in sys.modules:
         return
-    from PySide6.QtCore import QCoreApplication, QEvent, QTimer
+    from PySide6.QtCore import QCoreApplication, QEvent, QThread, QTimer
     from PySide6.QtWidgets import QApplication
+    from shiboken6 import isValid
 
     app = QApplication.instance()
     if app is None:
@@ -31,5 +32,8 @@ def nothing_left_behind():
     windows = [w for w in QApplication.topLevelWidgets() if w.isVisible()]
     assert not windows, f"windows left behind: {windows}"
     gc.collect()
-    timers = [t for t in gc.get_objects() if type(t) is QTimer and t.isActive()]
-    assert not timers, f"timers left behind: {timers}"
+    living = [o for o in gc.get_objects() if isinstance(o, (QTimer, QThread)) and isValid(o)]
+    timers = [t for t in living if isinstance(t, QTimer) and t.isActive()]
+    assert not timers, f"timers left behind: {[(t, t.parent()) for t in timers]}"
+    running = [t for t in living if isinstance(t, QThread) and t.isRunning() and t is not app.thread()]
+    assert not running, f"threads left behind: {running}"

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject
 
-from backends.base import Encodes, Gaussian, HasPrior, LogJoint, Progress, Work
+from backends.base import Array, Encodes, Gaussian, HasPrior, LogJoint, Progress, Work
 from backends.data import DataSet
 from backends.evaluation import Report, evaluate
 from backends.likelihood import importance
-from explorer.compute import Exploration, Failure, Priority
+from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
 from explorer.plane import coordinate_plane, principal_plane
 from explorer.session import Encodings, Session
@@ -75,11 +75,11 @@ class Follower(QObject):
             lambda: encodings(model, data, split),
             self._encoded,
             doing="encode the data",
+            ended=self._encode.done,
         )
         return True
 
     def _encoded(self, result: Encodings) -> None:
-        self._encode.done()
         self._session.set_encodings(result)
 
     def _encodings_changed(self, result: Encodings) -> None:
@@ -114,12 +114,11 @@ class Follower(QObject):
             lambda: live_evaluation(model, data, iwae),
             self._evaluated,
             doing="evaluate the model",
-            failed=self._evaluation_failed,
+            ended=self._evaluate.done,
         )
         return True
 
     def _evaluated(self, result: dict[str, tuple[int, float]]) -> None:
-        self._evaluate.done()
         run = self._session.run
         if run is None:
             return
@@ -129,10 +128,6 @@ class Follower(QObject):
                 run.curves.append(name, step, value)
         self._session.curves_changed.emit(run.curves)
         self._evaluate.poke()
-
-    def _evaluation_failed(self, failure: Failure) -> None:
-        self._evaluate.done()
-        self._session.say(failure.sentence, "error", failure.details)
 
 
 def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Progress]:
@@ -145,6 +140,11 @@ def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Pro
         out[start : start + BLOCK] = q.mean
         yield Progress(min(start + BLOCK, len(x)), len(x), "encode")
     yield Encodings(model.stamp.step, split, out)
+
+
+def live_rows(x: Array) -> Array:
+    """The rows (m, d) of x (n, d) that ``evaluate(…, rows=LIVE_ROWS)`` draws: curves of the same rows compare."""
+    return x[np.sort(np.random.default_rng(0).permutation(len(x))[:LIVE_ROWS])]
 
 
 def live_evaluation(model: Any, data: DataSet, iwae: bool) -> Work[dict[str, tuple[int, float]]]:
@@ -162,8 +162,8 @@ def live_evaluation(model: Any, data: DataSet, iwae: bool) -> Work[dict[str, tup
                 out[f"{split}/log_likelihood/ess"] = (step, estimate.ess)
     if iwae and isinstance(model, LogJoint) and isinstance(model, Encodes) and isinstance(model, HasPrior):
         for split in ("train", "test"):
-            x = data.split(split).x[:LIVE_ROWS]
-            for k in IWAE:
+            x = live_rows(data.split(split).x)
+            for k in IWAE if len(x) else ():
                 bound = yield from importance(model, x, k, seed=k, proposal="q")
                 out[f"{split}/iwae_{k}"] = (step, float(bound.value.mean()))
     return out

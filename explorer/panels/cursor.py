@@ -174,6 +174,7 @@ class CursorPanel(QWidget):
             lambda: study(model, split, row, names),
             self._show_datum,
             doing="evaluate the nearest datum",
+            ended=self._pace.done,
         )
         return True
 
@@ -199,4 +200,3 @@ class CursorPanel(QWidget):
         )
         self.datum_rows.set("log_p", format_number(value))
         self.datum_rows.set("gap", format_number(value - elbo))
-        self._pace.done()

@@ -32,8 +32,8 @@ ARROWS = {
 class MapCanvas(pg.PlotWidget):
     """The plot: hover moves the point, a click holds it, drag pans, wheel zooms, arrows step."""
 
-    moved = Signal(object)  # (2,) canvas coordinates
-    clicked = Signal(object)
+    moved = Signal(object)  # ((u, v) in canvas coordinates, the event's time stamp in ms)
+    clicked = Signal(object)  # the same
     released = Signal()  # Esc
     resized = Signal()
 
@@ -67,13 +67,13 @@ class MapCanvas(pg.PlotWidget):
         super().mouseReleaseEvent(event)
         still = self._press is not None and (event.position() - self._press).manhattanLength() < 4
         if still and event.button() == Qt.MouseButton.LeftButton and self.inside(event.position()):
-            self.clicked.emit(self.at(event.position()))
+            self.clicked.emit((self.at(event.position()), event.timestamp()))
         self._press = None
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         super().mouseMoveEvent(event)
         if event.buttons() == Qt.MouseButton.NoButton and self.inside(event.position()):
-            self.moved.emit(self.at(event.position()))
+            self.moved.emit((self.at(event.position()), event.timestamp()))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
@@ -155,7 +155,7 @@ class MapPanel(QWidget):
     # -- what follows the model ----------------------------------------------------------------
 
     def _run_changed(self, _: object) -> None:
-        self.held = False
+        self.let_go()
         self.points.set_points(np.zeros((0, 2)), None)
         self.field.set_picture(None)
         self._pace.reset()
@@ -199,6 +199,7 @@ class MapPanel(QWidget):
             lambda: mosaic(model, model.info, plane, view, ink),
             self._draw_field,
             doing="decode the map",
+            ended=self._pace.done,
         )
         return True
 
@@ -218,7 +219,6 @@ class MapPanel(QWidget):
     def _draw_field(self, picture: Picture) -> None:
         self.field.set_picture(picture)
         if picture.complete:
-            self._pace.done()
             a, b = self._session.plane.labels
             self.status.emit(f"{a} × {b} · {picture.detail}, decoded for the rectangle in view")
 
@@ -231,24 +231,24 @@ class MapPanel(QWidget):
 
     # -- the point -----------------------------------------------------------------------------
 
-    def _hovered(self, uv: tuple[float, float]) -> None:
+    def _hovered(self, move: tuple[tuple[float, float], int]) -> None:
         if not self.held:
-            self._move_to(uv)
+            self._move_to(*move)
 
-    def _clicked(self, uv: tuple[float, float]) -> None:
+    def _clicked(self, move: tuple[tuple[float, float], int]) -> None:
         self.held = not self.held
         self.cursor.set_held(self.held)
-        self._move_to(uv)
+        self._move_to(*move)
 
     def let_go(self) -> None:
         """Let the point follow the mouse again."""
         self.held = False
         self.cursor.set_held(False)
 
-    def _move_to(self, uv: tuple[float, float] | Array) -> None:
+    def _move_to(self, uv: tuple[float, float] | Array, time_stamp: int = 0) -> None:
         model = self._session.model
         if model is not None and self._session.plane.dim == model.latent_dim:
-            self._session.set_point(self._session.plane.to_space(np.array([uv]))[0])
+            self._session.set_point(self._session.plane.to_space(np.array([uv]))[0], time_stamp)
 
     def step_point(self, dx: int, dy: int, fine: bool) -> None:
         """Move the point by some pixels, from the middle of the view where there is none yet."""

@@ -139,7 +139,9 @@ class SamplesPanel(QWidget):
             work: Any = lambda: draw_tiles(model, info, seed, width, height, ratio, ink)  # noqa: E731
         else:
             work = lambda: model.sample(CLOUD, seed)[:, :2]  # noqa: E731
-        self._exploration.request("samples", Priority.FOLLOW, work, self._show, doing="draw samples")
+        self._exploration.request(
+            "samples", Priority.FOLLOW, work, self._show, doing="draw samples", ended=self._pace.done
+        )
         return True
 
     def _show(self, result: Array) -> None:
@@ -148,7 +150,6 @@ class SamplesPanel(QWidget):
         elif result.shape[1] == 2:
             self.sample_points.set_points(result, None)
         self._legend()
-        self._pace.done()
 
     def _retint(self, *_: Any) -> None:
         tokens = theme().tokens

@@ -170,6 +170,15 @@ def check_arrays(given: Mapping[str, Array], expected: Mapping[str, Array], any_
             raise InputError(f"tensor {name} holds values that are not finite")
 
 
+def require_device(name: str) -> None:
+    """Raise InputError unless tensors can be made on the device of that name."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # torch raises either, by how it was built
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device '{name}' cannot be used here: {reason}") from None
+
+
 def require_finite(scalars: Mapping[str, float], gradient_norm: float, step: int) -> None:
     """Raise Diverged, naming the quantity, when a loss or the gradient of this step is not finite."""
     for name, value in (*scalars.items(), ("gradient", gradient_norm)):

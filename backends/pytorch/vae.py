@@ -26,6 +26,7 @@ from backends.pytorch.training import (
     check_arrays,
     generator_array,
     make_generator,
+    require_device,
     require_finite,
 )
 
@@ -200,6 +201,7 @@ class VAELearner:
     ) -> None:
         self._values = resolve(VAE_PARAMETERS, values)
         check_vae_data(info, self._values)
+        require_device(device)
         rows = torch.tensor(np.asarray(x, dtype=np.float32))
         if rows.ndim != 2 or rows.shape[1] != info.dim:
             raise InputError(f"x has shape {tuple(rows.shape)}, and {info.name} has {info.dim} columns")

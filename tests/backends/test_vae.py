@@ -407,6 +407,12 @@ def test_integers_of_a_single_level_are_refused() -> None:
         check_vae_data(info, resolve(VAE_PARAMETERS, {"decoder": "discrete"}))
 
 
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99"])
+def test_a_device_that_is_not_there_is_named(device: str) -> None:
+    with pytest.raises(InputError, match=f"device '{device}'"):
+        VAELearner(rows("bernoulli"), INFO["bernoulli"], SMALL, 0, device, "run")
+
+
 def test_the_declaration_is_cheap_and_names_the_devices() -> None:
     code = (
         "import sys; from backends.registry import find_kind; import backends.likelihood;"

@@ -44,7 +44,7 @@ VAE_PARAMETERS = (
         title="β", minimum=0, maximum=1000, live=True,
     ),
     Parameter(
-        "dropout", "float", 0.3,
+        "dropout", "float", 0.4,
         "Share of the encoder's hidden units left out at random in each training step; a snapshot uses them "
         "all. Without it the encoder learns a small data set by heart: the held-out ELBO then falls while "
         "log p(x) still rises.",
@@ -110,7 +110,7 @@ BACKEND = Backend(
                 ("decodes", "encodes", "prior", "samples", "log_joint", "elbo", "parameters")
             ),
             load=lazy("backends.pytorch.vae:VAELearner"),
-            default_steps=8000,
+            default_steps=10_000,
             check_data=check_vae_data,
         ),
     ),

@@ -41,9 +41,10 @@ def _one_thread() -> Any:
 def rows(decoder: str, n: int = 100) -> Array:
     rng = np.random.default_rng(5)
     if decoder == "gaussian":
-        return (rng.normal(size=(n, D)) * [1, 2, 3, 4, 5, 6] + 10).astype(np.float32)
+        common = rng.normal(size=(n, 1))  # here and below there is something to learn: columns mostly agree
+        return ((common + 0.3 * rng.normal(size=(n, D))) * [1, 2, 3, 4, 5, 6] + 10).astype(np.float32)
     levels = 2 if decoder == "bernoulli" else 5
-    common = rng.integers(levels, size=(n, 1))  # there is something to learn: columns mostly agree
+    common = rng.integers(levels, size=(n, 1))
     return np.where(rng.random((n, D)) < 0.8, common, rng.integers(levels, size=(n, D))).astype(np.float32)
 
 

@@ -17,6 +17,7 @@ from explorer.compute import Exploration, Failure, Priority
 from explorer.session import Session
 from explorer.settings import Settings
 from explorer.state import RunSpec
+from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
 
 AUTOSAVE = 60.0  # seconds
@@ -87,6 +88,7 @@ class Actions(QObject):
         )
 
     def _opened(self, run: Run, path: Path | None) -> None:
+        forget_modules()
         self.busy.emit("")
         self._trainer.adopt(lambda: run)
         self._set_path(path)

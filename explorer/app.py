@@ -19,12 +19,10 @@ from explorer.compute import Exploration, Priority
 from explorer.follow import Follower
 from explorer.session import Session
 from explorer.theme import apply, theme
+from explorer.threads import keep_responsive
 from explorer.training import Trainer
 from explorer.window import Window
 from resources import resource
-
-# With the default of 5 ms, a training thread that is heavy in NumPy drops the window to 5 frames a second.
-SWITCH_INTERVAL = 5e-4
 
 
 class Program(QObject):
@@ -32,7 +30,7 @@ class Program(QObject):
 
     def __init__(self, home: Path, path: str | None = None) -> None:
         super().__init__()
-        sys.setswitchinterval(SWITCH_INTERVAL)
+        keep_responsive()
         remembered = settings_.load(home)
         self._home, self._path, self._closed = home, path, False
         self.session = Session(remembered.state, self)

@@ -18,6 +18,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from backends.base import InputError, Progress
+from explorer.threads import EXPLORATION, step_back
 
 
 class Priority(IntEnum):
@@ -133,6 +134,7 @@ class Exploration(QObject):
     # -- on the thread -------------------------------------------------------------------------
 
     def _loop(self) -> None:
+        step_back(EXPLORATION)
         while True:
             with self._condition:
                 while not self._requests and not self._closing:

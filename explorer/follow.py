@@ -143,7 +143,7 @@ def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Pro
 
 
 def live_rows(x: Array) -> Array:
-    """The rows (m, d) of x (n, d) that ``evaluate(…, rows=LIVE_ROWS)`` draws: curves of the same rows compare."""
+    """The rows (m, d) of x (n, d) that ``evaluate(…, rows=LIVE_ROWS)`` draws: so that the curves compare."""
     return x[np.sort(np.random.default_rng(0).permutation(len(x))[:LIVE_ROWS])]
 
 

@@ -76,7 +76,7 @@ def fade(model: object, z: Array) -> Array:
     if not isinstance(model, HasPrior):
         return np.ones(len(z), np.float32)
     height = model.log_prior(np.concatenate([z, np.zeros((1, z.shape[1]), np.float32)]))
-    return np.clip(np.exp((height[:-1] - height[-1]) / 4.0), 0.1, 1.0).astype(np.float32)
+    return np.clip(np.exp((height[:-1] - height[-1]) / 6.0), 0.1, 1.0).astype(np.float32)
 
 
 def interlaced(rows: int, columns: int) -> Array:

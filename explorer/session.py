@@ -66,7 +66,7 @@ class Session(QObject):
         self.encodings: Encodings | None = None
         self.plane: Plane = coordinate_plane(2)
         self.point: Array | None = None
-        self.point_tag: object = None  # travels with the point to the pixels that it becomes
+        self.point_tag: object = None  # time stamp of the hand's move; travels to the pixels that it becomes
 
     # -- what the user sets ----------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from backends.base import Model, Value
 from backends.run import Run
 from explorer.compute import Failure
+from explorer.threads import TRAINING, step_back
 
 PUBLISH_EVERY = 1 / 30
 RATE_WINDOW = 1.0
@@ -76,7 +77,7 @@ class Trainer(QObject):
     ) -> None:
         """Have ``action`` called on the training thread, between two steps.
 
-        Its result goes to ``done``, an exception to ``failed`` or else to the signal, on the interface thread.
+        On the interface thread, its result goes to ``done``, an exception to ``failed`` or else to the signal.
         """
         with self._condition:
             self._orders.append(_Order(doing, action, done, failed or self.failed.emit))
@@ -133,6 +134,7 @@ class Trainer(QObject):
     # -- on the thread -------------------------------------------------------------------------
 
     def _loop(self) -> None:
+        step_back(TRAINING)
         published = 0.0
         while True:
             with self._condition:

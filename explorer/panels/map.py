@@ -15,11 +15,13 @@ from explorer.compute import Exploration, Priority
 from explorer.mosaic import Ink, mosaic, prior_levels
 from explorer.pace import Pace
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
+from explorer.plots.items import Axis
 from explorer.session import Session
 from explorer.theme import theme
 from explorer.view import Picture, View
 
 HALF_WIDTH = 3.6  # of the standard view: the prior's three circles with a margin
+LEFT_AXIS = 48  # logical pixels: fixed, so that longer numbers do not move the map
 KEY_STEP = 8  # logical pixels that an arrow key moves the point; with Shift, one
 ARROWS = {
     Qt.Key.Key_Left: (-1, 0),
@@ -38,7 +40,7 @@ class MapCanvas(pg.PlotWidget):
     resized = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent, axisItems={side: Axis(side) for side in ("left", "bottom")})
         self.setAccessibleName("Latent map")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
@@ -192,7 +194,7 @@ class MapPanel(QWidget):
             self.status.emit("")
             return False
         tokens = theme().tokens
-        ink = Ink((255, 255, 255), 0.62) if tokens.is_dark else Ink((20, 24, 32), 0.6)
+        ink = Ink((255, 255, 255), 0.7) if tokens.is_dark else Ink((20, 24, 32), 0.6)
         self._exploration.request(
             "mosaic",
             Priority.FIELD,
@@ -280,12 +282,9 @@ class MapPanel(QWidget):
     def _retint(self, *_: Any) -> None:
         tokens = theme().tokens
         self.canvas.setBackground(None)
-        axis, text = QColor(tokens.axis), QColor(tokens.muted)
         for side in ("left", "bottom"):
-            item = self.canvas.getAxis(side)
-            item.setPen(pg.mkPen(axis))
-            item.setTextPen(pg.mkPen(text))
-            item.setStyle(tickLength=-4, maxTickLevel=0)
+            self.canvas.getAxis(side).tint(tokens.axis, tokens.muted, None)
+        self.canvas.getAxis("left").setWidth(LEFT_AXIS)
         colours = [QColor(c) for c in tokens.labels]
         for colour in colours:
             colour.setAlphaF(0.82)

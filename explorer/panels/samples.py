@@ -15,6 +15,7 @@ from explorer.compute import Exploration, Priority
 from explorer.mosaic import GAP, Ink, normalise, paint, resize
 from explorer.pace import Pace
 from explorer.plots.canvas import PointsItem, to_qimage
+from explorer.plots.items import Axis
 from explorer.session import Session
 from explorer.theme import theme
 
@@ -67,7 +68,7 @@ class SamplesPanel(QWidget):
         self._session, self._exploration = session, exploration
         self._seed = 0
         self.tiles = Tiles(self)
-        self.plot = pg.PlotWidget(self)
+        self.plot = pg.PlotWidget(self, axisItems={side: Axis(side) for side in ("left", "bottom")})
         self.plot.setMenuEnabled(False)
         self.plot.hideButtons()
         self.plot.setAspectLocked(True)
@@ -155,9 +156,7 @@ class SamplesPanel(QWidget):
         tokens = theme().tokens
         self.plot.setBackground(None)
         for side in ("left", "bottom"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(pg.mkPen(tokens.axis))
-            axis.setTextPen(pg.mkPen(tokens.muted))
+            self.plot.getAxis(side).tint(tokens.axis, tokens.muted, None)
         for item, name in ((self.data_points, tokens.muted), (self.sample_points, tokens.accent)):
             colour = QColor(name)
             colour.setAlphaF(0.6)

@@ -77,6 +77,8 @@ class PointsItem(pg.GraphicsObject):
     def __init__(self, size: float = 4.5) -> None:
         super().__init__()
         self._size = size
+        # painted once for each view and set of points, not again for each move of the cursor over them
+        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
         self._bounds = QRectF()
         self._batches: list[tuple[int, Any]] = []
         self._pens: list[QPen] = []
@@ -132,6 +134,7 @@ class ContourItem(pg.GraphicsObject):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
         self._path = QPainterPath()
         self._pen = QPen()
         self.setZValue(-10)

@@ -45,7 +45,7 @@ class CurvePlot(QWidget):
         self.setAccessibleName("Curves")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
-        axes = {side: Axis(side) for side in ("left", "bottom")}
+        axes = {"left": Axis("left"), "bottom": Axis("bottom", whole=True)}
         self._plot = pg.PlotWidget(self, axisItems=axes, background=None)
         self._item = self._plot.getPlotItem()
         self._view = self._item.getViewBox()

@@ -23,8 +23,10 @@ _MOST_MARKERS = 300
 class Axis(pg.AxisItem):
     """A thin line with one level of ticks at 1, 2 or 5 times a power of ten, and a real minus sign."""
 
-    def __init__(self, side: str) -> None:
+    def __init__(self, side: str, whole: bool = False) -> None:
+        """whole: ticks only at whole numbers, as steps are."""
         super().__init__(side)
+        self._whole = whole
         self._room = 44 if side == "left" else 110  # pixels a tick
         self.setStyle(
             tickFont=font(12),
@@ -50,8 +52,7 @@ class Axis(pg.AxisItem):
             return []
         power = 10.0 ** math.floor(math.log10(least))
         spacing = next(m * power for m in (1, 2, 5, 10) if m * power >= least * (1 - 1e-9))
-        # Steps are whole numbers.
-        return [(spacing if self.orientation == "left" else max(spacing, 1.0), 0)]
+        return [(max(spacing, 1.0) if self._whole else spacing, 0)]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         digits = max(0, -math.floor(math.log10(spacing) + 1e-9))

@@ -80,7 +80,7 @@ class ParameterForm(QWidget):
             self.fields[parameter.name] = row.field
             line = 3 * (len(self._rows) - 1)
             if line:
-                grid.setRowMinimumHeight(line - 1, 8)
+                grid.setRowMinimumHeight(line - 1, 4)
             grid.addWidget(row.label, line, 0)
             grid.addWidget(row.field, line, 1)
             grid.addWidget(row.error, line + 1, 0, 1, 2)

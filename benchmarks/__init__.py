@@ -1,0 +1,1 @@
+"""The budgets, measured: ``python -m benchmarks``. Run it with nothing else running."""

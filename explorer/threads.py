@@ -1,0 +1,41 @@
+"""How the program's threads share a machine: the hand first, then exploration, then training."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from contextlib import suppress
+
+EXPLORATION, TRAINING = 5, 10  # niceness: what computes steps back from the thread that draws
+
+# A thread that wants the interpreter waits this long before it asks the one that has it. With Python's
+# 5 ms a training thread that is heavy in NumPy drops the window to 5 frames a second.
+SWITCH_INTERVAL = 1e-4
+
+
+def share_cores() -> None:
+    """Give each of the two computing threads half of the cores. Before torch and NumPy are imported;
+    what the user has set in OMP_NUM_THREADS stays."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
+
+
+def keep_responsive() -> None:
+    """Hand the interpreter over quickly."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+
+
+def step_back(niceness: int) -> None:
+    """Lower the calling thread's priority, where the system has one for each thread (Linux)."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+
+
+def forget_modules() -> None:
+    """Take all that is loaded by now out of the garbage collector's sight.
+
+    A full collection over torch's objects stops every thread for more than 100 ms.
+    """
+    gc.freeze()

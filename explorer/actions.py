@@ -225,10 +225,12 @@ class Actions(QObject):
         run = self._session.run
         if run is None or old.run.values == new.run.values or new.run.model != run.kind.name:
             return
-        current = dict(run.values)
+        # The learner may not have come to the change before this one yet, so both are asked.
+        before, current = full_values(old.run), dict(run.values)
         for parameter in run.kind.parameters:
             value = new.run.values.get(parameter.name, parameter.default)
-            if parameter.live and current[parameter.name] != value:
+            known = before.get(parameter.name) == current[parameter.name] == value
+            if parameter.live and not known:
                 self._trainer.set(parameter.name, value)
 
     # -- nothing is lost -------------------------------------------------------------------------

@@ -27,10 +27,11 @@ def keep_responsive() -> None:
 
 
 def step_back(niceness: int) -> None:
-    """Lower the calling thread's priority, where the system has one for each thread (Linux)."""
+    """Lower the calling thread's priority by so much, where the system has one for each thread (Linux)."""
     if sys.platform == "linux":
+        thread = threading.get_native_id()
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)
 
 
 def forget_modules() -> None:

@@ -77,7 +77,7 @@ class Trainer(QObject):
     ) -> None:
         """Have ``action`` called on the training thread, between two steps.
 
-        On the interface thread, its result goes to ``done``, an exception to ``failed`` or else to the signal.
+        On the interface thread its result goes to ``done``; an exception to ``failed``, or to the signal.
         """
         with self._condition:
             self._orders.append(_Order(doing, action, done, failed or self.failed.emit))

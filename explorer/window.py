@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QPaintEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -70,6 +73,7 @@ class Window(QMainWindow):
         }
         self.map.status.connect(self.docks["map"].set_status)
         self.curves.status.connect(self.docks["curves"].set_status)
+        self.docks["curves"].status.linkActivated.connect(self.curves.plot.toggle)
         self.samples.status.connect(self.docks["samples"].set_status)
 
         self.messages = MessageBar(self)
@@ -132,8 +136,16 @@ class Window(QMainWindow):
             button.setToolTip(self.commands[name].toolTip())
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             self._bar.addWidget(button)
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.focusChanged.connect(self._focus_changed)
         self.samples_again = self.docks["samples"].add_action(self.commands["resample"])
         self.map_home = self.docks["map"].add_action(self.commands["home"])
+
+    def _focus_changed(self, _: QWidget | None, focus: QWidget | None) -> None:
+        """Space trains and pauses, except where it presses the control that has the focus."""
+        presses = isinstance(focus, QAbstractButton | QComboBox)
+        self.commands["toggle"].setShortcuts([] if presses else [QKeySequence("Space")])
 
     def refresh_commands(self) -> None:
         """Ask every command again whether it is on and can be done."""

@@ -1,9 +1,9 @@
 """The contract between models and whoever looks at them.
 
-What crosses it is NumPy and small frozen dataclasses. Arrays are C-contiguous with one row a datum,
-float32 for data, latents and pictures and float64 for log-densities; images are flattened. Units are
-nats, and densities are with respect to the data's own units (a model that standardises inside adds
-its log-determinant).
+What crosses it is NumPy and small frozen dataclasses. Arrays are C-contiguous with one row a datum, or
+no rows at all: every method takes n = 0. Data, latents and pictures are float32, log-densities float64;
+images are flattened. Units are nats, and densities are with respect to the data's own units (a model
+that standardises inside adds its log-determinant).
 
 A **Model** is frozen: it *is* a snapshot, stamped with the step it was taken at, and safe to call from
 any thread. Besides the attributes of :class:`Model` it has the methods of whichever capabilities it
@@ -92,7 +92,8 @@ class Elbo:
     """The evidence lower bound, row by row, its two terms kept apart: (n,) float64, nats.
 
     ELBO = E_q[log p(x|z)] − KL(q(z|x)‖p(z))  (Kingma & Welling 2014, eq. 3).
-    stderr: Monte Carlo standard error of each row's reconstruction term; None where it is analytic.
+    stderr: Monte Carlo standard error of each row's reconstruction term; None where it is analytic,
+    or where a single draw cannot tell.
     """
 
     reconstruction: Array
@@ -197,7 +198,10 @@ class Learner(Protocol):
         ...
 
     def set(self, name: str, value: Value) -> None:
-        """Change a live hyper-parameter from the next step on."""
+        """Change a live hyper-parameter from the next step on.
+
+        Raises InputError for one that is not live, and for a value that it cannot have.
+        """
         ...
 
     def snapshot(self) -> Any:
@@ -213,7 +217,7 @@ class Learner(Protocol):
         ...
 
 
-class Diverged(RuntimeError):
+class Diverged(RuntimeError):  # noqa: N818 - it is what happened, not a mistake
     """Training met a value that is not finite; the learner stays at its last good step."""
 
 
@@ -262,14 +266,14 @@ class LogProb(Protocol):
 @runtime_checkable
 class LogJoint(Protocol):
     def log_joint(self, x: Array, z: Array) -> Array:
-        """log p(x, z) → (n, m) float64, for x (n, d) and z either (m, k), shared by all rows, or (n, m, k)."""
+        """log p(x, z), (n, m) float64, of x (n, d) and z (m, k), shared by all rows, or (n, m, k)."""
         ...
 
 
 @runtime_checkable
 class HasElbo(Protocol):
     def elbo(self, x: Array, samples: int = 1, seed: int = 0) -> Elbo:
-        """The bound for each row of x (n, d), its reconstruction term averaged over ``samples`` draws of z."""
+        """The bound of each row of x (n, d), its reconstruction term a mean over ``samples`` draws of z."""
         ...
 
 

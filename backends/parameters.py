@@ -57,7 +57,7 @@ class Parameter:
         return self.check(number)
 
     def check(self, value: Any) -> Value:
-        """The value in this parameter's type; raises InputError when it is of another type or out of range."""
+        """The value in this parameter's type; raises InputError when it is of another or out of range."""
         if self.type == "choice":
             if value not in self.choices:
                 raise InputError(f"{self.name}: '{value}' is not one of {', '.join(self.choices)}")
@@ -68,20 +68,22 @@ class Parameter:
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise InputError(f"{self.name}: {value!r} is not a number")
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number of more than 308 digits
+            number = math.inf
+        if not math.isfinite(number):
+            raise InputError(f"{self.name}: {number} is not finite")
         if self.type == "int":
-            if value != int(value) if math.isfinite(value) else True:
+            if value != int(value):
                 raise InputError(f"{self.name}: {value!r} is not a whole number")
-            value = int(value)
-        else:
-            value = float(value)
-        if not math.isfinite(value):
-            raise InputError(f"{self.name}: {value} is not finite")
+            number = int(value)
         too_low = self.minimum is not None and (
-            value <= self.minimum if self.open_minimum else value < self.minimum
+            number <= self.minimum if self.open_minimum else number < self.minimum
         )
-        if too_low or (self.maximum is not None and value > self.maximum):
-            raise InputError(f"{self.name}: {value} is outside {self.range_text()}")
-        return value
+        if too_low or (self.maximum is not None and number > self.maximum):
+            raise InputError(f"{self.name}: {number} is outside {self.range_text()}")
+        return number
 
     def format(self, value: Value) -> str:
         """The shortest text that parses back to exactly this value."""
@@ -133,3 +135,12 @@ def parse_settings(parameters: Sequence[Parameter], settings: Sequence[str]) -> 
             raise InputError(f"there is no parameter '{name}'; there are {', '.join(known)}")
         out[name] = known[name].parse(text)
     return out
+
+
+def check_live(parameters: Sequence[Parameter], name: str, value: Any) -> Value:
+    """The value for a parameter that changes during a run, checked; InputError where it may not change."""
+    live = {p.name: p for p in parameters if p.live}
+    if name not in live:
+        can = f"{' and '.join(live)} can" if live else "nothing can"
+        raise InputError(f"{name} cannot change during a run; {can}")
+    return live[name].check(value)

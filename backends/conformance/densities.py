@@ -1,0 +1,168 @@
+"""Checks of the mathematics: densities integrate to one, samples follow them, bounds are bounds.
+
+Sums run over every x of small discrete data, or over a grid in the plane (:class:`case.Grid`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from backends.base import Array, Elbo, Encodes, Gaussian, finish
+from backends.conformance.case import Case, Grid
+from backends.conformance.require import require, require_mean, require_same
+from backends.likelihood import importance, log_likelihood, quadrature
+
+_MASS = 0.02  # what a grid may miss or add
+_DRAWS = 4000  # samples that are compared with a density
+
+
+def log_prob_integrates(case: Case) -> None:
+    """∫ p(x) dx = 1: forgotten log-determinants show here."""
+    if case.grid is None:
+        return
+    mass = float(case.grid.moments(case.model.log_prob(case.grid.points)[:, None])[0][0])
+    require(abs(mass - 1) < _MASS, f"exp(log_prob) integrates to {mass:.4g}, not to 1")
+
+
+def samples_are_possible(case: Case) -> None:
+    """Samples of discrete data have a probability: they are not means, say."""
+    if case.states is not None:
+        x, levels = case.model.sample(200, 0), np.unique(case.states.points)
+        require(np.isin(x, levels).all(), f"samples are not all of the levels 0 to {levels[-1]:g}")
+
+
+def samples_follow_log_prob(case: Case) -> None:
+    """Means and second moments of the samples are those of the density."""
+    if case.grid is None:
+        return
+    mass, mean, second = case.grid.moments(case.model.log_prob(case.grid.points)[:, None])
+    scale = case.data.train.x.std(0).astype(np.float64)
+    _require_moments(case.model.sample(_DRAWS, 1), mean / mass, second / mass, scale, "sample", "log_prob")
+
+
+def samples_follow_decoder(case: Case) -> None:
+    """E[x] = E_p(z)[E[x|z]], and where p(x|z) has a spread, E[x²] = E_p(z)[mean² + std²]."""
+    x = case.model.sample(_DRAWS, 1).astype(np.float64)
+    decoded = case.model.decode(case.model.sample_prior(_DRAWS, 2))
+    mean = decoded.mean.astype(np.float64)
+    # rows of both are independent, so the mean of their difference is zero within its standard error
+    require_mean(x - mean, np.zeros(x.shape[1]), "the mean of sample differs from that of decode")
+    if decoded.std is not None:
+        second = (x - x.mean(0)) ** 2 - (mean - mean.mean(0)) ** 2 - decoded.std.astype(np.float64) ** 2
+        require_mean(second, np.zeros(x.shape[1]), "the variance of sample differs from that of decode")
+
+
+def prior_integrates(case: Case) -> None:
+    """∫ p(z) dz = 1, and sample_prior follows it; for latents of one or two dimensions."""
+    model = case.model
+    if model.latent_dim not in (1, 2):
+        return
+    z = model.sample_prior(_DRAWS, 1)
+    grid = Grid.around(z)
+    mass, mean, second = grid.moments(model.log_prior(grid.points)[:, None])
+    require(abs(mass[0] - 1) < _MASS, f"exp(log_prior) integrates to {mass[0]:.4g}, not to 1")
+    scale = z.std(0).astype(np.float64)
+    _require_moments(z, mean / mass, second / mass, scale, "sample_prior", "log_prior")
+
+
+def _require_moments(
+    draws: Array, mean: Array, second: Array, scale: Array, sampler: str, density: str
+) -> None:
+    """Compare draws (n, d) with mean and second moment (1, d) of a density known to about _MASS."""
+    draws, mean = draws.astype(np.float64), mean[0]
+    variance = second[0] - mean**2
+    require_mean(draws, mean, f"the mean of {sampler} differs from that of {density}", also=_MASS * scale)
+    what = f"the variance of {sampler} differs from that of {density}"
+    require_mean((draws - mean) ** 2, variance, what, also=_MASS * scale**2)
+
+
+def likelihood_integrates(case: Case) -> None:
+    """p(x|z) = p(x, z)/p(z) integrates to one over x for every z, and decode gives its mean and std."""
+    model, grid = case.model, case.grid
+    if grid is None:
+        return
+    z = case.inputs(5)[1]
+    mass, mean, second = grid.moments(model.log_joint(grid.points, z) - model.log_prior(z))
+    worst = float(mass[np.abs(mass - 1).argmax()])
+    require(abs(worst - 1) < _MASS, f"p(x, z)/p(z) integrates over x to {worst:.4g}, not to 1")
+    if "decodes" not in case.kind.capabilities:
+        return
+    decoded = model.decode(z)
+    scale = case.data.train.x.std(0)
+    off = np.abs(decoded.mean - mean) / scale
+    require((off < _MASS).all(), f"decode's mean is not that of p(x|z): off by {off.max():.3g} scales")
+    if decoded.std is not None:
+        off = np.abs(decoded.std - np.sqrt(np.maximum(second - mean**2, 0))) / scale
+        require((off < 2 * _MASS).all(), f"decode's std is not that of p(x|z): off by {off.max():.3g} scales")
+
+
+def joint_forms_agree(case: Case) -> None:
+    """log_joint with latents shared by all rows gives what it gives with each row's own."""
+    x, z = case.inputs(6)
+    shared = case.model.log_joint(x, z[:4])
+    own = case.model.log_joint(x, np.ascontiguousarray(np.broadcast_to(z[:4], (6, *z[:4].shape))))
+    what = "log_joint with z (m, k) and with z (n, m, k) disagree"
+    require_same({"log_joint": own}, {"log_joint": shared}, what, exact=False)
+
+
+def joint_marginalises(case: Case) -> None:
+    """∫ p(x, z) dz is the exact p(x)."""
+    model, x = case.model, case.inputs(8)[0]
+    if model.latent_dim in (1, 2):
+        estimate = finish(quadrature(model, x))
+    else:
+        proposal = "defensive" if isinstance(model, Encodes) else "prior"
+        estimate = finish(importance(model, x, 5000, proposal=proposal))
+    off = np.abs(estimate.value - model.log_prob(x))
+    require((off < 0.02 + 6 * estimate.stderr).all(), f"log_prob is {off.max():.3g} off {estimate.method}")
+
+
+def elbo_is_a_bound(case: Case) -> None:
+    """ELBO ≤ log p(x), within what both are uncertain by."""
+    x = case.inputs(8)[0]
+    bound = case.model.elbo(x, samples=100, seed=1)
+    log_p = finish(log_likelihood(case.model, x))
+    noise = log_p.stderr if bound.stderr is None else np.hypot(bound.stderr, log_p.stderr)
+    over = bound.value - log_p.value
+    worst = int((over - 6 * noise).argmax())
+    require(
+        over[worst] <= 6 * noise[worst] + 1e-3,
+        f"the ELBO is {over[worst]:.3g} ± {noise[worst]:.2g} above log p(x) ({log_p.method})",
+    )
+
+
+def elbo_terms(case: Case) -> None:
+    """kl_prior ≥ 0, a seed that is kept, a standard error ≥ 0; ``value`` the difference of the terms."""
+    x = case.inputs(8)[0]
+    bound, again = (case.model.elbo(x, samples=10, seed=4) for _ in range(2))
+    require(isinstance(bound, Elbo), f"elbo gives a {type(bound).__name__}, not an Elbo")
+    require_same({"elbo": again.value}, {"elbo": bound.value}, "elbo ignores its seed", exact=case.exact)
+    require((bound.kl_prior >= -1e-6).all(), f"kl_prior is {bound.kl_prior.min():.3g}, below zero")
+    same = np.array_equal(bound.value, bound.reconstruction - bound.kl_prior)
+    require(same, "elbo's value is not reconstruction − kl_prior")
+    if bound.stderr is not None:
+        require((bound.stderr >= 0).all(), "elbo's stderr is negative")
+
+
+def elbo_from_its_definition(case: Case) -> None:
+    """Both terms are E_q[log p(x|z)] and E_q[log q(z|x) − log p(z)], by sampling z from encode's q."""
+    model, x, draws = case.model, case.inputs(4)[0], 1000
+    q = model.encode(x)
+    if not isinstance(q, Gaussian):
+        return
+    n, k = q.mean.shape
+    std = q.std.astype(np.float64)
+    tril = np.einsum("nk,kj->nkj", std, np.eye(k)) if q.scale_tril is None else q.scale_tril
+    noise = np.random.default_rng(0).standard_normal((draws, n, k))
+    z = (q.mean + np.einsum("nkj,snj->snk", tril, noise)).astype(np.float32)
+    log_q = -0.5 * (noise**2).sum(-1) - np.log(np.diagonal(tril, axis1=1, axis2=2)).sum(-1)
+    log_q -= 0.5 * k * math.log(2 * math.pi)
+    log_p = model.log_prior(z.reshape(-1, k)).reshape(draws, n)
+    log_joint = model.log_joint(x, np.ascontiguousarray(z.swapaxes(0, 1))).T
+    bound = model.elbo(x, samples=400, seed=2)
+    own = 0.0 if bound.stderr is None else 6 * bound.stderr
+    what = "elbo's reconstruction differs from E_q[log p(x, z) − log p(z)]"
+    require_mean(log_joint - log_p, bound.reconstruction, what, also=own)
+    require_mean(log_q - log_p, bound.kl_prior, "kl_prior differs from E_q[log q(z|x) − log p(z)]")

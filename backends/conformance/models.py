@@ -1,0 +1,138 @@
+"""Checks of a Model as an object: shapes, seeds, threads, and that it is frozen."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from backends.base import Array, Gaussian
+from backends.conformance.case import Case
+from backends.conformance.require import (
+    answers,
+    copy_of,
+    require,
+    require_input_error,
+    require_same,
+    require_same_state,
+)
+
+# axes of each answer: n rows, d columns, k latent dimensions, ? any number
+_FLOAT32 = {
+    "decode.mean": "nd", "decode.std": "nd", "encode.mean": "nk", "encode.std": "nk",
+    "encode.scale_tril": "nkk", "sample_prior": "nk", "sample": "nd",
+}  # fmt: skip
+_FLOAT64 = {
+    "encode.probs": "n?", "log_prior": "n", "log_prob": "n", "log_joint": "nn", "log_joint.rows": "n2",
+    "elbo.reconstruction": "n", "elbo.kl_prior": "n", "elbo.stderr": "n", "theta": "?",
+}  # fmt: skip
+
+
+def shapes(case: Case) -> None:
+    model = case.model
+    for n in (0, 1, 7):
+        sizes = {"n": n, "d": case.data.info.dim, "k": model.latent_dim, "2": 2}
+        for name, a in answers(model, *case.inputs(n)).items():
+            dtype, axes = ("float32", _FLOAT32[name]) if name in _FLOAT32 else ("float64", _FLOAT64[name])
+            require(isinstance(a, np.ndarray), f"{name} is a {type(a).__name__}, not an array")
+            want = tuple(sizes.get(axis, size) for axis, size in zip(axes, a.shape, strict=False))
+            fits = a.ndim == len(axes) and a.shape == want
+            require(fits, f"for {n} rows {name} has shape {a.shape}, not ({', '.join(axes)})")
+            require(a.dtype == dtype, f"{name} is {a.dtype}, not {dtype}")
+            require(a.flags.c_contiguous, f"{name} is not C-contiguous")
+            require(np.isfinite(a).all(), f"{name} holds values that are not finite")
+
+
+def rows_apart(case: Case) -> None:
+    """One row's answers do not depend on the others in the batch (random ones and the flat θ aside)."""
+    x, z = case.inputs(7)
+    drawn = ("sample", "sample_prior", "elbo.reconstruction", "elbo.stderr", "theta", "log_joint")
+    whole = {k: a[2:3] for k, a in answers(case.model, x, z).items() if k not in drawn}
+    # log_joint.rows pairs a latent with its mirror image among the latents, so that stays out, too
+    whole.pop("log_joint.rows", None)
+    alone = answers(case.model, x[2:3], z[2:3])
+    require_same({k: alone[k] for k in whole}, whole, "a row alone is answered otherwise", exact=False)
+
+
+def frozen(case: Case) -> None:
+    learner = case.learner(2)
+    model, state, inputs = learner.snapshot(), learner.state(), case.inputs(5)
+    before = {name: np.array(a) for name, a in answers(model, *inputs).items()}
+    state_before = copy_of(state)
+    for _ in range(3):
+        learner.step()
+    require_same(answers(model, *inputs), before, "later steps change a snapshot", exact=case.exact)
+    require_same_state(state, state_before, "later steps change a state", exact=case.exact)
+    for a in answers(model, *inputs).values():
+        if a.flags.writeable:
+            a[...] = 0
+    require_same(answers(model, *inputs), before, "writing to an answer changes a snapshot", exact=case.exact)
+
+
+def threads(case: Case) -> None:
+    inputs = [case.inputs(150, seed) for seed in range(4)]
+    want = [answers(case.model, *one) for one in inputs]
+    start = threading.Barrier(len(inputs))
+
+    def ask(one: tuple[Array, Array]) -> list[dict[str, Array]]:
+        start.wait()
+        return [answers(case.model, *one) for _ in range(8)]
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # as many interleavings as there can be
+    try:
+        with ThreadPoolExecutor(len(inputs)) as pool:
+            got = list(pool.map(ask, inputs))
+    finally:
+        sys.setswitchinterval(interval)
+    for mine, expected in zip(got, want, strict=True):
+        for one in mine:
+            require_same(one, expected, "asked from several threads it answers otherwise", exact=False)
+
+
+def parameters(case: Case) -> None:
+    model, inputs = case.model, case.inputs(5)
+    theta, before = model.theta(), answers(model, *inputs)
+    require_same(answers(model.at(theta), *inputs), before, "at(theta()) is another model", exact=case.exact)
+    new = theta + 0.01 * np.random.default_rng(0).standard_normal(theta.shape)
+    other = model.at(new)
+    require(np.allclose(other.theta(), new, rtol=1e-5, atol=1e-5), "at(θ).theta() is not θ")
+    moved = answers(other, *inputs)
+    same = all(np.array_equal(moved[name], before[name]) for name in before if name != "theta")
+    require(not same or len(before) == 1, "at(θ) answers as the model does, whatever θ")
+    require_same(answers(model, *inputs), before, "at() changes the model it is called on", exact=case.exact)
+    require_input_error(lambda: model.at(theta[1:]), "a θ of another size")
+
+
+def encoding(case: Case) -> None:
+    q = case.model.encode(case.data.train.x[:50])
+    if not isinstance(q, Gaussian):
+        require((q.probs >= 0).all(), "responsibilities are negative")
+        require(np.allclose(q.probs.sum(1), 1, atol=1e-9), "responsibilities do not sum to one")
+        return
+    require((q.std > 0).all(), "q(z|x) has a standard deviation that is not positive")
+    if q.scale_tril is not None:
+        wide = q.scale_tril.astype(np.float64)
+        require(np.array_equal(wide, np.tril(wide)), "scale_tril is not lower triangular")
+        require((np.diagonal(wide, axis1=1, axis2=2) > 0).all(), "scale_tril has a diagonal ≤ 0")
+        require(np.allclose(q.std, np.sqrt((wide**2).sum(2)), rtol=1e-4), "std is not that of scale_tril")
+
+
+def samples_seeded(case: Case) -> None:
+    """sample gives the same rows for the same seed, and others for another."""
+    _require_seeded(case.model.sample, "sample")
+
+
+def prior_seeded(case: Case) -> None:
+    """sample_prior gives the same rows for the same seed, and others for another."""
+    _require_seeded(case.model.sample_prior, "sample_prior")
+
+
+def _require_seeded(draw: Callable[[int, int], Array], name: str) -> None:
+    require(
+        np.array_equal(draw(100, 1), draw(100, 1)), f"{name} ignores its seed: each call gives other rows"
+    )
+    require(not np.array_equal(draw(100, 1), draw(100, 2)), f"{name} gives the same rows for two seeds")

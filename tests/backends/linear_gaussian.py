@@ -1,0 +1,158 @@
+"""A model with every capability whose every number is known: x = mean + W z + σ ε, z and ε standard normal.
+
+It is the right model from which the tests of the conformance kit make wrong ones.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends.base import DataInfo, Decoded, Diverged, Elbo, Gaussian, InputError, Stamp, State
+from backends.parameters import Parameter, check_live
+from backends.registry import ModelKind
+
+PARAMETERS = (
+    Parameter("rate", "float", 0.1, "How far the mean moves to that of the batch.", minimum=0, live=True),
+    Parameter("batch_size", "int", 32, "Rows a step.", minimum=1),
+)
+CAPABILITIES = frozenset(
+    ("decodes", "encodes", "prior", "samples", "log_prob", "log_joint", "elbo", "parameters")
+)
+K = 2
+SIGMA = 0.7
+
+
+def log_normal(u):
+    """log N(u; 0, 1) summed over the last axis."""
+    return (-0.5 * u**2 - 0.5 * np.log(2 * np.pi)).sum(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    stamp: Stamp
+    info: DataInfo
+    mean: np.ndarray  # (d,) float64
+    kind: str = "linear"
+    latent_dim: int = K
+
+    @property
+    def w(self):
+        """(d, k)"""
+        return np.random.default_rng(0).normal(size=(self.info.dim, K))
+
+    def decode(self, z):
+        mean = self.mean + z.astype(np.float64) @ self.w.T
+        return Decoded(mean.astype(np.float32), np.full(mean.shape, SIGMA, np.float32))
+
+    def posterior(self, x):
+        """Mean (n, k) and Cholesky factor (k, k) of p(z|x); Tipping & Bishop 1999, eq. 6."""
+        m = self.w.T @ self.w + SIGMA**2 * np.eye(K)
+        mean = np.linalg.solve(m, self.w.T @ (x.astype(np.float64) - self.mean).T).T
+        return mean, np.linalg.cholesky(SIGMA**2 * np.linalg.inv(m))
+
+    def encode(self, x):
+        mean, tril = self.posterior(x)
+        n = len(x)
+        std = np.broadcast_to(np.sqrt((tril**2).sum(1)), (n, K))
+        scale_tril = np.broadcast_to(tril, (n, K, K))
+        return Gaussian(*(np.array(a, np.float32, order="C") for a in (mean, std, scale_tril)))
+
+    def log_prior(self, z):
+        return log_normal(z.astype(np.float64))
+
+    def sample_prior(self, n, seed):
+        return np.random.default_rng(seed).standard_normal((n, K), dtype=np.float32)
+
+    def sample(self, n, seed):
+        rng = np.random.default_rng([seed, 1])
+        x = self.mean + rng.normal(size=(n, K)) @ self.w.T + SIGMA * rng.normal(size=(n, self.info.dim))
+        return x.astype(np.float32)
+
+    def log_prob(self, x):
+        tril = np.linalg.cholesky(self.w @ self.w.T + SIGMA**2 * np.eye(self.info.dim))
+        u = np.linalg.solve(tril, (x.astype(np.float64) - self.mean).T).T
+        return log_normal(u) - np.log(np.diag(tril)).sum()
+
+    def log_likelihood(self, x, z):
+        """log p(x|z) of x (…, d) and z (…, k), broadcast."""
+        u = (x.astype(np.float64) - self.mean - z @ self.w.T) / SIGMA
+        return log_normal(u) - self.info.dim * np.log(SIGMA)
+
+    def log_joint(self, x, z):
+        z = z.astype(np.float64)
+        return self.log_likelihood(x[:, None], z) + self.log_prior(z)
+
+    def elbo(self, x, samples=1, seed=0):
+        mean, tril = self.posterior(x)
+        noise = np.random.default_rng(seed).normal(size=(samples, len(x), K))
+        draws = self.log_likelihood(x, mean + noise @ tril.T)  # (samples, n)
+        entropy = 0.5 * K * (1 + np.log(2 * np.pi)) + np.log(np.diag(tril)).sum()
+        kl = 0.5 * ((mean**2).sum(1) + (tril**2).sum() + K * np.log(2 * np.pi)) - entropy
+        stderr = draws.std(0, ddof=1) / np.sqrt(samples) if samples > 1 else None
+        return Elbo(draws.mean(0), kl, stderr)
+
+    def theta(self):
+        return self.mean.copy()
+
+    def at(self, theta):
+        if np.shape(theta) != self.mean.shape:
+            raise InputError(f"theta has shape {np.shape(theta)}, not {self.mean.shape}")
+        return type(self)(self.stamp, self.info, np.array(theta, np.float64))
+
+
+class LinearLearner:
+    """Moves the mean towards those of random batches."""
+
+    model = Linear
+
+    def __init__(self, x, info, values, seed, device, run):
+        self.x, self.info, self.values, self.run = x, info, dict(values), run
+        self.steps, self.steps_per_epoch = 0, max(1.0, len(x) / values["batch_size"])
+        self.rng = np.random.default_rng(seed)
+        self.mean = np.zeros(info.dim)
+
+    def step(self):
+        if not len(self.x):
+            raise InputError("there are no rows to make a step on")
+        batch = self.x[self.rng.integers(len(self.x), size=self.values["batch_size"])]
+        change = self.values["rate"] * (batch.mean(0) - self.mean)
+        if not np.isfinite(change).all():
+            raise Diverged("the mean is no longer finite")
+        self.mean += change
+        self.steps += 1
+        return {"log_likelihood": float(self.snapshot().log_prob(batch).mean())}
+
+    def set(self, name, value):
+        self.values[name] = check_live(PARAMETERS, name, value)
+
+    def snapshot(self):
+        return self.model(Stamp(self.run, self.steps), self.info, self.mean.copy())
+
+    def state(self):
+        values = {"steps": self.steps, "rng": self.rng.bit_generator.state}
+        return State({"mean": self.mean.copy()}, values)
+
+    def restore(self, state):
+        try:
+            mean, steps, rng = state.arrays["mean"], state.values["steps"], np.random.default_rng()
+            rng.bit_generator.state = state.values["rng"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"the state does not fit: {error}") from error
+        if mean.shape != self.mean.shape:
+            raise InputError(f"array mean has shape {mean.shape}, not {self.mean.shape}")
+        self.mean, self.steps, self.rng = mean.copy(), steps, rng
+
+
+def takes_real(info, values):
+    if info.values != "real":
+        raise InputError(f"{info.name} has {info.values} values")
+
+
+def kind(model=Linear, learner=LinearLearner, **changes):
+    """The kind, with another model or learner, or other things declared."""
+    made = type("Made", (learner,), {"model": model}) if model is not Linear else learner
+    declared = {
+        "name": "linear", "title": "Linear", "doc": "Linear and Gaussian.", "parameters": PARAMETERS,
+        "capabilities": CAPABILITIES, "check_data": takes_real, "size": lambda info, values: info.dim,
+    }  # fmt: skip
+    return ModelKind(**{**declared, **changes}, load=lambda: made)

@@ -1,0 +1,319 @@
+"""Every kind of every installed backend passes every check, and every check catches what it is there for."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backends.base import Decoded, Elbo, Gaussian, InputError, Responsibilities, Stamp, State, finish
+from backends.conformance import CHECKS, cases, checks_for, conform, run_check
+from backends.conformance.__main__ import main
+from backends.likelihood import quadrature
+from backends.registry import installed
+from backends.run import Run
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location(
+    "linear_gaussian", Path(__file__).with_name("linear_gaussian.py")
+)
+linear_gaussian = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(linear_gaussian)
+Linear, LinearLearner, kind = linear_gaussian.Linear, linear_gaussian.LinearLearner, linear_gaussian.kind
+
+ALL = [case for b in installed().backends for k in b.kinds for case in cases(k)]
+
+
+# -- what is installed ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("case", "check"), [pytest.param(c, k, id=f"{c}: {k.name}") for c in ALL for k in checks_for(c)]
+)
+def test_every_installed_kind(case, check):
+    assert run_check(check, case).sentence == ""
+
+
+@pytest.mark.parametrize("case", ALL, ids=str)
+def test_a_run_of_every_kind_is_saved_and_opened(case, tmp_path):
+    whole, first = (Run.start(case.kind.name, case.data, case.values, seed=2) for _ in range(2))
+    for _ in range(10):
+        whole.step()
+    for _ in range(5):
+        first.step()
+    first.save(tmp_path / "run")
+    opened = Run.open(tmp_path / "run", data=case.data)
+    assert opened.notes == ()
+    for _ in range(5):
+        opened.step()
+    want = whole.learner.state()
+    got = opened.learner.state()
+    assert got.values == want.values
+    for name, array in want.arrays.items():
+        np.testing.assert_array_equal(got.arrays[name], array, err_msg=name)
+
+
+def test_every_decoder_of_the_vae_is_among_the_cases():
+    values = [dict(c.values) for c in ALL if c.kind.name == "vae"]
+    assert values == [{}, {"decoder": "gaussian"}, {"decoder": "discrete"}, {"decoder": "gaussian"}]
+
+
+# -- each check catches what it is there for ----------------------------------------------------------
+
+
+def wrong(base, name, function):
+    return type(f"Wrong{base.__name__}", (base,), {name: function})
+
+
+def model(name, function):
+    return kind(wrong(Linear, name, function))
+
+
+def learner(name, function):
+    return kind(learner=wrong(LinearLearner, name, function))
+
+
+def with_bound(change):
+    return model("elbo", lambda self, x, samples=1, seed=0: change(Linear.elbo(self, x, samples, seed)))
+
+
+def shared_scratch(self, x):
+    """Keeps its argument in a place that all threads share."""
+    scratch["x"] = x
+    np.exp(np.zeros(100_000))  # lets other threads run
+    return Linear.log_prob(self, scratch["x"])
+
+
+scratch = {}
+
+
+def half_restored(self, state):
+    self.steps = state.values["steps"]
+    LinearLearner.restore(self, state)
+
+
+def shares_memory(self):
+    return Linear(Stamp(self.run, self.steps), self.info, self.mean)
+
+
+def misnamed(self):
+    return Linear(Stamp(self.run, self.steps), self.info, self.mean.copy(), kind="other")
+
+
+def silent(self):
+    if not len(self.x):
+        raise InputError("no rows")
+    self.mean = self.mean + 0.1 * (self.x.mean(0) - self.mean)
+    self.steps += 1
+    return {"rows": 1.0}
+
+
+def unseeded(self, x, info, values, seed, device, run):
+    LinearLearner.__init__(self, x, info, values, seed, device, run)
+    self.rng = np.random.default_rng()
+
+
+def unbatched(self, x):
+    q = Linear.encode(self, x)
+    return Gaussian(q.mean - q.mean.mean(0), q.std, q.scale_tril)
+
+
+class Coins:
+    """p(x) of independent bits; the mean is given out as a sample."""
+
+    kind, latent_dim = "linear", 0
+
+    def __init__(self, stamp, info, mean):
+        self.stamp, self.info, self.p = stamp, info, np.full(info.dim, 0.3)
+
+    def log_prob(self, x):
+        return np.where(x > 0, np.log(self.p), np.log1p(-self.p)).sum(1)
+
+    def sample(self, n, seed):
+        return np.tile(self.p, (n, 1)).astype(np.float32)
+
+
+coins = kind(
+    learner=wrong(LinearLearner, "model", Coins), capabilities=frozenset({"log_prob", "samples"}),
+    check_data=lambda info, values: None,
+)  # fmt: skip
+
+WRONG = {
+    "declares what it is": [kind(doc=""), kind(size=lambda info, values: 99)],
+    "has the declared capabilities": [
+        kind(capabilities=frozenset({"decodes"})),
+        learner("snapshot", misnamed),
+    ],
+    "steps, counts and stamps": [learner("step", lambda self: {"loss": float("inf")})],
+    "same seed, same run": [learner("__init__", unseeded)],
+    "resumes exactly": [
+        learner("restore", lambda self, s: LinearLearner.restore(
+            self, State({"mean": s.arrays["mean"].astype(np.float32).astype(float)}, s.values)
+        )),
+    ],
+    "refuses a foreign state": [learner("restore", half_restored)],
+    "opens without rows": [learner("step", lambda self: {"loss": 0.0})],
+    "live parameters only": [learner("set", lambda self, name, value: self.values.update({name: value}))],
+    "stops at what is not finite": [learner("step", silent)],
+    "shapes and dtypes": [
+        model("log_prior", lambda self, z: Linear.log_prior(self, z)[:, None]),
+        model("log_prob", lambda self, x: Linear.log_prob(self, x).astype(np.float32)),
+        model("decode", lambda self, z: Decoded(np.asfortranarray(Linear.decode(self, z).mean))),
+        model("log_prob", lambda self, x: np.full(len(x), np.nan)),
+        model("log_prob", lambda self, x: np.stack(list(Linear.log_prob(self, x)))),  # not of no rows
+    ],
+    "rows apart": [model("encode", unbatched)],
+    "snapshots are frozen": [
+        learner("snapshot", shares_memory),
+        model("theta", lambda self: self.mean),
+        learner("state", lambda self: State({"mean": self.mean}, {"steps": self.steps})),
+    ],
+    "safe in threads": [model("log_prob", shared_scratch)],
+    "encodes a distribution": [
+        model("encode", lambda self, x: Gaussian(Linear.encode(self, x).mean, np.zeros((len(x), 2)))),
+        model("encode", lambda self, x: Gaussian(Linear.encode(self, x).mean, np.ones((len(x), 2)),
+                                                 Linear.encode(self, x).scale_tril)),
+        model("encode", lambda self, x: Responsibilities(np.full((len(x), 3), 0.3))),
+    ],
+    "theta and at": [model("at", lambda self, theta: self)],
+    "samples are seeded": [
+        model("sample", lambda self, n, seed: Linear.sample(self, n, np.random.SeedSequence().entropy)),
+        model("sample", lambda self, n, seed: Linear.sample(self, n, 0)),
+    ],
+    "prior draws are seeded": [model("sample_prior", lambda self, n, seed: Linear.sample_prior(self, n, 0))],
+    "samples are possible": [coins],
+    "prior integrates to one": [
+        model("log_prior", lambda self, z: -0.5 * (z.astype(float) ** 2).sum(1)),
+        model("sample_prior", lambda self, n, seed: 1.2 * Linear.sample_prior(self, n, seed)),
+    ],
+    "log_prob integrates to one": [model("log_prob", lambda self, x: Linear.log_prob(self, x) + 0.1)],
+    "samples follow log_prob": [model("sample", lambda self, n, seed: Linear.sample(self, n, seed) + 0.5)],
+    "samples follow the decoder": [
+        # the mean of p(x|z) in place of a sample: its noise is missing
+        model("sample", lambda self, n, seed: self.decode(self.sample_prior(n, seed + 9)).mean),
+    ],
+    "p(x|z) integrates to one": [
+        model("log_joint", lambda self, x, z: Linear.log_joint(self, x, z) + 0.1),
+        model("decode", lambda self, z: Decoded(Linear.decode(self, z).mean + np.float32(0.5))),
+        model("decode", lambda self, z: Decoded(*(Linear.decode(self, z).mean for _ in range(2)))),
+    ],
+    "both forms of log_joint": [
+        model("log_joint", lambda self, x, z: Linear.log_joint(self, x, z) + 0.1 * (z.ndim == 3)),
+    ],
+    "log_joint gives log_prob": [model("log_prob", lambda self, x: Linear.log_prob(self, x) - 0.1)],
+    "the ELBO's terms": [
+        with_bound(lambda e: Elbo(e.reconstruction, e.kl_prior - 20, e.stderr)),
+        model("elbo", lambda self, x, samples=1, seed=0: Linear.elbo(self, x, samples, None)),
+    ],
+    "the ELBO from its definition": [
+        with_bound(lambda e: Elbo(e.reconstruction, 2 * e.kl_prior, e.stderr)),
+        with_bound(lambda e: Elbo(e.reconstruction - 3, e.kl_prior, e.stderr)),
+    ],
+    "ELBO ≤ log p(x)": [],
+    "ELBO ≤ exact log p(x)": [with_bound(lambda e: Elbo(e.reconstruction + 2, e.kl_prior, e.stderr))],
+}  # fmt: skip
+# log p(x) by quadrature is needed only where there is no exact one
+WRONG["ELBO ≤ log p(x)"] = WRONG["ELBO ≤ exact log p(x)"]
+
+
+def test_a_right_model_with_every_capability_passes_every_check():
+    results = conform(kind())
+    assert [f"{r.check.name}: {r.sentence}" for r in results if not r.ok] == []
+    assert {r.check.name for r in results} == {check.name for check in CHECKS}
+
+
+def test_every_check_has_something_wrong_to_catch():
+    assert WRONG.keys() == {check.name for check in CHECKS}
+
+
+@pytest.mark.parametrize(
+    ("check", "made"),
+    [pytest.param(name, k, id=f"{name} {i}") for name in WRONG for i, k in enumerate(WRONG[name])],
+)
+def test_a_wrong_model_is_caught(check, made):
+    caught = {r.check.name: r.sentence for r in conform(made) if not r.ok}
+    assert check in caught, caught
+    assert caught[check].strip()
+
+
+# -- as a plug-in's author uses it --------------------------------------------------------------------
+
+
+def test_any_exception_is_a_failure_of_its_check_only():
+    def broken(self, z):
+        raise ZeroDivisionError("by nothing")
+
+    results = conform(model("decode", broken))
+    failed = {r.check.name: r.sentence for r in results if not r.ok}
+    assert failed["shapes and dtypes"] == "ZeroDivisionError: by nothing"
+    assert "log_prob integrates to one" not in failed
+
+
+def test_data_and_values_of_one_s_own():
+    case = cases(kind())[0]
+    info = dataclasses.replace(case.data.info, name="mine")
+    results = conform(kind(), dataclasses.replace(case.data, info=info), {"rate": 0.3})
+    assert all(r.ok for r in results)
+    assert str(results[0].case) == "linear on mine, rate=0.3"
+
+
+def test_a_kind_that_takes_none_of_the_data_is_an_error_not_a_pass():
+    def refuse(info, values):
+        raise InputError("never")
+
+    with pytest.raises(ValueError, match="'linear' takes none"):
+        conform(kind(check_data=refuse))
+
+
+def test_the_right_model_is_right():
+    """The oracle itself: its exact log p(x) is what quadrature of its log_joint finds."""
+    case = cases(kind())[0]
+    x = case.data.test.x
+    np.testing.assert_allclose(finish(quadrature(case.model, x)).value, case.model.log_prob(x), atol=1e-3)
+
+
+MODULE = """
+import importlib.util
+spec = importlib.util.spec_from_file_location("linear_gaussian", {path!r})
+linear = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(linear)
+from backends.registry import Backend
+GOOD = Backend("good", "Good", (linear.kind(),))
+BAD = Backend("bad", "Bad", (linear.kind(doc=""),))
+"""
+
+
+def test_the_command_prints_a_table_and_says_by_its_status_whether_all_holds(tmp_path):
+    (tmp_path / "mine.py").write_text(MODULE.format(path=linear_gaussian.__file__))
+
+    def command(*arguments):
+        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.argv[0] = 'x'\n"
+        code += f"from backends.conformance.__main__ import main; sys.exit(main({list(arguments)!r}))"
+        return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+    good = command("mine:GOOD")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert "linear on bend" in good.stdout
+    assert good.stdout.count("ok  ") == len(CHECKS)
+    bad = command("mine:GOOD", "mine:BAD")
+    assert bad.returncode == 1
+    assert "FAIL  declares what it is\n        the kind has no name, title or doc" in bad.stdout
+    assert "1 failed" in bad.stdout
+
+
+@pytest.mark.parametrize(
+    ("what", "sentence"),
+    [
+        ("nonsense", "there is no model 'nonsense'"),
+        ("no_such_module:BACKEND", "'no_such_module:BACKEND' cannot be loaded"),
+        ("math:pi", "'math:pi' is a float, not a Backend"),
+    ],
+)
+def test_the_command_refuses_what_is_not_there(what, sentence, capsys):
+    assert main([what]) == 2
+    assert sentence in capsys.readouterr().err

@@ -32,7 +32,7 @@ def nothing_left_behind():
     windows = [w for w in QApplication.topLevelWidgets() if w.isVisible()]
     assert not windows, f"windows left behind: {windows}"
     gc.collect()
-    living = [o for o in gc.get_objects() if isinstance(o, (QTimer, QThread)) and isValid(o)]
+    living = [o for o in gc.get_objects() if issubclass(type(o), (QTimer, QThread)) and isValid(o)]
     timers = [t for t in living if isinstance(t, QTimer) and t.isActive()]
     assert not timers, f"timers left behind: {[(t, t.parent()) for t in timers]}"
     running = [t for t in living if isinstance(t, QThread) and t.isRunning() and t is not app.thread()]

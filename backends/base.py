@@ -225,21 +225,21 @@ class Diverged(RuntimeError):  # noqa: N818 - it is what happened, not a mistake
 
 
 @runtime_checkable
-class Decodes(Protocol):
+class Decodes(Model, Protocol):
     def decode(self, z: Array) -> Decoded:
         """(n, k) latents → parameters of p(x|z)."""
         ...
 
 
 @runtime_checkable
-class Encodes(Protocol):
+class Encodes(Model, Protocol):
     def encode(self, x: Array) -> Gaussian | Responsibilities:
         """(n, d) data → q(z|x)."""
         ...
 
 
 @runtime_checkable
-class HasPrior(Protocol):
+class HasPrior(Model, Protocol):
     def log_prior(self, z: Array) -> Array:
         """log p(z), (n, k) → (n,) float64."""
         ...
@@ -250,35 +250,35 @@ class HasPrior(Protocol):
 
 
 @runtime_checkable
-class Samples(Protocol):
+class Samples(Model, Protocol):
     def sample(self, n: int, seed: int) -> Array:
         """x ~ p(x), (n, d) float32; the same seed gives the same rows."""
         ...
 
 
 @runtime_checkable
-class LogProb(Protocol):
+class LogProb(Model, Protocol):
     def log_prob(self, x: Array) -> Array:
         """Exact log p(x), (n, d) → (n,) float64."""
         ...
 
 
 @runtime_checkable
-class LogJoint(Protocol):
+class LogJoint(Model, Protocol):
     def log_joint(self, x: Array, z: Array) -> Array:
         """log p(x, z), (n, m) float64, of x (n, d) and z (m, k), shared by all rows, or (n, m, k)."""
         ...
 
 
 @runtime_checkable
-class HasElbo(Protocol):
+class HasElbo(Model, Protocol):
     def elbo(self, x: Array, samples: int = 1, seed: int = 0) -> Elbo:
         """The bound of each row of x (n, d), its reconstruction term a mean over ``samples`` draws of z."""
         ...
 
 
 @runtime_checkable
-class HasParameters(Protocol):
+class HasParameters(Model, Protocol):
     def theta(self) -> Array:
         """The parameters as one flat vector, float64."""
         ...

@@ -35,7 +35,7 @@ from backends.base import (
 )
 
 PROPOSALS = ("q", "defensive", "prior")
-_SLICE = 1e8  # floating-point operations in a slice: at most about 8 ms of one core
+_SLICE = 4e7  # floating-point operations in a slice: at most about 8 ms of one core that is shared
 _MIN_BOX = 6.5  # half-width of the quadrature box; N(0, 1) has mass 8e-11 outside
 _GRIDS = {1: (1001, 64001), 2: (71, 1121)}  # points an axis: first, last; by latent dimension
 _EDGE = 1e-5  # largest integrand allowed on the box's edge, relative to its peak

@@ -56,7 +56,9 @@ def markdown(rows: list[Row]) -> str:
         note = f" ({row.note})" if row.note else ""
         verdict = "kept" if row.kept else "**missed**"
         unit = f" {row.unit}" if row.unit not in ("×", "") else row.unit
-        lines.append(f"| {row.name}{note} | {row.value:.3g}{unit} | {sign} {row.budget:g}{unit} | {verdict} |")
+        lines.append(
+            f"| {row.name}{note} | {row.value:.3g}{unit} | {sign} {row.budget:g}{unit} | {verdict} |"
+        )
     return "\n".join(lines)
 
 

@@ -79,7 +79,9 @@ def measure(seconds: float) -> dict[str, float]:
         program.window.resize(1440, 900)
         program.window.show()
         session, actions = program.session, program.actions
-        assert wait(lambda: session.encodings is not None, 60), "the run that comes with the program did not open"
+        assert wait(lambda: session.encodings is not None, 60), (
+            "the run that comes with the program did not open"
+        )
         wait(lambda: False, 1.5)  # let the first fields and evaluations end
         out: dict[str, float] = {}
         idle, _ = latencies(program, seconds)

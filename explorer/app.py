@@ -76,7 +76,7 @@ class Program(QObject):
 
     def _toggle_map(self, name: str) -> None:
         spec = self.session.state.map
-        changed = replace(spec, **{name: not getattr(spec, name)})
+        changed = replace(spec, **{name: not getattr(spec, name)})  # type: ignore[arg-type]
         self.session.apply(replace(self.session.state, map=changed), "change what the map shows")
 
     def _toggle_plane(self) -> None:
@@ -131,7 +131,13 @@ class Program(QObject):
             return
         self._closed = True
         self.actions.close()
-        remembered = replace(self.actions.settings, state=self.session.state, **self.window.remember())
+        geometry, arrangement = self.window.remember()
+        remembered = replace(
+            self.actions.settings,
+            state=self.session.state,
+            geometry=geometry,
+            arrangement=arrangement,
+        )
         try:
             settings_.save(self._home, remembered)
         except (OSError, ValueError) as error:

@@ -66,7 +66,7 @@ class Follower(QObject):
 
     def _request_encodings(self) -> bool:
         model, data = self._session.model, self._session.data
-        if not isinstance(model, Encodes) or data is None or not model.latent_dim:  # type: ignore[attr-defined]
+        if not isinstance(model, Encodes) or data is None or not model.latent_dim:
             return False
         split = self._session.state.map.split
         self._exploration.request(

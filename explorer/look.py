@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Decodes, Elbo, Encodes, HasElbo, HasPrior, Progress
+from backends.base import Array, Decodes, Elbo, Encodes, Gaussian, HasElbo, HasPrior, Progress
 from backends.data import Split
 from backends.likelihood import LogLikelihood, log_likelihood
 
@@ -70,7 +70,7 @@ def study(model: Any, split: Split, row: int, label_names: tuple[str, ...]) -> I
     reconstruction = None
     if isinstance(model, Encodes) and isinstance(model, Decodes):
         q = model.encode(x)
-        reconstruction = model.decode(q.mean).mean[0]  # type: ignore[union-attr]
+        reconstruction = model.decode(q.mean).mean[0] if isinstance(q, Gaussian) else None
     step = model.stamp.step
     yield Datum(row, step, x[0], reconstruction, label, None, None)
     elbo = model.elbo(x, ELBO_SAMPLES, seed=row) if isinstance(model, HasElbo) else None

@@ -225,12 +225,11 @@ class Window(QMainWindow):
         else:
             QTimer.singleShot(0, self, self._size_docks)
 
-    def remember(self) -> dict[str, str]:
+    def remember(self) -> tuple[str, str]:
         """Geometry and arrangement, as :meth:`restore` takes them."""
-        return {
-            "geometry": bytes(self.saveGeometry().toHex().data()).decode(),
-            "arrangement": bytes(self.saveState(ARRANGEMENT).toHex().data()).decode(),
-        }
+        both = self.saveGeometry(), self.saveState(ARRANGEMENT)
+        geometry, arrangement = (bytes(part.toHex().data()).decode() for part in both)
+        return geometry, arrangement
 
     # -- what is shown -------------------------------------------------------------------------
 

@@ -96,6 +96,12 @@ def devices() -> tuple[str, ...]:
     return tuple(found)
 
 
+def vae_size(info: DataInfo, values: Mapping[str, Value]) -> int:
+    """Parameters of a VAE, without building it."""
+    size: int = lazy("backends.pytorch.vae:Architecture")()(info, values).layout.size
+    return size
+
+
 BACKEND = Backend(
     name="pytorch",
     title="PyTorch",
@@ -112,6 +118,7 @@ BACKEND = Backend(
             load=lazy("backends.pytorch.vae:VAELearner"),
             default_steps=10_000,
             check_data=check_vae_data,
+            size=vae_size,
         ),
     ),
     devices=devices,

@@ -249,6 +249,8 @@ class DiscretisedLogistic:
 
     def log_prob_table(self, out: Tensor, w: Weights, x: Tensor) -> Tensor:
         n, m, levels = len(x), len(out), self._levels
+        if not n:
+            return out.new_zeros((0, m), dtype=torch.float64)
         if levels > n:
             return torch.stack([self.log_prob(out, w, row).double() for row in x])
         # A datum is the sum of the d rows of the table that its levels pick; float32, seven times faster.

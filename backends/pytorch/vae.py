@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from backends.base import Array, DataInfo, Decoded, Elbo, Gaussian, InputError, Stamp, State, Value
-from backends.parameters import resolve
+from backends.parameters import check_live, resolve
 from backends.pytorch import VAE_PARAMETERS, check_vae_data
 from backends.pytorch.decoders import LOG_2PI, make_likelihood
 from backends.pytorch.networks import MLP, Dropout, Layout, Weights
@@ -236,9 +236,7 @@ class VAELearner:
         return dict(self._values)
 
     def set(self, name: str, value: Value) -> None:
-        if name not in _LIVE:
-            raise InputError(f"{name} cannot change during a run; {' and '.join(_LIVE)} can")
-        self._values[name] = _LIVE[name].check(value)
+        self._values[name] = check_live(VAE_PARAMETERS, name, value)
         if name == "learning_rate":
             self._optimiser.set_learning_rate(float(self._values[name]))
 

@@ -127,7 +127,7 @@ class CursorPanel(QWidget):
         if z is None:
             self._clear()
             return
-        if not isinstance(model, Decodes) or len(z) != model.latent_dim:  # type: ignore[attr-defined]
+        if not isinstance(model, Decodes) or len(z) != model.latent_dim:
             return
         points = None if encodings is None else encodings.z
         tag = self._session.point_tag

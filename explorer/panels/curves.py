@@ -91,7 +91,7 @@ class CurvesPanel(QWidget):
 
     def _toggled(self, on: bool) -> None:
         state, name = self._session.state, self.sender().objectName()
-        curves = replace(state.curves, **{name: on})
+        curves = replace(state.curves, **{name: on})  # type: ignore[arg-type]  # a name of TOGGLES
         self._session.apply(replace(state, curves=curves), f"show {TOGGLES[name][0]}")
 
     def _state_changed(self, old: Any, new: Any) -> None:

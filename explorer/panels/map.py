@@ -99,8 +99,8 @@ class MapPanel(QWidget):
         self._session, self._exploration = session, exploration
         self.canvas = MapCanvas(self)
         self.field, self.points = FieldItem(), PointsItem()
-        self.contours, self.cursor = ContourItem(), CursorItem()
-        for item in (self.field, self.contours, self.points, self.cursor):
+        self.contours, self.marker = ContourItem(), CursorItem()
+        for item in (self.field, self.contours, self.points, self.marker):
             self.canvas.addItem(item, ignoreBounds=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -128,7 +128,7 @@ class MapPanel(QWidget):
         theme().changed.connect(self._retint)
         self._retint()
         self.reset_view()
-        self.cursor.hide()
+        self.marker.hide()
 
     # -- the view ------------------------------------------------------------------------------
 
@@ -182,14 +182,10 @@ class MapPanel(QWidget):
             self.contours.setVisible(new.map.prior)
             self._view_changed()
 
-    def _wants_mosaic(self) -> bool:
-        model = self._session.model
-        on = self._session.state.map.mosaic and isinstance(model, Decodes)
-        return on and model.info.image_shape is not None and model.latent_dim > 0  # type: ignore[union-attr]
-
     def _request_field(self) -> bool:
         model, plane, view = self._session.model, self._session.plane, self.view()
-        if model is None or not self._wants_mosaic() or plane.dim != model.latent_dim:
+        wanted = self._session.state.map.mosaic and isinstance(model, Decodes)
+        if not wanted or model is None or model.info.image_shape is None or plane.dim != model.latent_dim:
             self.field.set_picture(None)
             self.status.emit("")
             return False
@@ -207,7 +203,7 @@ class MapPanel(QWidget):
 
     def _request_contours(self) -> None:
         model, plane, view = self._session.model, self._session.plane, self.view()
-        if not isinstance(model, HasPrior) or plane.dim != model.latent_dim:  # type: ignore[attr-defined]
+        if not isinstance(model, HasPrior) or plane.dim != model.latent_dim:
             self.contours.set_lines([])
             return
         self._exploration.request(
@@ -239,13 +235,13 @@ class MapPanel(QWidget):
 
     def _clicked(self, move: tuple[tuple[float, float], int]) -> None:
         self.held = not self.held
-        self.cursor.set_held(self.held)
+        self.marker.set_held(self.held)
         self._move_to(*move)
 
     def let_go(self) -> None:
         """Let the point follow the mouse again."""
         self.held = False
-        self.cursor.set_held(False)
+        self.marker.set_held(False)
 
     def _move_to(self, uv: tuple[float, float] | Array, time_stamp: int = 0) -> None:
         model = self._session.model
@@ -264,10 +260,10 @@ class MapPanel(QWidget):
         self._move_to(uv + pixels * np.array([dx, dy]))
 
     def _draw_cursor(self, z: Array | None) -> None:
-        self.cursor.setVisible(z is not None)
+        self.marker.setVisible(z is not None)
         if z is not None and len(z) == self._session.plane.dim:
             u, v = self._session.plane.to_canvas(z[None])[0]
-            self.cursor.setPos(u, v)
+            self.marker.setPos(u, v)
 
     def eventFilter(self, watched: Any, event: QEvent) -> bool:
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
@@ -292,7 +288,7 @@ class MapPanel(QWidget):
         line = QColor(tokens.text)
         line.setAlphaF(0.55)
         self.contours.set_colour(line)
-        self.cursor.set_colours(QColor(tokens.danger), QColor(tokens.surface))
+        self.marker.set_colours(QColor(tokens.danger), QColor(tokens.surface))
         self._settle.start()
 
 

@@ -40,7 +40,7 @@ RUN_PARAMETERS = (
         minimum=0, maximum=2**31 - 1,
     ),
     Parameter(
-        "steps", "int", 5000, "Where Train ends: at the next multiple of this many steps. 0 has no end.",
+        "steps", "int", 10_000, "Where Train ends: at the next multiple of this many steps. 0 has no end.",
         minimum=0, maximum=10**9,
     ),
 )  # fmt: skip
@@ -199,8 +199,10 @@ class RunPanel(QWidget):
 
     def _model_chosen(self, index: int) -> None:
         run = self._session.state.run
-        if self.model.itemData(index) != run.model:
-            self._apply(replace(run, model=self.model.itemData(index), values={}), "choose model")
+        name = self.model.itemData(index)
+        if name != run.model:
+            _, kind = find_kind(name)
+            self._apply(replace(run, model=name, values={}, steps=kind.default_steps), "choose model")
 
     def _device_chosen(self, index: int) -> None:
         self._apply(replace(self._session.state.run, device=self.device.itemData(index)), "choose device")

@@ -8,7 +8,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, QRect, Qt
 from PySide6.QtGui import QCursor, QImage, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
-from shiboken6 import delete
+from shiboken6 import delete, isValid
 
 from backends.data import open_data
 from backends.run import Run
@@ -136,6 +136,9 @@ class Driver:
         QApplication.sendEvent(viewport, event)
 
     def close(self) -> None:
+        """Close the window, and let nothing of the program live on."""
+        if not isValid(self.window):
+            return
         self.window.close()
         QCoreApplication.sendPostedEvents(None, QEvent.Type.MetaCall)
         delete(self.window)

@@ -9,8 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.base import DataInfo, Diverged, InputError, Stamp, State
-from backends.parameters import Parameter
+from backends.parameters import Parameter, check_live
 from backends.registry import Backend, ModelKind
+
+PARAMETERS = (
+    Parameter("learning_rate", "float", 0.05, "Step size.", minimum=0, open_minimum=True, live=True),
+    Parameter("batch_size", "int", 32, "Rows a step.", minimum=1),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +62,7 @@ class GaussianLearner:
         return {"log_likelihood": float(log_prob)}
 
     def set(self, name, value):
-        self.values[name] = value
+        self.values[name] = check_live(PARAMETERS, name, value)
 
     def snapshot(self):
         return Gaussian(Stamp(self.run, self.steps), self.info, *self.theta.copy())
@@ -69,6 +74,8 @@ class GaussianLearner:
         theta = state.arrays.get("theta")
         if theta is None or theta.shape != self.theta.shape or theta.dtype != np.float64:
             raise InputError("its array 'theta' does not fit")
+        if not {"steps", "rng"} <= state.values.keys():
+            raise InputError("its values are not those of this model")
         self.theta, self.steps = theta.copy(), state.values["steps"]
         self.rng.bit_generator.state = state.values["rng"]
 
@@ -81,12 +88,7 @@ BACKEND = Backend(
             name="toy-gaussian",
             title="Gaussian",
             doc="One Gaussian with a diagonal covariance.",
-            parameters=(
-                Parameter(
-                    "learning_rate", "float", 0.05, "Step size.", minimum=0, open_minimum=True, live=True
-                ),
-                Parameter("batch_size", "int", 32, "Rows a step.", minimum=1),
-            ),
+            parameters=PARAMETERS,
             capabilities=frozenset({"log_prob", "samples"}),
             load=lambda: GaussianLearner,
             default_steps=300,

@@ -1,0 +1,73 @@
+"""All budgets in one table: ``python -m benchmarks [--json FILE] [--seconds S]``.
+
+Each part runs in a process of its own. Nothing else should run meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.table import Row, machine, markdown, write
+from explorer.threads import share_cores
+
+CALL = "import json; from benchmarks.{module} import {name}; print(json.dumps({name}({arguments})))"
+
+
+def call(module: str, name: str, arguments: str = "") -> Any:
+    """The result of a function of this package, called in a fresh process."""
+    code = CALL.format(module=module, name=name, arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def throughput(seconds: float, rounds: int = 3) -> tuple[float, list[dict[str, float]]]:
+    """Steps a second inside the program over those of a bare loop, median over rounds that take turns."""
+    threads, ratios, inside = int(os.environ["OMP_NUM_THREADS"]), [], []
+    for _ in range(rounds):
+        bare = call("plain", "our_rate", f"{seconds}, {threads}")
+        inside.append(call("window", "measure", f"{seconds}"))
+        ratios.append(inside[-1]["steps a second"] / bare)
+    return sorted(ratios)[rounds // 2], inside
+
+
+def main() -> int:
+    """Measure, print the table, write the JSON; 0 when every budget is kept."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the numbers to this file as well")
+    parser.add_argument("--seconds", type=float, default=8.0, help="how long each moving part is watched")
+    options = parser.parse_args()
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    share_cores()
+
+    def median(runs: list[dict[str, float]], key: str) -> float:
+        return sorted(run[key] for run in runs)[len(runs) // 2]
+
+    ratio, window = throughput(options.seconds)
+    start = call("startup", "measure")
+    opened, size = call("checkpoint", "open_seconds")
+    rows = [
+        Row("hover → painted pixels, idle, p99", median(window, "idle p99"), "ms", 16),
+        Row("hover → painted pixels while training, p99", median(window, "training p99"), "ms", 33),
+        Row("longest gap between frames while training", median(window, "longest gap"), "ms", 100),
+        Row("training with the window, against without", ratio, "×", 0.95, least=True),
+        Row("first paint, against the imports of Qt and pyqtgraph", start["ratio"], "×", 2),
+        Row("first paint → first hover decode", start["paint to decode"], "s", 4),
+        Row(f"open a checkpoint of {size:.0f} MB", opened, "s", 1),
+        Row("VAE step, against plain PyTorch", call("plain", "step_ratio"), "×", 1.05),
+    ]
+    print(markdown(rows))
+    print()
+    print("; ".join(f"{name} {value}" for name, value in machine().items()))
+    if options.json:
+        write(options.json, rows)
+    return 0 if all(row.kept for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,379 @@
+"""Files in the window: open, save, drop; what is remembered; and what closing leaves behind."""
+
+import gc
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
+
+from backends.data import open_data
+from backends.run import Run
+from explorer import settings
+from explorer.theme import DARK, LIGHT
+from explorer.widgets.palette import Palette
+
+from collections import Counter
+last = Counter()
+Z = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+
+
+def drop(program, path, onto: QWidget | None = None) -> bool:
+    """Drop a file on a widget as Qt does: it asks the widget, then its parents. Was it taken?"""
+    target = onto or program.window
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    at, copy, left = target.rect().center(), Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    enter = QDragEnterEvent(at, copy, mime, left, Qt.KeyboardModifier.NoModifier)
+    enter.ignore()
+    while not target.acceptDrops() or not (QApplication.sendEvent(target, enter) and enter.isAccepted()):
+        if target.isWindow():
+            return False
+        target = target.parentWidget()
+    event = QDropEvent(QPointF(at), copy, mime, left, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(target, event)
+    return event.isAccepted()
+
+
+def answer(monkeypatch, which: str, path) -> None:
+    """What the person chooses in the system's file dialog."""
+    monkeypatch.setattr(QFileDialog, which, lambda *args, **kwargs: (str(path), ""))
+
+
+def everything(program):
+    session = program.session
+    return session.run, session.model, session.state, program.actions.path, session.undo_text
+
+
+# -- save and open ---------------------------------------------------------------------------------
+
+
+def test_save_and_reopen_gives_the_same_step_and_the_same_pictures(program, start, tmp_path, monkeypatch):
+    program.click(program.run_panel.step)
+    program.until(lambda: program.session.moment.steps == 121)
+    target = tmp_path / "mine.safetensors"
+    answer(monkeypatch, "getSaveFileName", target)
+    program.trigger("save-as")
+    program.until(lambda: program.actions.path == target)
+    assert "121" in program.said[-1].text
+    assert program.window.windowTitle().startswith("mine")
+    before = program.session.model
+
+    other = start(target, home=tmp_path / "other")
+    other.wait_for_run()
+    after = other.session.model
+    assert after.stamp.step == 121
+    np.testing.assert_array_equal(after.decode(Z).mean, before.decode(Z).mean)
+    assert str(target) in other.actions.settings.recent
+
+
+def test_a_run_goes_on_from_its_file_as_it_would_have_gone_on(program, small_run):
+    program.type_into(program.run_panel.run_form.fields["steps"], "130")
+    program.click(program.run_panel.play)
+    program.until(lambda: program.session.moment.steps == 130)
+    program.paused()
+    run = Run.open(small_run)
+    for _ in range(10):
+        run.step()
+    np.testing.assert_array_equal(program.session.model.decode(Z).mean, run.model().decode(Z).mean)
+
+
+def test_save_writes_to_the_runs_own_file_and_asks_where_there_is_none(start, tmp_path, monkeypatch):
+    program = start()
+    program.wait_for_run()
+    asked = tmp_path / "asked"
+    answer(monkeypatch, "getSaveFileName", asked)
+    program.trigger("save")
+    target = asked.with_suffix(".safetensors")
+    program.until(lambda: program.actions.path == target)
+    answer(monkeypatch, "getSaveFileName", tmp_path / "never")
+    program.trigger("step")
+    program.until(lambda: program.actions.unsaved())
+    program.trigger("save")
+    program.until(lambda: not program.actions.unsaved())
+    assert Run.open(target).steps == program.steps
+    assert not (tmp_path / "never.safetensors").exists()
+
+
+def test_a_file_is_opened_by_menu_and_from_the_recent_ones(program, tmp_path, monkeypatch):
+    run = Run.start("vae", open_data("two-moons"), {"width": 8, "decoder": "gaussian"})
+    path = tmp_path / "moons.safetensors"
+    run.save(path)
+    answer(monkeypatch, "getOpenFileName", path)
+    program.trigger("open")
+    program.until(lambda: program.session.run.info.name == "two-moons")
+    program.settle()
+    recent = program.window.recent.actions()
+    assert [a.text() for a in recent] == ["moons.safetensors", "small.safetensors"]
+    recent[1].trigger()
+    program.until(lambda: program.session.run.info.name == "digits")
+
+
+def test_saving_where_it_cannot_be_says_so(program, tmp_path, monkeypatch):
+    folder = tmp_path / "a-file"
+    folder.write_text("")
+    answer(monkeypatch, "getSaveFileName", folder / "run.safetensors")
+    path = program.actions.path
+    program.trigger("save-as")
+    program.until(lambda: bool(program.said))
+    assert "run.safetensors" in program.said[-1].text
+    assert program.said[-1].kind == "error"
+    assert program.actions.path == path
+
+
+# -- drop ------------------------------------------------------------------------------------------
+
+
+def test_a_dropped_run_is_opened_wherever_it_falls(program, tmp_path):
+    run = Run.start("vae", open_data("pinwheel"), {"width": 8, "decoder": "gaussian"})
+    run.save(tmp_path / "wheel.safetensors")
+    for onto in (None, program.map.canvas.viewport(), program.window.curves.plot, program.run_panel):
+        assert drop(program, tmp_path / "wheel.safetensors", onto)
+        old = program.session.run
+        program.until(lambda old=old: program.session.run is not old)
+        assert program.session.run.info.name == "pinwheel"
+        program.settle()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cut.safetensors", None),
+        ("noise.safetensors", b"\x00" * 5000),
+        ("text.safetensors", b"this is no run"),
+        ("pickle.pt", b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00."),
+        ("ragged.csv", b"a,b\n1,2\n3\n"),
+        ("hole.csv", b"a,b\n1,2\n3,nan\n"),
+        ("empty.npy", b""),
+        ("not.npz", b"PK\x03\x04 nonsense"),
+    ],
+)
+def test_a_broken_file_is_named_and_changes_nothing(program, small_run, tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(small_run.read_bytes()[:-1000] if content is None else content)
+    before = everything(program)
+    assert drop(program, path)
+    program.until(lambda: bool(program.said))
+    assert [m.kind for m in program.said] == ["error"]
+    assert name in program.said[0].text
+    assert program.window.messages.messages() == [program.said[0].text]
+    program.settle()
+    assert everything(program) == before
+    assert program.window.busy.text() == ""
+    program.hover(0.5, 0.5)
+    program.settle()
+
+
+def test_a_file_that_is_not_there_is_named(program, tmp_path):
+    program.actions.open(tmp_path / "gone.safetensors")
+    program.until(lambda: bool(program.said))
+    assert "gone.safetensors" in program.said[0].text
+
+
+def table(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = ["height,weight,kind"]
+    rows += [f"{a:.4f},{b:.4f},{'cat' if a > 0 else 'dog'}" for a, b in rng.normal(size=(200, 2))]
+    (tmp_path / "animals.csv").write_text("\n".join(rows))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "animals.csv"
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_table_of_the_users_own_is_chosen_and_trained_on(program, tmp_path, monkeypatch, relative):
+    path = table(tmp_path, monkeypatch)
+    old = program.session.run
+    if relative:
+        program.actions.open("animals.csv")
+    else:
+        drop(program, path)
+    program.until(lambda: "animals" in program.session.state.run.data)
+    panel = program.run_panel
+    assert panel.data.currentText() == "animals.csv"
+    assert "200" in program.said[-1].text
+    assert program.session.run is old
+    program.type_into(panel.run_form.fields["steps"], "10")
+    decoder = panel.form.fields["decoder"]
+    decoder.setCurrentIndex(decoder.findData("gaussian"))
+    program.click(panel.play)
+    program.until(lambda: program.session.run is not old and program.session.moment.steps == 10)
+    program.paused()
+    assert program.session.run.info.columns[:2] == ("height", "weight")
+    assert panel.play.text() == "Train"  # what is chosen is what is open
+    program.hover(0.1, 0.1)
+    program.settle()
+    assert program.window.cursor_panel.columns.isVisible()
+    assert program.window.cursor_panel.columns.value("0") != "–"
+
+
+def test_named_data_are_chosen_in_the_form(program):
+    box = program.run_panel.data
+    box.setFocus()
+    box.setCurrentIndex(box.findData("rings"))
+    box.activated.emit(box.currentIndex())
+    assert program.session.state.run.data == "rings"
+    assert program.run_panel.play.text() == "Train a new run"
+    program.trigger("undo")
+    assert box.currentData() == "digits"
+    assert program.run_panel.play.text() == "Train"
+
+
+# -- looks -----------------------------------------------------------------------------------------
+
+
+def test_the_colours_change_everywhere(program):
+    program.hover(0.5, 0.5)
+    for name, tokens in (("light", LIGHT), ("dark", DARK)):
+        program.trigger(name)
+        program.settle()
+        picture = program.pixels(program.window)
+        common = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
+        counts = dict(zip(map(tuple, common[0]), common[1], strict=True))
+        ground = [counts.get(QColor(c).getRgb()[:3], 0) for c in (tokens.window, tokens.surface)]
+        assert sum(ground) > 0.3 * picture.shape[0] * picture.shape[1]
+    assert program.session.state.theme == "dark"
+
+
+def palette_of(program) -> Palette:
+    (found,) = (w for w in QApplication.topLevelWidgets() if isinstance(w, Palette) and w.isVisible())
+    return found
+
+
+def test_the_palette_filters_and_does(program):
+    QTest.keyClick(program.window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    palette = palette_of(program)
+    assert palette.list.count() > 10
+    QTest.keyClicks(palette.line, "CONT prior")
+    assert palette.list.count() == 1
+    assert palette.list.item(0).text().startswith("Contours of the prior")
+    QTest.keyClick(palette.line, Qt.Key.Key_Return)
+    assert program.session.state.map.prior is False
+    program.settle()
+
+
+def test_the_palette_is_walked_with_the_arrows_and_left_with_esc(program):
+    state = program.session.state
+    program.trigger("palette")
+    palette = palette_of(program)
+    QTest.keyClick(palette.line, Qt.Key.Key_Up)
+    assert palette.list.currentRow() == 0
+    QTest.keyClick(palette.line, Qt.Key.Key_Down)
+    assert palette.list.currentRow() == 1
+    QTest.keyClicks(palette.line, "no such command")
+    assert palette.list.count() == 0
+    QTest.keyClick(palette.line, Qt.Key.Key_Return)
+    QTest.keyClick(palette.line, Qt.Key.Key_Escape)
+    assert program.session.state == state
+
+
+def shape(program):
+    return {name: (dock.isVisible(), dock.isFloating()) for name, dock in program.window.docks.items()}
+
+
+def test_the_arrangement_is_remembered_and_the_standard_one_comes_back(start, small_run, tmp_path):
+    home = tmp_path / "shared"
+    first = start(small_run, home)
+    first.wait_for_run()
+    standard = shape(first)
+    assert set(standard.values()) == {(True, False)}
+    first.window.docks["samples"].close()
+    first.window.docks["curves"].setFloating(True)
+    first.trigger("light")
+    first.settle()
+    arranged = shape(first)
+    first.close()
+    second = start(small_run, home)
+    second.wait_for_run()
+    second.settle()
+    assert shape(second) == arranged
+    assert second.session.state.theme == "light"
+    second.trigger("arrange")
+    assert shape(second) == standard
+    areas = {name: dock.geometry() for name, dock in second.window.docks.items()}
+    QApplication.processEvents()
+    areas = {name: dock.geometry() for name, dock in second.window.docks.items()}
+    assert areas["run"].right() < areas["map"].left() < areas["map"].right() < areas["cursor"].left()
+    assert areas["map"].bottom() < areas["curves"].top()
+    assert areas["map"].width() > 0.4 * second.window.width()
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+def test_closing_while_it_trains_ends_both_threads_and_keeps_the_run(start, small_run, tmp_path):
+    home = tmp_path / "kept"
+    program = start(small_run, home)
+    program.wait_for_run()
+    program.click(program.run_panel.play)
+    program.until(lambda: program.steps > 130)
+    run = program.session.run
+    threads = [t for t in threading.enumerate() if t.name in ("training", "exploration")]
+    assert len(threads) == 2
+    program.window.close()
+    assert not any(t.is_alive() for t in threads)
+    kept = Run.open(settings.load(home).unsaved)
+    assert kept.steps == run.steps > 130
+    np.testing.assert_array_equal(kept.model().decode(Z).mean, run.model().decode(Z).mean)
+
+    again = start(home=home)
+    again.wait_for_run()
+    assert any(str(home) in m.text for m in again.said)
+    assert str(home / "unsaved.safetensors") in again.actions.settings.recent
+
+
+def test_a_run_that_is_kept_while_it_trains_is_offered_back_after_a_crash(start, small_run, tmp_path):
+    home = tmp_path / "crashed"
+    program = start(small_run, home)
+    program.wait_for_run()
+    program.click(program.run_panel.step)
+    program.until(lambda: program.actions.unsaved())
+    program.actions._autosave.timeout.emit()  # a minute has passed
+    program.until(lambda: bool(program.actions.settings.unsaved))
+    # No close: whatever is on the disk now is what a crash would leave.
+    assert Run.open(settings.load(home).unsaved).steps == 121
+
+
+def test_closing_without_anything_new_keeps_nothing(start, small_run, tmp_path):
+    home = tmp_path / "clean"
+    program = start(small_run, home)
+    program.wait_for_run()
+    program.window.close()
+    assert settings.load(home).unsaved == ""
+    assert not (home / "unsaved.safetensors").exists()
+
+
+def test_nothing_of_a_closed_program_stays(start, small_run):
+    def widgets():
+        gc.collect()
+        from collections import Counter
+        global last
+        c = Counter(type(w).__name__ for w in QApplication.allWidgets())
+        print(c - last, last - c); last = c
+        return sum(w is not None for w in QApplication.allWidgets())
+
+    before = None
+    for _ in range(2):
+        program = start(small_run)
+        program.wait_for_run()
+        program.settle()
+        program.close()
+        count = widgets()
+        assert before is None or count <= before
+        before = count
+
+
+def test_settings_that_mean_nothing_do_not_keep_it_from_starting(start, small_run, tmp_path):
+    home = tmp_path / "odd"
+    good = settings.Settings()
+    spec = replace(good.state.run, values={"width": "wide", "beta": -3.0, "rotor": 1}, data="", device="tpu")
+    settings.save(
+        home,
+        replace(good, state=replace(good.state, run=spec), geometry="zz", arrangement="00ff", recent=("x",)),
+    )
+    program = start(small_run, home)
+    program.wait_for_run()
+    assert program.session.run.steps == 120

@@ -30,7 +30,7 @@ HELP = (
 )
 REPORTS = 100  # lines of --json during a run, about; more where these would be further apart than
 REPORT_STEPS = 1000  # so many steps
-EVALUATIONS = 5  # of these with an evaluation, the last one included
+EVALUATIONS = 10  # of these with an evaluation, the last one included
 AUTOSAVE_S = 30.0
 EVALUATED_ROWS = 500  # rows of a split in an evaluation on the way; the last one takes all
 

@@ -25,4 +25,4 @@ bench: .venv/ready
 
 # The run that the program opens on, made again from its seed.
 starter: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/latent-explorer train vae --data digits --seed 0 --out resources/digits-vae.safetensors
+	OMP_NUM_THREADS=1 $(BIN)/latent-explorer train vae --data digits --set width=192 --seed 0 --out resources/digits-vae.safetensors

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QSocketNotifier
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
@@ -144,6 +147,31 @@ class Program(QObject):
             print(f"latent-explorer: settings were not saved: {error}", file=sys.stderr)
 
 
+class Interrupts(QObject):
+    """Ctrl-C and SIGTERM close the window as its own button does.
+
+    Python's signal handlers wait for the interpreter, which an idle event loop does not enter; a socket
+    that the signal writes to wakes it.
+    """
+
+    def __init__(self, close: Callable[[], object], parent: QObject) -> None:
+        super().__init__(parent)
+        self._close = close
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._notifier = QSocketNotifier(self._reader.fileno(), QSocketNotifier.Type.Read, self)
+        self._notifier.activated.connect(self._woken)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _woken(self, *_: object) -> None:
+        self._reader.recv(64)
+
+    def _handle(self, *_: object) -> None:
+        self._close()
+
+
 def devices() -> tuple[str, ...]:
     """Every device of every backend, once. Loads what is heavy."""
     found = [device for backend in installed().backends for device in backend.devices()]
@@ -158,5 +186,6 @@ def run_window(path: str | None) -> int:
     app.setApplicationDisplayName("Latent Explorer")
     apply(app)
     program = Program(settings_.folder(), path)
+    Interrupts(program.window.close, program)
     program.window.show()
     return app.exec()

@@ -26,7 +26,7 @@ class RunSpec:
     values: Mapping[str, Value] = field(default_factory=dict)
     device: str = "cpu"
     seed: int = setting(0, range(2**31).__contains__)
-    steps: int = setting(5000, range(10**9 + 1).__contains__)
+    steps: int = setting(10_000, range(10**9 + 1).__contains__)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))

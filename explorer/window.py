@@ -195,8 +195,8 @@ class Window(QMainWindow):
         """The standard arrangement."""
         docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         for dock in docks.values():
-            self.removeDockWidget(dock)
             dock.setFloating(False)
+            self.removeDockWidget(dock)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks["run"])
         self.splitDockWidget(docks["run"], docks["map"], across)
         self.splitDockWidget(docks["map"], docks["cursor"], across)
@@ -258,6 +258,7 @@ class Window(QMainWindow):
         super().paintEvent(event)
         if not self._painted:
             self._painted = True
+            self.map.canvas.setFocus()
             QTimer.singleShot(0, self, self.first_painted.emit)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

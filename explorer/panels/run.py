@@ -30,7 +30,7 @@ from explorer.session import Session
 from explorer.state import RunSpec, with_value
 from explorer.training import Moment
 from explorer.widgets.card import section_title
-from explorer.widgets.form import Choice, ParameterForm
+from explorer.widgets.form import LABEL_WIDTH, Choice, ParameterForm
 from explorer.widgets.values import format_number
 
 OPEN_FILE = "Open a file…"
@@ -62,6 +62,7 @@ class RunPanel(QWidget):
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(8)
         grid.setColumnStretch(1, 1)
+        grid.setColumnMinimumWidth(0, LABEL_WIDTH)
         for row, (text, field, tip) in enumerate(
             (
                 (

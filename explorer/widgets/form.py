@@ -23,6 +23,8 @@ from backends.base import InputError, Value
 from backends.parameters import Parameter
 from explorer.stylesheet import restyle
 
+LABEL_WIDTH = 88  # logical pixels: forms one above the other are aligned
+
 
 class Choice(QComboBox):
     """A combo box that elides, and that leaves the wheel to the page until it has focus."""
@@ -74,6 +76,7 @@ class ParameterForm(QWidget):
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(0)
         grid.setColumnStretch(1, 1)
+        grid.setColumnMinimumWidth(0, LABEL_WIDTH)
         for parameter in parameters:
             row = _Row(parameter, self)
             self._rows[parameter.name] = row

@@ -49,10 +49,17 @@ class Report:
         }
 
     def add_to(self, curves: Curves) -> None:
-        """Append each value to the curve "SPLIT/QUANTITY"."""
+        """Append each value to the curve "SPLIT/QUANTITY", its error and effective sample size to those named
+        "SPLIT/QUANTITY/stderr" and "…/ess". A curve that has come as far as this step stays as it is."""
         for split, quantities in self.splits.items():
             for name, estimate in quantities.items():
+                steps, _ = curves.get(f"{split}/{name}")
+                if len(steps) and steps[-1] >= self.step:
+                    continue
                 curves.append(f"{split}/{name}", self.step, estimate.value)
+                curves.append(f"{split}/{name}/stderr", self.step, estimate.stderr)
+                if estimate.ess is not None:
+                    curves.append(f"{split}/{name}/ess", self.step, estimate.ess)
 
 
 def evaluate(

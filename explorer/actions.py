@@ -9,13 +9,14 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from backends.base import InputError, Value
-from backends.data import DataSet, data_sets, open_data
+from backends.base import DataInfo, InputError, Value
+from backends.data import DataSet, open_data
 from backends.registry import find_kind
 from backends.run import Run
 from explorer.compute import Exploration, Failure, Priority
 from explorer.session import Session
 from explorer.settings import Settings
+from explorer.settings import save as save_settings
 from explorer.state import RunSpec
 from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
@@ -151,25 +152,25 @@ class Actions(QObject):
 
     def choose_data(self, source: str) -> None:
         """Use a named set or a file for the next run, if it can be read."""
-        if source in {entry.name for entry in data_sets()}:
-            self._apply(replace(self._session.state.run, data=source), "choose data")
-            return
         self.busy.emit(f"Reading {Path(source).name}…")
         self._exploration.request(
             "data",
             Priority.FILE,
             lambda: open_data(source),
-            lambda data: self._data_read(data, source),
+            self._data_read,
             doing=f"read {source}",
             failed=self._not_saved,
         )
 
-    def _data_read(self, data: DataSet, source: str) -> None:
+    def _data_read(self, data: DataSet) -> None:
         self.busy.emit("")
-        self._apply(replace(self._session.state.run, data=source), "choose data")
+        spec = suit(replace(self._session.state.run, data=source_of(data.info)), data.info)
+        changed = [f"{k} {v}" for k, v in spec.values.items() if self._session.state.run.values.get(k) != v]
+        self._apply(spec, "choose data")
         rows = len(data.train) + len(data.validation) + len(data.test)
+        with_ = f", with {' and '.join(changed)}" if changed else ""
         self._session.say(
-            f"{data.info.title}: {rows} rows of {data.info.dim} values. Train starts a run on it."
+            f"{data.info.title}: {rows} rows of {data.info.dim} values. Train starts a run on it{with_}."
         )
 
     def _apply(self, spec: RunSpec, what: str, merge: str = "") -> None:
@@ -266,7 +267,12 @@ class Actions(QObject):
             self._trainer.order("keep the run", lambda: keep(run, path), self._kept)
 
     def _kept(self, path: str) -> None:
+        """Remember it on the disk too: after a crash the run is offered back."""
         self.settings = replace(self.settings, unsaved=path)
+        try:
+            save_settings(self._home, replace(self.settings, state=self._session.state))
+        except (OSError, ValueError) as error:
+            self._session.say(f"Settings were not saved: {error}", "warning")
 
     def close(self) -> None:
         """Pause, keep what is not saved, and end both threads."""
@@ -293,10 +299,47 @@ def begin(spec: RunSpec) -> Run:
     return Run.start(spec.model, data, spec.values, seed=spec.seed, device=spec.device)
 
 
+def suit(spec: RunSpec, info: DataInfo) -> RunSpec:
+    """The specification with the first single choice changed that lets its model take such data.
+
+    Unchanged where it can already, or where no one choice would do: then the run will say why.
+    """
+    _, kind = find_kind(spec.model)
+    chosen = dict(full_values(spec))
+    options = [{}, *({p.name: c} for p in kind.parameters for c in p.choices)]
+    for option in options:
+        try:
+            kind.check_data(info, chosen | option)
+        except InputError:
+            continue
+        return replace(spec, values={**spec.values, **option})
+    return spec
+
+
 def spec_of(run: Run) -> RunSpec:
     """What would have to be chosen to begin this run again."""
-    source = run.info.source.get("name") or run.info.source.get("file") or run.info.name
-    return RunSpec(str(source), run.kind.name, dict(run.values), run.device, run.seed)
+    return RunSpec(source_of(run.info), run.kind.name, dict(run.values), run.device, run.seed)
+
+
+def source_of(info: DataInfo) -> str:
+    """What to choose to get these data: a name, or the whole path of a file."""
+    return str(info.source.get("name") or info.source.get("file") or info.name)
+
+
+def sound(spec: RunSpec) -> RunSpec:
+    """The specification without the hyper-parameters that its model does not know or take (any more)."""
+    try:
+        _, kind = find_kind(spec.model)
+    except InputError:
+        return replace(spec, values={})
+    values = {}
+    for parameter in kind.parameters:
+        if parameter.name in spec.values:
+            try:
+                values[parameter.name] = parameter.check(spec.values[parameter.name])
+            except InputError:
+                continue
+    return replace(spec, values=values)
 
 
 def full_values(spec: RunSpec) -> Mapping[str, Value]:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from backends.registry import installed
 from explorer import settings as settings_
-from explorer.actions import STARTER, Actions
+from explorer.actions import STARTER, Actions, sound
 from explorer.commands import Command
 from explorer.compute import Exploration, Priority
 from explorer.follow import Follower
@@ -36,7 +36,8 @@ class Program(QObject):
         keep_responsive()
         remembered = settings_.load(home)
         self._home, self._path, self._closed = home, path, False
-        self.session = Session(remembered.state, self)
+        state = remembered.state
+        self.session = Session(replace(state, run=sound(state.run)), self)
         self.exploration, self.trainer = Exploration(self), Trainer(self)
         self.actions = Actions(self.session, self.exploration, self.trainer, remembered, home, self)
         self.follower = Follower(self.session, self.exploration, self)
@@ -96,6 +97,8 @@ class Program(QObject):
             Command("open", "Open…", "File", window.ask_open, "Ctrl+O", "open", "Open a run or data"),
             Command("save", "Save", "File", window.save, "Ctrl+S", "save", "Save the run"),
             Command("save-as", "Save as…", "File", window.ask_save, "Ctrl+Shift+S"),
+            Command("save-map", "Save the map as a picture…", "File", window.ask_map_picture, "", group=True),
+            Command("copy-map", "Copy the map", "File", window.map.copy_picture, "Ctrl+Shift+C", "copy"),
             Command("quit", "Quit", "File", window.close, "Ctrl+Q", group=True),
             Command("undo", "Undo", "Edit", session.undo, "Ctrl+Z", "undo",
                     enabled=lambda: bool(session.undo_text)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from PySide6.QtCore import QObject
 from backends.base import Array, Encodes, Gaussian, HasPrior, LogJoint, Progress, Work
 from backends.data import DataSet
 from backends.evaluation import Report, evaluate
-from backends.likelihood import importance
+from backends.likelihood import iwae
 from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
 from explorer.plane import coordinate_plane, principal_plane
@@ -29,7 +30,7 @@ class Follower(QObject):
     def __init__(self, session: Session, exploration: Exploration, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session, self._exploration = session, exploration
-        self._encode = Pace(self._request_encodings, interval=0.15, duty=0.3, parent=self)
+        self._encode = Pace(self._request_encodings, interval=0.15, duty=0.12, parent=self)
         self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.5, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
@@ -102,32 +103,43 @@ class Follower(QObject):
         model, run = self._session.model, self._session.run
         if model is None or run is None or run.data is None:
             return False
-        data, iwae = run.data, self._session.state.curves.iwae
+        data, with_iwae = run.data, self._session.state.curves.iwae
         steps, _ = run.curves.get("test/elbo")
         iwae_steps, _ = run.curves.get(f"test/iwae_{IWAE[0]}")
         done = len(steps) and steps[-1] >= model.stamp.step
-        if done and (not iwae or (len(iwae_steps) and iwae_steps[-1] >= model.stamp.step)):
+        if done and (not with_iwae or (len(iwae_steps) and iwae_steps[-1] >= model.stamp.step)):
             return False
         self._exploration.request(
             "evaluation",
             Priority.EVALUATION,
-            lambda: live_evaluation(model, data, iwae),
+            lambda: live_evaluation(model, data, with_iwae),
             self._evaluated,
             doing="evaluate the model",
             ended=self._evaluate.done,
         )
         return True
 
-    def _evaluated(self, result: dict[str, tuple[int, float]]) -> None:
+    def _evaluated(self, result: LiveReport) -> None:
         run = self._session.run
         if run is None:
             return
-        for name, (step, value) in result.items():
-            steps, _ = run.curves.get(name)
-            if not len(steps) or steps[-1] < step:
-                run.curves.append(name, step, value)
+        result.report.add_to(run.curves)
+        for split, bounds in result.iwae.items():
+            for k, value in bounds.items():
+                steps, _ = run.curves.get(f"{split}/iwae_{k}")
+                if not len(steps) or steps[-1] < result.report.step:
+                    run.curves.append(f"{split}/iwae_{k}", result.report.step, value)
+        self._session.report = result.report
         self._session.curves_changed.emit(run.curves)
         self._evaluate.poke()
+
+
+@dataclass(frozen=True, eq=False)
+class LiveReport:
+    """A report on a sample of the rows, and the IWAE bounds of the same rows by split and K."""
+
+    report: Report
+    iwae: dict[str, dict[int, float]]
 
 
 def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Progress]:
@@ -147,23 +159,17 @@ def live_rows(x: Array) -> Array:
     return x[np.sort(np.random.default_rng(0).permutation(len(x))[:LIVE_ROWS])]
 
 
-def live_evaluation(model: Any, data: DataSet, iwae: bool) -> Work[dict[str, tuple[int, float]]]:
-    """Curve name → (step, value), over LIVE_ROWS rows of the training and of the held-out split."""
-    report: Report = yield from evaluate(model, data, rows=LIVE_ROWS, samples=LIVE_SAMPLES)
-    step = model.stamp.step
-    out = {
-        f"{s}/{q}": (step, e.value) for s, quantities in report.splits.items() for q, e in quantities.items()
-    }
-    if "log_likelihood" in next(iter(report.splits.values()), {}):
-        for split, quantities in report.splits.items():
-            estimate = quantities["log_likelihood"]
-            out[f"{split}/log_likelihood/stderr"] = (step, estimate.stderr)
-            if estimate.ess is not None:
-                out[f"{split}/log_likelihood/ess"] = (step, estimate.ess)
-    if iwae and isinstance(model, LogJoint) and isinstance(model, Encodes) and isinstance(model, HasPrior):
-        for split in ("train", "test"):
-            x = live_rows(data.split(split).x)
-            for k in IWAE if len(x) else ():
-                bound = yield from importance(model, x, k, seed=k, proposal="q")
-                out[f"{split}/iwae_{k}"] = (step, float(bound.value.mean()))
-    return out
+def live_evaluation(model: Any, data: DataSet, with_iwae: bool) -> Work[LiveReport]:
+    """The report over LIVE_ROWS rows of the training and of the held-out split."""
+    report = yield from evaluate(model, data, rows=LIVE_ROWS, samples=LIVE_SAMPLES)
+    bounds: dict[str, dict[int, float]] = {}
+    if (
+        with_iwae
+        and isinstance(model, LogJoint)
+        and isinstance(model, Encodes)
+        and isinstance(model, HasPrior)
+    ):
+        for split in report.splits:
+            several = yield from iwae(model, live_rows(data.split(split).x), IWAE)
+            bounds[split] = {k: float(bound.value.mean()) for k, bound in several.items()}
+    return LiveReport(report, bounds)

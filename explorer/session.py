@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from backends.base import Array, Model
 from backends.curves import Curves
 from backends.data import DataSet
+from backends.evaluation import Report
 from backends.run import Run
 from explorer.plane import Plane, coordinate_plane
 from explorer.state import State
@@ -64,6 +65,7 @@ class Session(QObject):
         self.model: Model | None = None
         self.moment: Moment | None = None
         self.encodings: Encodings | None = None
+        self.report: Report | None = None  # the newest live evaluation
         self.plane: Plane = coordinate_plane(2)
         self.point: Array | None = None
         self.point_tag: object = None  # time stamp of the hand's move; travels to the pixels that it becomes
@@ -131,7 +133,7 @@ class Session(QObject):
         newer = self.model is None or fresh or moment.model.stamp != self.model.stamp
         self.run, self.model, self.moment = moment.run, moment.model, moment
         if fresh:
-            self.encodings = None
+            self.encodings = self.report = None
             if self.point is not None and len(self.point) != moment.model.latent_dim:
                 self.set_point(None)
             self.run_changed.emit(moment.run)

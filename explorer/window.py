@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from backends.base import InputError
 from explorer.actions import Actions
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
@@ -73,6 +74,7 @@ class Window(QMainWindow):
         }
         self.map.status.connect(self.docks["map"].set_status)
         self.curves.status.connect(self.docks["curves"].set_status)
+        self.curves.explained.connect(self.docks["curves"].status.setToolTip)
         self.docks["curves"].status.linkActivated.connect(self.curves.plot.toggle)
         self.samples.status.connect(self.docks["samples"].set_status)
 
@@ -188,6 +190,15 @@ class Window(QMainWindow):
         path, _ = QFileDialog.getSaveFileName(self, "Save the run", name, FILTER)
         if path:
             self.actions_.save(path)
+
+    def ask_map_picture(self) -> None:
+        """Ask for a file and save the map to it."""
+        path, _ = QFileDialog.getSaveFileName(self, "Save the map", "map.png", "PNG (*.png);;SVG (*.svg)")
+        if path:
+            try:
+                self.map.save_picture(path)
+            except InputError as error:
+                self.session.say(str(error), "error")
 
     # -- arrangement -----------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ class CursorPanel(QWidget):
             layout.addWidget(widget)
         layout.addStretch(0)
 
-        self._pace = Pace(self._request_datum, interval=0.25, duty=0.3, parent=self)
+        self._pace = Pace(self._request_datum, interval=0.3, duty=0.15, parent=self)
         session.point_changed.connect(self._point_changed)
         session.model_changed.connect(self._model_changed)
         session.run_changed.connect(self._run_changed)
@@ -187,12 +187,10 @@ class CursorPanel(QWidget):
             if datum.reconstruction is not None:
                 self.reconstruction.set_image(normalise(datum.reconstruction[None], run.info)[0])
         self.datum_rows.set("label", datum.label or None)
-        if datum.elbo is None:
-            return
+        if datum.elbo is None or datum.log_p is None:
+            return  # the three numbers are of one model, and come together
         elbo = float(datum.elbo.value[0])
         self.datum_rows.set("elbo", format_number(elbo))
-        if datum.log_p is None:
-            return
         value, error = float(datum.log_p.value[0]), float(datum.log_p.stderr[0])
         self.datum_rows.set_label("log_p", f"log p(x)  {datum.log_p.method.split()[0].rstrip(',')}")
         self.datum_rows.set_tooltip(

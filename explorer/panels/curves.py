@@ -40,10 +40,19 @@ TOGGLES = {
 }
 
 
+NAMES = {
+    "elbo": "ELBO",
+    "reconstruction": "E_q[log p(x|z)]",
+    "kl_prior": "KL(q‖p(z))",
+    "log_likelihood": "log p(x)",
+}
+
+
 class CurvesPanel(QWidget):
     """Draws the open run's curves for one split; a click in the legend shows or hides one."""
 
     status = Signal(object)
+    explained = Signal(object)  # the formulas and estimators behind the legend
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -129,9 +138,20 @@ class CurvesPanel(QWidget):
         for series in self._series:
             name = "batch/elbo" if series.key == "batch" else f"{spec.split}/{series.key}"
             steps, values = curves.get(name)
-            low = high = None
             _, errors = curves.get(f"{name}/stderr")
-            if series.key == "log_likelihood" and len(errors) == len(values):
-                low, high = values - errors, values + errors
+            known = len(errors) == len(values) and series.key != "batch"
+            low, high = (values - errors, values + errors) if known else (None, None)
             self.plot.set_data(series.key, steps, values, low, high)
+        self.explained.emit(self._explanation(spec.split))
         return False
+
+    def _explanation(self, split: str) -> str:
+        """What the numbers in the legend are, and which estimator made them."""
+        lines = [
+            "ELBO = E_q[log p(x|z)] − KL(q(z|x)‖p(z)), and log p(x) = ELBO + KL(q(z|x)‖p(z|x)).",
+            "Nats a datum; a band is ± the estimator's standard error.",
+        ]
+        report = self._session.report
+        for name, estimate in ({} if report is None else report.splits.get(split, {})).items():
+            lines.append(f"{NAMES[name]}: {estimate.method}, ± {estimate.stderr:.2g}")
+        return "\n".join(lines)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from backends.base import Array, Decodes, HasPrior
 from explorer.compute import Exploration, Priority
 from explorer.mosaic import Ink, mosaic, prior_levels
 from explorer.pace import Pace
+from explorer.plots import export
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
 from explorer.plots.items import Axis
 from explorer.session import Session
+from explorer.state import PlaneSpec
 from explorer.theme import theme
 from explorer.view import Picture, View
+from explorer.widgets.plane_bar import PlaneBar
 
 HALF_WIDTH = 3.6  # of the standard view: the prior's three circles with a margin
 LEFT_AXIS = 48  # logical pixels: fixed, so that longer numbers do not move the map
@@ -104,15 +108,18 @@ class MapPanel(QWidget):
             self.canvas.addItem(item, ignoreBounds=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.canvas)
+        self.planes = PlaneBar(self)
+        layout.addWidget(self.planes)
+        layout.addWidget(self.canvas, 1)
         self.held = False
 
-        self._pace = Pace(self._request_field, interval=0.1, duty=0.35, parent=self)
+        self._pace = Pace(self._request_field, interval=0.1, duty=0.25, parent=self)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(0)  # one request a turn of the event loop, however many range changes
         self._settle.timeout.connect(self._view_changed)
 
+        self.planes.chosen.connect(self._choose_plane)
         self.canvas.moved.connect(self._hovered)
         self.canvas.clicked.connect(self._clicked)
         self.canvas.released.connect(self.let_go)
@@ -129,6 +136,17 @@ class MapPanel(QWidget):
         self._retint()
         self.reset_view()
         self.marker.hide()
+
+    # -- taking it away ------------------------------------------------------------------------
+
+    def save_picture(self, path: str) -> None:
+        """The map as it is on screen, as PNG or, by the file's ending, SVG; InputError on failure."""
+        save = export.save_svg if path.lower().endswith(".svg") else export.save_png
+        save(self.canvas, "", path)
+
+    def copy_picture(self) -> None:
+        """The map as it is on screen, to the clipboard."""
+        QGuiApplication.clipboard().setImage(export.picture(self.canvas, ""))
 
     # -- the view ------------------------------------------------------------------------------
 
@@ -156,7 +174,12 @@ class MapPanel(QWidget):
 
     # -- what follows the model ----------------------------------------------------------------
 
+    def _choose_plane(self, plane: PlaneSpec) -> None:
+        state = self._session.state
+        self._session.apply(replace(state, map=replace(state.map, plane=plane)), "choose the plane")
+
     def _run_changed(self, _: object) -> None:
+        self.planes.set_dim(self._session.model.latent_dim if self._session.model is not None else 0)
         self.let_go()
         self.points.set_points(np.zeros((0, 2)), None)
         self.field.set_picture(None)
@@ -178,6 +201,7 @@ class MapPanel(QWidget):
 
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.map != new.map:
+            self.planes.show_spec(new.map.plane)
             self.points.setVisible(new.map.points)
             self.contours.setVisible(new.map.prior)
             self._view_changed()

@@ -83,7 +83,7 @@ class SamplesPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._stack)
 
-        self._pace = Pace(self._request, interval=0.5, duty=0.2, parent=self)
+        self._pace = Pace(self._request, interval=0.7, duty=0.1, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         self.tiles.resized.connect(self._pace.poke)

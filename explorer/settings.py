@@ -42,7 +42,7 @@ def load(home: Path) -> Settings:
     """The settings in ``home``; what is missing or damaged there is at its default."""
     try:
         raw = json.loads((home / "settings.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return Settings()
     if not isinstance(raw, dict):
         return Settings()

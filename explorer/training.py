@@ -106,7 +106,8 @@ class Trainer(QObject):
         """Train that many steps more; None for no end."""
 
         def action() -> None:
-            self._remaining = -1 if steps is None else steps
+            if self._run is not None:
+                self._remaining = -1 if steps is None else steps
 
         self.order("go on training", action)
 

@@ -1,0 +1,120 @@
+"""What is said of a point and of a datum, and computed from each snapshot, on a model known in full."""
+
+import numpy as np
+import pytest
+
+from backends.base import DataInfo, Decoded, Elbo, Gaussian, Progress, Stamp, finish
+from backends.data import DataSet, Split
+from explorer.follow import IWAE, LIVE_ROWS, encodings, live_evaluation
+from explorer.look import RADIUS, look, study
+
+INFO = DataInfo("line", "Line", 2)
+
+
+class Line:
+    """x = (z, z) + noise of variance one, z normal, in one dimension: everything is known in closed form.
+
+    p(x) = N(0, I + 11ᵀ) and p(z|x) = N((x₁ + x₂)/3, 1/3), and q is that posterior: the ELBO, IWAE of any
+    K and log p(x) are all the same number.
+    """
+
+    stamp, info, kind, latent_dim = Stamp("run", 4), INFO, "line", 1
+
+    def decode(self, z):
+        return Decoded(np.repeat(z, 2, axis=1), np.ones((len(z), 2), np.float32))
+
+    def encode(self, x):
+        mean = x.sum(axis=1, keepdims=True) / 3
+        return Gaussian(mean.astype(np.float32), np.full_like(mean, 3**-0.5, dtype=np.float32))
+
+    def log_prior(self, z):
+        return -0.5 * (np.asarray(z, np.float64) ** 2).sum(-1) - 0.5 * np.log(2 * np.pi)
+
+    def sample_prior(self, n, seed):
+        return np.random.default_rng(seed).normal(size=(n, 1)).astype(np.float32)
+
+    def log_joint(self, x, z):
+        z = z[None] if z.ndim == 2 else z
+        residual = x[:, None].astype(np.float64) - z
+        return self.log_prior(z) - 0.5 * (residual**2).sum(-1) - np.log(2 * np.pi)
+
+    def log_p(self, x):
+        x = x.astype(np.float64)
+        square = (x**2).sum(1) - x.sum(1) ** 2 / 3
+        return -0.5 * square - np.log(2 * np.pi) - 0.5 * np.log(3)
+
+    def elbo(self, x, samples=1, seed=0):
+        mean, variance = x.astype(np.float64).sum(1) / 3, 1 / 3
+        kl = 0.5 * (variance + mean**2 - 1 - np.log(variance))
+        return Elbo(self.log_p(x) + kl, kl)
+
+
+@pytest.fixture
+def data():
+    """Rows that differ by hundreds of nats, the improbable ones first."""
+    rng = np.random.default_rng(0)
+    scale = np.linspace(30, 0.1, 1500)[:, None]
+    x = (rng.normal(size=(1500, 2)) * scale).astype(np.float32)
+    labels = np.arange(1500) % 3
+    parts = [Split(x[i::3], labels[i::3]) for i in range(3)]
+    return DataSet(INFO, *parts, density=None)
+
+
+def test_a_look_decodes_and_counts_the_neighbours():
+    known = np.array([[0.0], [0.2], [0.3], [2.0]], np.float32)
+    seen = look(Line(), np.array([0.12], np.float32), known, tag=9)
+    np.testing.assert_allclose(seen.mean, [0.12, 0.12], atol=1e-7)
+    np.testing.assert_array_equal(seen.std, [1, 1])
+    assert seen.log_prior == pytest.approx(-0.5 * 0.12**2 - 0.5 * np.log(2 * np.pi))
+    assert (seen.nearest, seen.within, seen.step, seen.tag) == (1, 3, 4, 9)
+    assert RADIUS == 0.25
+
+
+@pytest.mark.parametrize("known", [None, np.zeros((0, 1), np.float32), np.zeros((5, 3), np.float32)])
+def test_without_fitting_encodings_there_are_no_neighbours(known):
+    seen = look(Line(), np.zeros(1, np.float32), known)
+    assert (seen.nearest, seen.within) == (None, None)
+
+
+def test_a_datum_is_studied_from_its_picture_to_its_likelihood(data):
+    found = [d for d in study(Line(), data.train, 400, ("a", "b", "c")) if not isinstance(d, Progress)]
+    assert [d.elbo is not None for d in found] == [False, True, True]
+    assert [d.log_p is not None for d in found] == [False, False, True]
+    x = data.train.x[400:401]
+    last = found[-1]
+    np.testing.assert_allclose(last.reconstruction, np.repeat(x.sum() / 3, 2), atol=1e-5)
+    assert last.label == "abc"[data.train.labels[400]]
+    assert last.log_p.value[0] == pytest.approx(Line().log_p(x)[0], abs=0.02)
+    assert last.elbo.value[0] == pytest.approx(Line().log_p(x)[0], abs=1e-6)
+
+
+def test_a_label_without_a_name_is_its_number(data):
+    first = next(iter(study(Line(), data.test, 0, ())))
+    assert first.label == str(data.test.labels[0])
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_encodings_are_the_means_of_every_row_in_order(data, split):
+    *progress, result = encodings(Line(), data, split)
+    assert all(isinstance(p, Progress) for p in progress)
+    assert (progress[-1].done, progress[-1].total) == (500, 500)
+    np.testing.assert_array_equal(result.z, Line().encode(data.split(split).x).mean)
+    assert (result.split, result.step) == (split, 4)
+
+
+def test_bound_iwae_and_likelihood_are_over_the_same_rows(data):
+    """With q the true posterior they are one number, on rows that differ by hundreds of nats."""
+    live = finish(live_evaluation(Line(), data, True))
+    assert len(data.train) > LIVE_ROWS
+    assert live.report.step == 4
+    for split in ("train", "test"):
+        report = {name: estimate.value for name, estimate in live.report.splits[split].items()}
+        assert set(live.iwae[split]) == set(IWAE)
+        for bound in live.iwae[split].values():
+            assert bound == pytest.approx(report["elbo"], abs=1e-3)
+        assert report["log_likelihood"] == pytest.approx(report["elbo"], abs=0.02)
+        assert report["reconstruction"] - report["kl_prior"] == pytest.approx(report["elbo"])
+
+
+def test_iwae_is_not_computed_unless_asked_for(data):
+    assert finish(live_evaluation(Line(), data, False)).iwae == {}

@@ -25,6 +25,7 @@ from backends.data import DataSet
 from backends.likelihood import log_likelihood
 
 SAMPLES = 32  # draws of z per row for the reconstruction term
+CURVE_ROWS = 300  # of each split, behind every point of a curve: so its points are comparable
 _BLOCK = 16  # rows a slice; fixed, because a block's seed and so the result depends on it
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from backends.atomic import check_writable
 from backends.base import InputError
 from backends.data import DataSet, open_data
-from backends.evaluation import Report
+from backends.evaluation import CURVE_ROWS, Report
 from backends.evaluation import evaluate as evaluation
 from backends.parameters import parse_settings
 from backends.registry import find_kind
@@ -32,7 +32,6 @@ REPORTS = 100  # lines of --json during a run, about; more where these would be 
 REPORT_STEPS = 1000  # so many steps
 EVALUATIONS = 10  # of these with an evaluation, the last one included
 AUTOSAVE_S = 30.0
-EVALUATED_ROWS = 500  # rows of a split in an evaluation on the way; the last one takes all
 
 
 def train(options: Namespace) -> int:
@@ -127,6 +126,8 @@ class _Training:
             failure = self._train(bar)
             # before the evaluation, which takes its time, and after it once more, with its values
             self._save()
+            if not failure:
+                self._evaluate(bar, CURVE_ROWS)
             report = None if failure else self._evaluate(bar)
             if report is not None:
                 self._save()
@@ -166,7 +167,7 @@ class _Training:
         line: dict[str, Any] = {"step": run.steps, "batch": dict(means), "steps_per_second": round(rate, 1)}
         if run.steps >= self.next_evaluation:
             self.next_evaluation += self.evaluate_every
-            report = self._evaluate(bar, EVALUATED_ROWS)
+            report = self._evaluate(bar, CURVE_ROWS)
             if report is not None:
                 line |= report.json()
         if self.as_json:
@@ -175,14 +176,15 @@ class _Training:
         bar.show(run.steps - self.first, self.last - self.first, f"{rate:.0f} steps/s  {values}")
 
     def _evaluate(self, bar: _Bar, rows: int | None = None) -> Report | None:
-        """A report, also added to the run's curves; None when a signal came."""
+        """A report over all rows or, for the run's curves, over so many; None when a signal came."""
         work = evaluation(self.run.model(), self.data, rows=rows)
         while not self.stop.signal:
             try:
                 progress = next(work)
             except StopIteration as end:
                 report: Report = end.value
-                report.add_to(self.run.curves)
+                if rows is not None:
+                    report.add_to(self.run.curves)
                 return report
             bar.show(progress.done, progress.total, progress.what)
         return None

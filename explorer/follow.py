@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject
 
 from backends.base import Array, Encodes, Gaussian, HasPrior, LogJoint, Progress, Work
 from backends.data import DataSet
-from backends.evaluation import Report, evaluate
+from backends.evaluation import CURVE_ROWS, Report, evaluate
 from backends.likelihood import iwae
 from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
@@ -19,7 +19,6 @@ from explorer.plane import coordinate_plane, principal_plane
 from explorer.session import Encodings, Session
 
 BLOCK = 1024  # rows encoded between two yields
-LIVE_ROWS = 300  # of each split, drawn once by seed, for the live curves
 LIVE_SAMPLES = 8  # draws of z per row for the live ELBO
 IWAE = (1, 5, 50)
 
@@ -106,7 +105,7 @@ class Follower(QObject):
         data, with_iwae = run.data, self._session.state.curves.iwae
         steps, _ = run.curves.get("test/elbo")
         iwae_steps, _ = run.curves.get(f"test/iwae_{IWAE[0]}")
-        done = len(steps) and steps[-1] >= model.stamp.step
+        done = self._session.report is not None and len(steps) and steps[-1] >= model.stamp.step
         if done and (not with_iwae or (len(iwae_steps) and iwae_steps[-1] >= model.stamp.step)):
             return False
         self._exploration.request(
@@ -155,13 +154,13 @@ def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Pro
 
 
 def live_rows(x: Array) -> Array:
-    """The rows (m, d) of x (n, d) that ``evaluate(…, rows=LIVE_ROWS)`` draws: so that the curves compare."""
-    return x[np.sort(np.random.default_rng(0).permutation(len(x))[:LIVE_ROWS])]
+    """The rows (m, d) of x (n, d) that ``evaluate(…, rows=CURVE_ROWS)`` draws: so that the curves compare."""
+    return x[np.sort(np.random.default_rng(0).permutation(len(x))[:CURVE_ROWS])]
 
 
 def live_evaluation(model: Any, data: DataSet, with_iwae: bool) -> Work[LiveReport]:
-    """The report over LIVE_ROWS rows of the training and of the held-out split."""
-    report = yield from evaluate(model, data, rows=LIVE_ROWS, samples=LIVE_SAMPLES)
+    """The report over CURVE_ROWS rows of the training and of the held-out split."""
+    report = yield from evaluate(model, data, rows=CURVE_ROWS, samples=LIVE_SAMPLES)
     bounds: dict[str, dict[int, float]] = {}
     if (
         with_iwae

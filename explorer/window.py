@@ -42,7 +42,8 @@ from explorer.widgets.values import format_number
 
 ARRANGEMENT = 1  # version of the saved arrangement
 FILTER = "Runs (*.safetensors);;All files (*)"
-LEFT, RIGHT = 272, 264
+LEFT, RIGHT = 284, 264
+WIDEST = 320
 BOTTOM = 0.28  # of the height
 
 
@@ -72,6 +73,10 @@ class Window(QMainWindow):
             "curves": CardDock("curves", "ELBO and log-likelihood · nats per datum", self.curves, self),
             "samples": CardDock("samples", "Samples", self.samples, self),
         }
+        # a larger window is for the canvas, not for the forms
+        self.run.setMaximumWidth(WIDEST)
+        self.cursor_panel.setMaximumWidth(WIDEST)
+        self.samples.setMaximumWidth(WIDEST)
         self.map.status.connect(self.docks["map"].set_status)
         self.curves.status.connect(self.docks["curves"].set_status)
         self.curves.explained.connect(self.docks["curves"].status.setToolTip)

@@ -17,6 +17,7 @@ from explorer.widgets.image import ImageView
 from explorer.widgets.values import ValueRows, format_number
 
 SHOWN_COLUMNS = 8
+SHOWN_LATENTS = 3
 
 POINT_ROWS = [
     ("z", "z", "The latent point under the cursor, in the model's own coordinates."),
@@ -146,8 +147,10 @@ class CursorPanel(QWidget):
             for i in range(min(run.info.dim, SHOWN_COLUMNS)):
                 spread = "" if seen.std is None else f" ± {format_number(float(seen.std[i]), 2)}"
                 self.columns.set(str(i), format_number(float(seen.mean[i]), 3) + spread)
-        coordinates = ",  ".join(format_number(float(v), 2) for v in seen.z[:4])
-        self.point_rows.set("z", coordinates + (" …" if len(seen.z) > 4 else ""))
+        few = seen.z[:SHOWN_LATENTS]
+        digits = 2 if len(seen.z) <= SHOWN_LATENTS else 1
+        coordinates = ",  ".join(format_number(float(v), digits) for v in few)
+        self.point_rows.set("z", coordinates + (" …" if len(seen.z) > len(few) else ""))
         density = None if seen.log_prior is None else float(np.exp(seen.log_prior))
         self.point_rows.set("prior", format_number(density, 4))
         self.point_rows.set("within", None if seen.within is None else format_number(seen.within))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from backends.base import Estimate
 from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Series
 from explorer.session import Session
 
+FEW = 10  # effective samples below which an importance-sampling estimate is not to be trusted
 SPLITS = (("test", "Held out"), ("train", "Training"))
 MAIN = (Series("log_likelihood", "log p(x)", 0), Series("elbo", "ELBO", 1))
 EXTRA = {
@@ -59,6 +62,8 @@ class CurvesPanel(QWidget):
         self._session = session
         self.plot = CurvePlot(self, placeholder="Train, and ELBO and log-likelihood appear here")
         self._series: tuple[Series, ...] = ()
+        self._named: tuple[Series, ...] = ()
+        self._log_p_label = ""
 
         self.buttons = QButtonGroup(self)
         row = QHBoxLayout()
@@ -116,9 +121,19 @@ class CurvesPanel(QWidget):
         extra = [series for name, several in EXTRA.items() if getattr(spec, name) for series in several]
         if self._series != (*MAIN, *extra):
             self._series = (*MAIN, *extra)
-            self.plot.set_series(self._series)
-            self.plot.set_gap("log_likelihood", "elbo", "gap = KL(q‖p(z|x))")
+            self._name_series()
         self._redraw()
+
+    def _name_series(self) -> None:
+        """log p(x) says in the legend which estimator made it."""
+        report, split = self._session.report, self._session.state.curves.split
+        estimate = report.splits.get(split, {}).get("log_likelihood") if report is not None else None
+        label = "log p(x)" if estimate is None else f"log p(x) {short(estimate)}"
+        if label != self._log_p_label or self._series != self._named:
+            self._log_p_label, self._named = label, self._series
+            first, *others = self._series
+            self.plot.set_series((replace(first, label=label), *others))
+            self.plot.set_gap("log_likelihood", "elbo", "gap = KL(q‖p(z|x))")
 
     def _run_changed(self, _: Any) -> None:
         self.plot.fit()
@@ -135,6 +150,7 @@ class CurvesPanel(QWidget):
         curves, spec = self._session.curves, self._session.state.curves
         if curves is None:
             return False
+        self._name_series()
         for series in self._series:
             name = "batch/elbo" if series.key == "batch" else f"{spec.split}/{series.key}"
             steps, values = curves.get(name)
@@ -155,3 +171,13 @@ class CurvesPanel(QWidget):
         for name, estimate in ({} if report is None else report.splits.get(split, {})).items():
             lines.append(f"{NAMES[name]}: {estimate.method}, ± {estimate.stderr:.2g}")
         return "\n".join(lines)
+
+
+def short(estimate: Estimate) -> str:
+    """An estimator in a few words: "quadrature", or K, error and effective sample size."""
+    if estimate.ess is None:
+        return estimate.method.split()[0].rstrip(";,")
+    k = re.search(r"K=(\d+)|IWAE-(\d+)", estimate.method)
+    count = f"IS-{k[1] or k[2]}" if k else "IS"
+    warning = " ⚠" if estimate.ess < FEW else ""
+    return f"{count} ±{estimate.stderr:.2g}, ESS {estimate.ess:.0f}{warning}"

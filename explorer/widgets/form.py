@@ -23,7 +23,7 @@ from backends.base import InputError, Value
 from backends.parameters import Parameter
 from explorer.stylesheet import restyle
 
-LABEL_WIDTH = 88  # logical pixels: forms one above the other are aligned
+LABEL_WIDTH = 84  # logical pixels: forms one above the other are aligned
 
 
 class Choice(QComboBox):

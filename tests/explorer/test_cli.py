@@ -67,7 +67,7 @@ def test_train_reports_in_json_and_saves(rows, tmp_path, capsys):
     assert len(reports) == 99
     assert [r["step"] for r in reports] == list(range(4, 400, 4))
     assert all("log_likelihood" in r["batch"] for r in reports)
-    assert sum("test" in r for r in reports) == 4
+    assert sum("test" in r for r in reports) == 9
     assert last.keys() == {"step", "data", "model", "train", "test"}
     assert (last["step"], last["model"]) == (400, "toy-gaussian")
     assert last["test"]["log_likelihood"].keys() == {"value", "stderr", "method"}

@@ -20,6 +20,7 @@ from explorer.settings import save as save_settings
 from explorer.state import RunSpec
 from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
+from resources import resource
 
 AUTOSAVE = 60.0  # seconds
 STARTER = "digits-vae.safetensors"
@@ -76,8 +77,9 @@ class Actions(QObject):
             failed=lambda failure: self._not_opened(failure, path),
         )
 
-    def open_starter(self, path: Path) -> None:
+    def open_starter(self) -> None:
         """Open the run that comes with the program. Saving it asks for a name."""
+        path = resource(STARTER)
         self.busy.emit("Opening the digits…")
         self._exploration.request(
             "open",
@@ -85,7 +87,7 @@ class Actions(QObject):
             lambda: Run.open(path),
             lambda run: self._opened(run, None),
             doing="open the run that comes with the program",
-            failed=lambda failure: self._not_opened(failure, path),
+            failed=self._not_saved,
         )
 
     def _opened(self, run: Run, path: Path | None) -> None:
@@ -107,6 +109,8 @@ class Actions(QObject):
         self.settings = self.settings.forgotten(str(path))
         self.recent_changed.emit(self.settings.recent)
         self.fail(failure)
+        if self._session.run is None:
+            self.open_starter()  # the window is never left empty
 
     def save(self, path: str | Path) -> None:
         """Write the open run to ``path``, between two steps."""

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from backends.registry import installed
 from explorer import settings as settings_
-from explorer.actions import STARTER, Actions, sound
+from explorer.actions import Actions, sound
 from explorer.commands import Command
 from explorer.compute import Exploration, Priority
 from explorer.follow import Follower
@@ -25,7 +25,6 @@ from explorer.theme import apply, theme
 from explorer.threads import keep_responsive
 from explorer.training import Trainer
 from explorer.window import Window
-from resources import resource
 
 
 class Program(QObject):
@@ -57,7 +56,7 @@ class Program(QObject):
         if self._path is not None:
             self.actions.open(self._path)
         else:
-            self.actions.open_starter(resource(STARTER))
+            self.actions.open_starter()
         self.exploration.request(
             "devices", Priority.EVALUATION, devices, self.window.run.set_devices, doing="look for devices"
         )

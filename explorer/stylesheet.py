@@ -18,6 +18,7 @@ from explorer.tokens import Tokens, blend
 
 _SHEET = Template("""
 QMainWindow, QDialog { background: $window; }
+QDialog#palette { background: $surface; border: 1px solid $border_strong; }
 QMainWindow::separator { background: transparent; width: 8px; height: 8px; }
 QMainWindow::separator:hover { background: $border; }
 QWidget:disabled { color: $disabled; }

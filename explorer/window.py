@@ -74,9 +74,8 @@ class Window(QMainWindow):
             "samples": CardDock("samples", "Samples", self.samples, self),
         }
         # a larger window is for the canvas, not for the forms
-        self.run.setMaximumWidth(WIDEST)
-        self.cursor_panel.setMaximumWidth(WIDEST)
-        self.samples.setMaximumWidth(WIDEST)
+        for name in ("run", "cursor", "samples"):
+            self.docks[name].setMaximumWidth(WIDEST)
         self.map.status.connect(self.docks["map"].set_status)
         self.curves.status.connect(self.docks["curves"].set_status)
         self.curves.explained.connect(self.docks["curves"].status.setToolTip)

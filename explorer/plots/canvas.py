@@ -124,9 +124,13 @@ class PointsItem(pg.GraphicsObject):
         if not self._pens:
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        # In pixels: Qt draws a round point as a stroke 1/63 of a unit long, which a zoom would show.
+        to_pixels = painter.worldTransform()
+        painter.resetTransform()
         for group, polygon in self._batches:
             painter.setPen(self._pens[group % len(self._pens)])
-            painter.drawPoints(polygon)
+            painter.drawPoints(to_pixels.map(polygon))
+        painter.setWorldTransform(to_pixels)
 
 
 class ContourItem(pg.GraphicsObject):

@@ -22,6 +22,7 @@ class Palette(QDialog):
     def __init__(self, actions: Sequence[QAction], parent: QWidget) -> None:
         super().__init__(parent, Qt.WindowType.Popup)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setObjectName("palette")
         self.setAccessibleName("Commands")
         self._actions = [a for a in actions if a.isEnabled() and a.text()]
         self.line = QLineEdit(self)

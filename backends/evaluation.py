@@ -26,6 +26,7 @@ from backends.likelihood import log_likelihood
 
 SAMPLES = 32  # draws of z per row for the reconstruction term
 CURVE_ROWS = 300  # of each split, behind every point of a curve: so its points are comparable
+TOLERANCE = 0.01  # nats
 _BLOCK = 16  # rows a slice; fixed, because a block's seed and so the result depends on it
 
 
@@ -71,11 +72,13 @@ def evaluate(
     seed: int = 0,
     rows: int | None = None,
     samples: int = SAMPLES,
+    tol: float = TOLERANCE,
 ) -> Work[Report]:
     """The report of a model, in slices.
 
     k: samples of importance sampling, where log p(x) needs it. rows: at most so many of each split, drawn
     with the seed; the method then says so. samples: draws of z per row for the reconstruction term.
+    tol: nats to which two resolutions must agree where log p(x) is quadrature.
     Raises InputError when the data does not fit the model.
     """
     if data.info.dim != model.info.dim:
@@ -93,7 +96,7 @@ def evaluate(
             quantities |= yield from _elbo(model, x, samples, seed, split)
         if has_log_likelihood(model):
             settings = {} if k is None else {"k": k}
-            result = yield from log_likelihood(model, x, seed=seed, **settings)
+            result = yield from log_likelihood(model, x, seed=seed, tol=tol, **settings)
             quantities["log_likelihood"] = result.mean()
         if len(x) < n:
             quantities = {name: _of_rows(e, len(x), n) for name, e in quantities.items()}

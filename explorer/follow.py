@@ -20,6 +20,7 @@ from explorer.session import Encodings, Session
 
 BLOCK = 1024  # rows encoded between two yields
 LIVE_SAMPLES = 8  # draws of z per row for the live ELBO
+LIVE_TOLERANCE = 0.05  # nats between two resolutions of the quadrature; drawn as the curve's band
 IWAE = (1, 5, 50)
 
 
@@ -30,7 +31,7 @@ class Follower(QObject):
         super().__init__(parent)
         self._session, self._exploration = session, exploration
         self._encode = Pace(self._request_encodings, interval=0.15, duty=0.12, parent=self)
-        self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.5, parent=self)
+        self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.12, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.encodings_changed.connect(self._encodings_changed)
@@ -84,8 +85,8 @@ class Follower(QObject):
 
     def _encodings_changed(self, result: Encodings) -> None:
         spec = self._session.state.map.plane
-        if spec.kind == "principal" and "principal" not in self._session.plane.labels[0]:
-            self._choose_plane()
+        if spec.kind == "principal":
+            self._choose_plane()  # the encodings move while it trains, and their directions with them
 
     def _choose_plane(self) -> None:
         model, spec, known = self._session.model, self._session.state.map.plane, self._session.encodings
@@ -160,7 +161,7 @@ def live_rows(x: Array) -> Array:
 
 def live_evaluation(model: Any, data: DataSet, with_iwae: bool) -> Work[LiveReport]:
     """The report over CURVE_ROWS rows of the training and of the held-out split."""
-    report = yield from evaluate(model, data, rows=CURVE_ROWS, samples=LIVE_SAMPLES)
+    report = yield from evaluate(model, data, rows=CURVE_ROWS, samples=LIVE_SAMPLES, tol=LIVE_TOLERANCE)
     bounds: dict[str, dict[int, float]] = {}
     if (
         with_iwae

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Decodes, Elbo, Encodes, Gaussian, HasElbo, HasPrior, Progress
+from backends.base import Array, Decodes, Elbo, Encodes, Gaussian, HasElbo, HasPrior, Progress, Work
 from backends.data import Split
+from backends.evaluation import has_log_likelihood
 from backends.likelihood import LogLikelihood, log_likelihood
 
 RADIUS = 0.25  # "data within"
@@ -36,13 +36,21 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class Datum:
-    """One row of data under a model: its reconstruction (d,), its bound and log p(x)."""
+    """One row of data (d,) and, where the model encodes and decodes, its reconstruction (d,)."""
 
     row: int
     step: int
     x: Array
     reconstruction: Array | None
     label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The bound and log p(x) of one row, by one model; None for what the model has not."""
+
+    row: int
+    step: int
     elbo: Elbo | None
     log_p: LogLikelihood | None
 
@@ -60,8 +68,8 @@ def look(model: Any, z: Array, encodings: Array | None, tag: object = None) -> L
     return Look(z, model.stamp.step, decoded.mean[0], std, log_prior, within, nearest, tag)
 
 
-def study(model: Any, split: Split, row: int, label_names: tuple[str, ...]) -> Iterator[Datum | Progress]:
-    """A datum's picture and reconstruction at once, then its bound, then log p(x)."""
+def portrait(model: Any, split: Split, row: int, label_names: tuple[str, ...]) -> Datum:
+    """A datum and its reconstruction, without numbers."""
     x = split.x[row : row + 1]
     label = ""
     if split.labels is not None:
@@ -71,9 +79,13 @@ def study(model: Any, split: Split, row: int, label_names: tuple[str, ...]) -> I
     if isinstance(model, Encodes) and isinstance(model, Decodes):
         q = model.encode(x)
         reconstruction = model.decode(q.mean).mean[0] if isinstance(q, Gaussian) else None
-    step = model.stamp.step
-    yield Datum(row, step, x[0], reconstruction, label, None, None)
+    return Datum(row, model.stamp.step, x[0], reconstruction, label)
+
+
+def score(model: Any, split: Split, row: int) -> Work[Score]:
+    """A datum's bound and log p(x), both by the same model."""
+    x = split.x[row : row + 1]
     elbo = model.elbo(x, ELBO_SAMPLES, seed=row) if isinstance(model, HasElbo) else None
-    yield Datum(row, step, x[0], reconstruction, label, elbo, None)
-    log_p = yield from log_likelihood(model, x)
-    yield Datum(row, step, x[0], reconstruction, label, elbo, log_p)
+    yield Progress(0, 1)
+    log_p = (yield from log_likelihood(model, x)) if has_log_likelihood(model) else None
+    return Score(row, model.stamp.step, elbo, log_p)

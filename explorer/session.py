@@ -49,7 +49,7 @@ class Session(QObject):
     run_changed = Signal(object)  # Run | None: another run was opened or begun
     model_changed = Signal(object)  # Model: a newer snapshot of the run
     moment_changed = Signal(object)  # Moment: how training is going
-    curves_changed = Signal(object)  # Curves: points were appended
+    curves_changed = Signal(object)  # Curves: an evaluation was appended
     encodings_changed = Signal(object)  # Encodings
     plane_changed = Signal(object)  # Plane
     point_changed = Signal(object)  # (k,) float32, or None
@@ -137,10 +137,10 @@ class Session(QObject):
             if self.point is not None and len(self.point) != moment.model.latent_dim:
                 self.set_point(None)
             self.run_changed.emit(moment.run)
+            self.curves_changed.emit(moment.run.curves)
         self.moment_changed.emit(moment)
         if newer:
             self.model_changed.emit(moment.model)
-            self.curves_changed.emit(moment.run.curves)
 
     def set_encodings(self, encodings: Encodings) -> None:
         """Say where the data lie in latent space."""

@@ -28,6 +28,7 @@ from explorer.actions import Actions
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
 from explorer.icons import set_icon
+from explorer.pace import Pace
 from explorer.panels.cursor import CursorPanel
 from explorer.panels.curves import CurvesPanel
 from explorer.panels.map import MapPanel
@@ -104,6 +105,7 @@ class Window(QMainWindow):
         self.statusBar().addWidget(self.busy, 1)
         self.statusBar().addPermanentWidget(self.where)
         self.statusBar().setSizeGripEnabled(False)
+        self._pace = Pace(self._show_title, interval=0.25, duty=0.2, parent=self)
         self.setMinimumSize(QSize(900, 600))
         self.resize(1440, 900)
         session.message.connect(self._say)
@@ -255,17 +257,18 @@ class Window(QMainWindow):
         self._show_title()
 
     def _moment(self, _: Any) -> None:
-        self._show_title()
+        self._pace.poke()
 
-    def _show_title(self) -> None:
+    def _show_title(self) -> bool:
         run, moment = self.session.run, self.session.moment
         if run is None or moment is None:
-            return
+            return False
         path = self.actions_.path
         name = path.stem if path is not None else run.name
         self.title.setText(f"{name} · step {format_number(moment.steps)}")
         self.where.setText(f"{run.device.upper()} · {run.kind.title} · {run.info.title}")
         self.setWindowTitle(f"{name} – Latent Explorer")
+        return False
 
     # -- Qt ------------------------------------------------------------------------------------
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from backends.base import Array, Decodes
 from explorer.compute import Exploration, Priority
-from explorer.look import ELBO_SAMPLES, RADIUS, Datum, Look, look, study
+from explorer.look import ELBO_SAMPLES, RADIUS, Datum, Look, Score, look, portrait, score
 from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.plane import subscript
@@ -18,6 +19,7 @@ from explorer.widgets.values import ValueRows, format_number
 
 SHOWN_COLUMNS = 8
 SHOWN_LATENTS = 3
+REST = 120  # ms without a move after which the nearest datum is evaluated
 
 POINT_ROWS = [
     ("z", "z", "The latent point under the cursor, in the model's own coordinates."),
@@ -75,7 +77,11 @@ class CursorPanel(QWidget):
             layout.addWidget(widget)
         layout.addStretch(0)
 
-        self._pace = Pace(self._request_datum, interval=0.3, duty=0.15, parent=self)
+        self._pace = Pace(self._request_score, interval=0.3, duty=0.15, parent=self)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST)
+        self._rest.timeout.connect(self._pace.poke)
         session.point_changed.connect(self._point_changed)
         session.model_changed.connect(self._model_changed)
         session.run_changed.connect(self._run_changed)
@@ -87,7 +93,8 @@ class CursorPanel(QWidget):
     def _run_changed(self, _: object) -> None:
         self._nearest = None
         self._pace.reset()
-        for slot in ("hover", "datum"):
+        self._rest.stop()
+        for slot in ("hover", "datum", "score"):
             self._exploration.cancel(slot)
         run = self._session.run
         info = run.info if run is not None else None
@@ -120,7 +127,7 @@ class CursorPanel(QWidget):
 
     def _model_changed(self, _: object) -> None:
         self._point_changed(self._session.point)
-        if self._nearest is not None:
+        if self._nearest is not None and not self._rest.isActive():
             self._pace.poke()
 
     def _point_changed(self, z: Array | None) -> None:
@@ -156,16 +163,19 @@ class CursorPanel(QWidget):
         self.point_rows.set("within", None if seen.within is None else format_number(seen.within))
         if seen.nearest != self._nearest:
             self._nearest = seen.nearest
-            self._exploration.cancel("datum")
-            self._pace.reset()
-            if seen.nearest is None:
-                self._clear_datum()
-            else:
-                self._pace.poke()
+            self._clear_datum()
+            self._request_datum()
 
     # -- the nearest datum -----------------------------------------------------------------------
 
-    def _request_datum(self) -> bool:
+    def _request_datum(self) -> None:
+        """Its picture at once; its numbers, which take a while, when the hand rests."""
+        self._exploration.cancel("score")
+        self._pace.reset()
+        if self._request_portrait():
+            self._rest.start()
+
+    def _request_portrait(self) -> bool:
         run, model, encodings = self._session.run, self._session.model, self._session.encodings
         row = self._nearest
         if run is None or run.data is None or encodings is None or row is None:
@@ -173,9 +183,24 @@ class CursorPanel(QWidget):
         split, names = run.data.split(encodings.split), run.info.label_names
         self._exploration.request(
             "datum",
-            Priority.EVALUATION,
-            lambda: study(model, split, row, names),
+            Priority.FIELD,
+            lambda: portrait(model, split, row, names),
             self._show_datum,
+            doing="reconstruct the nearest datum",
+        )
+        return True
+
+    def _request_score(self) -> bool:
+        run, model, encodings = self._session.run, self._session.model, self._session.encodings
+        row = self._nearest
+        if not self._request_portrait() or run is None or run.data is None or encodings is None or row is None:
+            return False
+        split = run.data.split(encodings.split)
+        self._exploration.request(
+            "score",
+            Priority.EVALUATION,
+            lambda: score(model, split, row),
+            self._show_score,
             doing="evaluate the nearest datum",
             ended=self._pace.done,
         )
@@ -190,14 +215,15 @@ class CursorPanel(QWidget):
             if datum.reconstruction is not None:
                 self.reconstruction.set_image(normalise(datum.reconstruction[None], run.info)[0])
         self.datum_rows.set("label", datum.label or None)
-        if datum.elbo is None or datum.log_p is None:
-            return  # the three numbers are of one model, and come together
-        elbo = float(datum.elbo.value[0])
+
+    def _show_score(self, scored: Score) -> None:
+        elbo = None if scored.elbo is None else float(scored.elbo.value[0])
         self.datum_rows.set("elbo", format_number(elbo))
-        value, error = float(datum.log_p.value[0]), float(datum.log_p.stderr[0])
-        self.datum_rows.set_label("log_p", f"log p(x)  {datum.log_p.method.split()[0].rstrip(',')}")
-        self.datum_rows.set_tooltip(
-            "log_p", f"Log-likelihood of this datum, in nats: {datum.log_p.method}; ± {error:.2g}."
-        )
+        if scored.log_p is None:
+            return
+        value, error = float(scored.log_p.value[0]), float(scored.log_p.stderr[0])
+        method = scored.log_p.method
+        self.datum_rows.set_label("log_p", f"log p(x)  {method.split()[0].rstrip(',')}")
+        self.datum_rows.set_tooltip("log_p", f"log p(x) of this datum, nats: {method}; ± {error:.2g}.")
         self.datum_rows.set("log_p", format_number(value))
-        self.datum_rows.set("gap", format_number(value - elbo))
+        self.datum_rows.set("gap", None if elbo is None else format_number(value - elbo))

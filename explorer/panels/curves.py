@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QPushButton,
 
 from backends.base import Estimate
 from explorer.pace import Pace
-from explorer.plots.curves import CurvePlot, Series
+from explorer.plots.curves import CurvePlot, Points, Series
 from explorer.session import Session
 
 FEW = 10  # effective samples below which an importance-sampling estimate is not to be trusted
@@ -94,6 +94,7 @@ class CurvesPanel(QWidget):
         self.buttons.idClicked.connect(self._choose_split)
         self.plot.legend_changed.connect(self._legend_changed)
         session.curves_changed.connect(self._curves_changed)
+        session.moment_changed.connect(self._moment)
         session.run_changed.connect(self._run_changed)
         session.changed.connect(self._state_changed)
         self._show_state()
@@ -143,6 +144,10 @@ class CurvesPanel(QWidget):
     def _curves_changed(self, _: Any) -> None:
         self._pace.poke()
 
+    def _moment(self, _: Any) -> None:
+        if self._session.state.curves.batches:  # the only curve that grows with every step
+            self._pace.poke()
+
     def _legend_changed(self, text: str) -> None:
         self.status.emit(text)
 
@@ -151,13 +156,15 @@ class CurvesPanel(QWidget):
         if curves is None:
             return False
         self._name_series()
+        points = {}
         for series in self._series:
             name = "batch/elbo" if series.key == "batch" else f"{spec.split}/{series.key}"
             steps, values = curves.get(name)
             _, errors = curves.get(f"{name}/stderr")
             known = len(errors) == len(values) and series.key != "batch"
             low, high = (values - errors, values + errors) if known else (None, None)
-            self.plot.set_data(series.key, steps, values, low, high)
+            points[series.key] = Points.of(steps, values, low, high)
+        self.plot.set_points(points)
         self.explained.emit(self._explanation(spec.split))
         return False
 

@@ -26,6 +26,7 @@ from backends.parameters import Parameter
 from backends.registry import find_kind, installed
 from explorer.actions import Actions, full_values, same_run, spec_of
 from explorer.icons import set_icon
+from explorer.pace import Pace
 from explorer.session import Session
 from explorer.state import RunSpec, with_value
 from explorer.training import Moment
@@ -99,7 +100,7 @@ class RunPanel(QWidget):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(self._inner)
 
-        self.play = QPushButton("Train", self)
+        self.play = QPushButton(self)
         self.play.setProperty("role", "primary")
         self.play.setToolTip("Train, or go on with the open run (Space)")
         self.step = self._button("step", "One step", actions.step)
@@ -132,6 +133,8 @@ class RunPanel(QWidget):
         layout.addWidget(self.progress)
         layout.addLayout(facts)
 
+        self._training = False
+        self._pace = Pace(self._show_progress, interval=0.2, duty=0.2, parent=self)
         self._fill()
         self._show_state()
         self.data.activated.connect(self._data_chosen)
@@ -268,12 +271,22 @@ class RunPanel(QWidget):
         self._show_intent()
 
     def _moment(self, moment: Moment) -> None:
-        self._show_moment(moment)
+        if moment.training != self._training:
+            self._show_moment(moment)
+        else:
+            self._pace.poke()
+
+    def _show_progress(self) -> bool:
+        self._show_moment(self._session.moment)
+        return False
 
     def _show_moment(self, moment: Moment | None) -> None:
         training = moment is not None and moment.training
-        self.play.setText("Pause" if training else self._verb())
-        set_icon(self.play, "pause" if training else "play", "accent_text")
+        verb = "Pause" if training else self._verb()
+        if verb != self.play.text():
+            self.play.setText(verb)
+            set_icon(self.play, "pause" if training else "play", "accent_text")
+        self._training = training
         steps = moment.steps if moment is not None else 0
         target = moment.target if moment is not None and moment.training else None
         if target is None and not training:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from explorer.plots.series import Points, Series, shared_steps, thin, value_rang
 from explorer.theme import theme
 from explorer.widgets.values import format_number
 
-__all__ = ["CurvePlot", "Series"]
+__all__ = ["CurvePlot", "Points", "Series"]
 
 
 class CurvePlot(QWidget):
@@ -101,12 +101,12 @@ class CurvePlot(QWidget):
         high: npt.ArrayLike | None = None,
     ) -> None:
         """The points of one curve: steps (n,) ascending, values (n,), and a band between low and high."""
-        self._curves[key].points = Points(
-            np.asarray(steps, np.float64),
-            np.asarray(values, np.float64),
-            None if low is None else np.asarray(low, np.float64),
-            None if high is None else np.asarray(high, np.float64),
-        )
+        self.set_points({key: Points.of(steps, values, low, high)})
+
+    def set_points(self, points: Mapping[str, Points]) -> None:
+        """Several curves at once: drawn, and the range found, once."""
+        for key, these in points.items():
+            self._curves[key].points = these
         self._changed()
 
     def set_gap(self, upper: str | None, lower: str | None = None, label: str = "") -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from backends.base import Array, InputError
 
@@ -39,6 +40,18 @@ class Points:
     values: Array = field(default_factory=_none)
     low: Array | None = None
     high: Array | None = None
+
+    @classmethod
+    def of(
+        cls,
+        steps: npt.ArrayLike,
+        values: npt.ArrayLike,
+        low: npt.ArrayLike | None = None,
+        high: npt.ArrayLike | None = None,
+    ) -> Points:
+        """Points from anything that NumPy takes for an array."""
+        band = [None if edge is None else np.asarray(edge, np.float64) for edge in (low, high)]
+        return cls(np.asarray(steps, np.float64), np.asarray(values, np.float64), *band)
 
     def __len__(self) -> int:
         return len(self.steps)

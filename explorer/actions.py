@@ -14,15 +14,16 @@ from backends.data import DataSet, open_data
 from backends.registry import find_kind
 from backends.run import Run
 from explorer.compute import Exploration, Failure, Priority
+from explorer.kept import forget, keep
 from explorer.session import Session
 from explorer.settings import Settings
-from explorer.settings import save as save_settings
 from explorer.state import RunSpec
 from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
 from resources import resource
 
 AUTOSAVE = 60.0  # seconds
+DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz")
 STARTER = "digits-vae.safetensors"
 
 
@@ -61,18 +62,28 @@ class Actions(QObject):
 
     # -- files ---------------------------------------------------------------------------------
 
-    def open(self, path: str | Path, steps: int = 0) -> None:
-        """Open a run, or choose a data file; nothing changes when it cannot be used."""
+    def open(self, path: str | Path) -> None:
+        """Open a run, or choose a data file; nothing changes when it cannot be used.
+
+        What a file is follows from its content; only what does not begin as a run does is judged by its name.
+        """
         path = Path(path)
-        if path.suffix.lower() in (".csv", ".npy", ".npz", ".tsv"):
+        if path.suffix.lower() in DATA_SUFFIXES and not looks_like_run(path):
             self.choose_data(str(path))
-            return
+        else:
+            self._open(path, path)
+
+    def open_kept(self, path: Path) -> None:
+        """Open a run that was kept; it has no file of its own yet, and saving it asks for one."""
+        self._open(path, None)
+
+    def _open(self, path: Path, file: Path | None) -> None:
         self.busy.emit(f"Opening {path.name}…")
         self._exploration.request(
             "open",
             Priority.FILE,
             lambda: Run.open(path),
-            lambda run: self._opened(run, path),
+            lambda run: self._opened(run, file),
             doing=f"open {path}",
             failed=lambda failure: self._not_opened(failure, path),
         )
@@ -98,7 +109,7 @@ class Actions(QObject):
         self._saved_at = (run, run.steps)
         spec = spec_of(run)
         steps = self._session.state.run.steps
-        self._session.apply(replace(self._session.state, run=replace(spec, steps=steps)), "open a run")
+        self._session.begin(replace(self._session.state, run=replace(spec, steps=steps)))
         for note in run.notes:
             self._session.say(note, "warning")
         if path is not None:
@@ -136,6 +147,7 @@ class Actions(QObject):
     def _saved(self, run: Run, steps: int, path: Path) -> None:
         self.busy.emit("")
         self._saved_at = (run, steps)
+        forget(self._home, run)
         self._set_path(path)
         self._remember(path)
         self._session.say(f"Saved {path.name} at step {steps:,}.".replace(",", "\u202f"))
@@ -259,42 +271,28 @@ class Actions(QObject):
             return False
         return self._saved_at is None or self._saved_at[0] is not run or self._saved_at[1] != run.steps
 
-    def autosave_path(self) -> Path:
-        """Where a run that has no file, or has gone on since, is kept."""
-        return self._home / "unsaved.safetensors"
-
     def _keep(self) -> None:
         """Keep the open run, between two steps, without disturbing anybody."""
         run = self._session.run
         if run is not None and self.unsaved():
-            path = self.autosave_path()
-            self._trainer.order("keep the run", lambda: keep(run, path), self._kept)
-
-    def _kept(self, path: str) -> None:
-        """Remember it on the disk too: after a crash the run is offered back."""
-        self.settings = replace(self.settings, unsaved=path)
-        try:
-            save_settings(self._home, replace(self.settings, state=self._session.state))
-        except (OSError, ValueError) as error:
-            self._session.say(f"Settings were not saved: {error}", "warning")
+            self._trainer.order("keep the run", lambda: keep(self._home, run))
 
     def close(self) -> None:
         """Pause, keep what is not saved, and end both threads."""
         self._autosave.stop()
         self._trainer.pause()
-        run, path = self._session.run, self.autosave_path()
-        if run is not None and self.unsaved():
-            self._trainer.order("keep the run", lambda: keep(run, path))
-            self.settings = replace(self.settings, unsaved=str(path))
+        self._keep()
         self._exploration.close()
         self._trainer.close()
 
 
-def keep(run: Run, path: Path) -> str:
-    """Save a run in the program's own folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    run.save(path)
-    return str(path)
+def looks_like_run(path: Path) -> bool:
+    """Does the file begin as a safetensors file does: a length, then a JSON object?"""
+    try:
+        with open(path, "rb") as file:
+            return file.read(9)[8:] == b"{"
+    except OSError:
+        return False
 
 
 def begin(spec: RunSpec) -> Run:

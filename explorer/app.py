@@ -7,6 +7,8 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ from backends.registry import installed
 from explorer import settings as settings_
 from explorer.actions import Actions, sound
 from explorer.commands import Command
-from explorer.compute import Exploration, Priority
+from explorer.compute import Exploration, Failure, Priority
 from explorer.follow import Follower
-from explorer.session import Session
+from explorer.kept import kept_runs
+from explorer.session import Message, Session
 from explorer.theme import apply, theme
 from explorer.threads import keep_responsive
 from explorer.training import Trainer
@@ -60,11 +63,15 @@ class Program(QObject):
         self.exploration.request(
             "devices", Priority.EVALUATION, devices, self.window.run.set_devices, doing="look for devices"
         )
-        unsaved = self.actions.settings.unsaved
-        if unsaved and Path(unsaved).exists() and self._path is None:
-            self.session.say(f"Your last run was kept when the program ended. It is in {unsaved}.")
-            self.actions.settings = replace(self.actions.settings, unsaved="").opened(unsaved)
-            self.window.show_recent(self.actions.settings.recent)
+        kept = kept_runs(self._home)
+        if kept and self._path is None:
+            when = datetime.fromtimestamp(kept[0].stat().st_mtime).strftime("%d %B, %H:%M")
+            self.session.message.emit(
+                Message(
+                    f"A run that was not saved has been kept ({when}).",
+                    action=("Open it", partial(self.actions.open_kept, kept[0])),
+                )
+            )
 
     def _open_recent(self, action: QAction) -> None:
         self.actions.open(str(action.data()))
@@ -103,7 +110,7 @@ class Program(QObject):
                     enabled=lambda: bool(session.undo_text)),
             Command("redo", "Redo", "Edit", session.redo, "Ctrl+Shift+Z; Ctrl+Y", "redo",
                     enabled=lambda: bool(session.redo_text)),
-            Command("toggle", "Train or pause", "Run", actions.toggle, "Space", "play"),
+            Command("toggle", "Train or pause", "Run", window.run.toggle, "Space", "play"),
             Command("step", "One step", "Run", actions.step, "Ctrl+Right", "step"),
             Command("stop", "Stop and keep the run", "Run", actions.stop, "", "stop"),
             Command("restart", "Restart from the seed", "Run", actions.restart, "Ctrl+R", "restart"),
@@ -129,6 +136,11 @@ class Program(QObject):
             Command("arrange", "Standard arrangement", "View", window.arrange, "", group=True),
             Command("palette", "Commands…", "Help", window.open_palette, "Ctrl+Shift+P; Ctrl+K", "search"),
         ]  # fmt: skip
+
+    def surprised(self, kind: type[BaseException], error: BaseException, trace: object) -> None:
+        """An exception that nobody expected, on this thread: say so, and go on."""
+        sys.__excepthook__(kind, error, error.__traceback__)
+        self.actions.fail(Failure.of(error, "do that"))
 
     def close(self) -> None:
         """End both threads, keep what is not saved, remember the settings. Calling it twice does no harm."""
@@ -189,5 +201,6 @@ def run_window(path: str | None) -> int:
     apply(app)
     program = Program(settings_.folder(), path)
     Interrupts(program.window.close, program)
+    sys.excepthook = program.surprised
     program.window.show()
     return app.exec()

@@ -86,6 +86,14 @@ class Session(QObject):
         self._redo.clear()
         self._replace(new)
 
+    def begin(self, state: State) -> None:
+        """A state that is not the user's doing (a run was opened): there is nothing to take back."""
+        self._undo.clear()
+        self._redo.clear()
+        self._merge = ""
+        if state != self.state:
+            self._replace(state)
+
     def undo(self) -> None:
         """Take the last change back."""
         self._travel(self._undo, self._redo)

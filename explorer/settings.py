@@ -16,13 +16,12 @@ RECENT = 8
 
 @dataclass(frozen=True)
 class Settings:
-    """window: geometry and arrangement as Qt's own bytes, in hexadecimal; unsaved: a run kept at closing."""
+    """window: geometry and arrangement as Qt's own bytes, in hexadecimal."""
 
     state: State = field(default_factory=State)
     recent: tuple[str, ...] = ()
     geometry: str = ""
     arrangement: str = ""
-    unsaved: str = ""
 
     def opened(self, path: str) -> Settings:
         """With ``path`` first among the recent files."""
@@ -34,7 +33,7 @@ class Settings:
 
 
 def folder() -> Path:
-    """Where settings and unsaved runs are kept."""
+    """Where settings and kept runs are."""
     return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.AppDataLocation))
 
 
@@ -47,7 +46,7 @@ def load(home: Path) -> Settings:
     if not isinstance(raw, dict):
         return Settings()
     recent = raw.get("recent")
-    texts = {key: raw[key] for key in ("geometry", "arrangement", "unsaved") if isinstance(raw.get(key), str)}
+    texts = {key: raw[key] for key in ("geometry", "arrangement") if isinstance(raw.get(key), str)}
     return Settings(
         state=from_json(json.dumps(raw.get("state"))),
         recent=tuple(str(p) for p in recent)[:RECENT] if isinstance(recent, list) else (),
@@ -63,7 +62,6 @@ def save(home: Path, settings: Settings) -> None:
         "recent": list(settings.recent),
         "geometry": settings.geometry,
         "arrangement": settings.arrangement,
-        "unsaved": settings.unsaved,
     }
     with replacing(home / "settings.json") as file:
         file.write(json.dumps(raw, indent=1).encode())

@@ -193,7 +193,13 @@ class CursorPanel(QWidget):
     def _request_score(self) -> bool:
         run, model, encodings = self._session.run, self._session.model, self._session.encodings
         row = self._nearest
-        if not self._request_portrait() or run is None or run.data is None or encodings is None or row is None:
+        if (
+            not self._request_portrait()
+            or run is None
+            or run.data is None
+            or encodings is None
+            or row is None
+        ):
             return False
         split = run.data.split(encodings.split)
         self._exploration.request(

@@ -141,7 +141,7 @@ class RunPanel(QWidget):
         self.model.activated.connect(self._model_chosen)
         self.device.activated.connect(self._device_chosen)
         self.run_form.changed.connect(self._run_value)
-        self.play.clicked.connect(self._played)
+        self.play.clicked.connect(self.toggle)
         session.changed.connect(self._state_changed)
         session.moment_changed.connect(self._moment)
         session.run_changed.connect(self._run_changed)
@@ -259,7 +259,8 @@ class RunPanel(QWidget):
 
     # -- how it is going -----------------------------------------------------------------------
 
-    def _played(self) -> None:
+    def toggle(self) -> None:
+        """Pause, or train what is chosen if all of it is valid."""
         broken = [*self.run_form.invalid(), *(self._form.invalid() if self._form else [])]
         moment = self._session.moment
         if broken and not (moment is not None and moment.training):

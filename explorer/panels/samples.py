@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QSize, Signal
-from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import Array, Samples
@@ -96,6 +96,10 @@ class SamplesPanel(QWidget):
         self._pace.reset()
         self._pace.poke()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._pace.poke()
+
     def _run_changed(self, _: object) -> None:
         self._pace.reset()
         self._exploration.cancel("samples")
@@ -106,9 +110,7 @@ class SamplesPanel(QWidget):
         self._stack.setCurrentWidget(self.tiles if image else self.plot)
         self.sample_points.set_points(np.zeros((0, 2)), None)
         if not image and run.data is not None:
-            x = run.data.train.x[:CLOUD, :2]
-            if x.shape[1] < 2:
-                x = np.column_stack([x, np.zeros(len(x), np.float32)])
+            x = in_two(run.data.train.x[:CLOUD])
             self.data_points.set_points(x, None)
             (x0, y0), (x1, y1) = np.quantile(x, 0.002, axis=0), np.quantile(x, 0.998, axis=0)
             self.plot.setRange(xRange=(float(x0), float(x1)), yRange=(float(y0), float(y1)), padding=0.1)
@@ -139,7 +141,7 @@ class SamplesPanel(QWidget):
         if info.image_shape is not None:
             work: Any = lambda: draw_tiles(model, info, seed, width, height, ratio, ink)  # noqa: E731
         else:
-            work = lambda: model.sample(CLOUD, seed)[:, :2]  # noqa: E731
+            work = lambda: in_two(model.sample(CLOUD, seed))  # noqa: E731
         self._exploration.request(
             "samples", Priority.FOLLOW, work, self._show, doing="draw samples", ended=self._pace.done
         )
@@ -148,7 +150,7 @@ class SamplesPanel(QWidget):
     def _show(self, result: Array) -> None:
         if result.ndim == 3:
             self.tiles.set_pixels(result)
-        elif result.shape[1] == 2:
+        else:
             self.sample_points.set_points(result, None)
         self._legend()
 
@@ -163,6 +165,11 @@ class SamplesPanel(QWidget):
             item.set_colours([colour])
         self._legend()
         self._pace.poke()
+
+
+def in_two(x: Array) -> Array:
+    """The first two columns of x (n, d); a single one lies on a line."""
+    return x[:, :2] if x.shape[1] > 1 else np.column_stack([x, np.zeros_like(x)])
 
 
 def draw_tiles(model: Any, info: Any, seed: int, width: int, height: int, ratio: float, ink: Ink) -> Array:

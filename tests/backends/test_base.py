@@ -53,10 +53,11 @@ def test_finish_lets_errors_through():
 @pytest.mark.parametrize("name", CAPABILITIES)
 def test_a_capability_is_having_its_methods(name):
     methods = [m for m in vars(CAPABILITIES[name]) if not m.startswith("_")]
-    made = type("Some", (), {m: lambda self: None for m in methods})
+    model = {"stamp": Stamp("run", 1), "info": None, "kind": "some", "latent_dim": 0}
+    made = type("Some", (), {**model, **{m: lambda self: None for m in methods}})
     assert capabilities(made) == capabilities(made()) == {name}
     assert isinstance(made(), CAPABILITIES[name])
-    partly = type("Part", (), {m: lambda self: None for m in methods[1:]})
+    partly = type("Part", (), {**model, **{m: lambda self: None for m in methods[1:]}})
     assert name not in capabilities(partly)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from backends.base import Array, DataInfo, Gaussian, InputError, State, finish
+from backends.base import Array, DataInfo, Gaussian, InputError, Stamp, State, finish
 from backends.likelihood import (
     LogLikelihood,
     importance,
@@ -114,6 +114,7 @@ def test_quadrature_refines_until_narrow_posteriors_are_resolved() -> None:
 def test_quadrature_that_does_not_converge_says_so() -> None:
     case = linear(2, d=50, n=4, sigma=0.02)  # posteriors far narrower than the finest grid
     model = SimpleNamespace(
+        stamp=case.model.stamp,
         latent_dim=2,
         kind="vae",
         info=case.model.info,
@@ -131,7 +132,8 @@ def test_quadrature_widens_its_box_for_a_model_without_encoder() -> None:
     def log_joint(x: Array, z: Array) -> Array:
         return stats.norm(0, 5).logpdf(z[:, 0]) + stats.norm(z[:, 0]).logpdf(x)
 
-    model = SimpleNamespace(latent_dim=1, kind="wide", info=DataInfo("x", "X", 1), log_joint=log_joint)
+    info = DataInfo("x", "X", 1)
+    model = SimpleNamespace(stamp=Stamp("run", 1), latent_dim=1, kind="wide", info=info, log_joint=log_joint)
     x = np.array([[0.0], [20.0]])
     result = finish(quadrature(model, x))
     np.testing.assert_allclose(result.value, stats.norm(0, np.sqrt(26)).logpdf(x[:, 0]), atol=1e-3)
@@ -239,7 +241,12 @@ def test_an_encoder_with_full_covariance() -> None:
         return Gaussian(mean[rows], np.sqrt(np.diag(cov))[None].repeat(len(rows), 0), tril[rows])
 
     model = SimpleNamespace(
-        latent_dim=3, kind="exact", info=case.model.info, log_joint=case.model.log_joint, encode=encode
+        stamp=case.model.stamp,
+        latent_dim=3,
+        kind="exact",
+        info=case.model.info,
+        log_joint=case.model.log_joint,
+        encode=encode,
     )
     result = finish(importance(model, case.x, 10))
     np.testing.assert_allclose(result.value, case.log_prob(), atol=1e-3)
@@ -251,7 +258,13 @@ def test_the_best_estimator_is_chosen_by_what_the_model_can_do() -> None:
     two, five = linear(2, n=5), linear(5, d=6, n=5)
     assert finish(log_likelihood(two.model, two.x)).method.startswith("quadrature")
     assert finish(log_likelihood(five.model, five.x, k=20)).method.startswith("importance sampling K=20")
-    exact = SimpleNamespace(info=two.model.info, log_prob=lambda x: two.log_prob()[: len(x)])
+    exact = SimpleNamespace(
+        stamp=two.model.stamp,
+        latent_dim=0,
+        kind="exact",
+        info=two.model.info,
+        log_prob=lambda x: two.log_prob()[: len(x)],
+    )
     result = finish(log_likelihood(exact, two.x))
     assert result.method == "exact"
     np.testing.assert_array_equal(result.value, two.log_prob())

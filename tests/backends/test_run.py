@@ -168,7 +168,7 @@ def change(path, edit):
         (lambda m, a: a.pop("state/theta"), "ask for 6 parameters, its arrays hold 0"),
         (lambda m, a: a.update({"state/theta": np.zeros((3, 3))}), "'theta' does not fit"),
         (lambda m, a: a.update({"state/theta": np.zeros((2, 3), np.float32)}), "'theta' does not fit"),
-        (lambda m, a: m["state"].pop("rng"), "does not fit the model"),
+        (lambda m, a: m["state"].pop("rng"), "not those of this model"),
         (lambda m, a: m["data"].update(dim=10**12), "ask for 2,000,000,000,000 parameters"),
         (lambda m, a: m["data"].update(dim=-1), "-1 columns"),
         (lambda m, a: m["data"].update(image_shape=[2, 2]), "pictures of shape"),

@@ -6,7 +6,7 @@ import pytest
 from backends.base import DataInfo, Decoded, Elbo, Gaussian, Progress, Stamp, finish
 from backends.data import DataSet, Split
 from explorer.follow import IWAE, encodings, live_evaluation
-from explorer.look import RADIUS, look, study
+from explorer.look import RADIUS, look, portrait, score
 
 INFO = DataInfo("line", "Line", 2)
 
@@ -76,21 +76,23 @@ def test_without_fitting_encodings_there_are_no_neighbours(known):
     assert (seen.nearest, seen.within) == (None, None)
 
 
-def test_a_datum_is_studied_from_its_picture_to_its_likelihood(data):
-    found = [d for d in study(Line(), data.train, 400, ("a", "b", "c")) if not isinstance(d, Progress)]
-    assert [d.elbo is not None for d in found] == [False, True, True]
-    assert [d.log_p is not None for d in found] == [False, False, True]
+def test_a_datum_is_shown_beside_its_reconstruction(data):
+    shown = portrait(Line(), data.train, 400, ("a", "b", "c"))
     x = data.train.x[400:401]
-    last = found[-1]
-    np.testing.assert_allclose(last.reconstruction, np.repeat(x.sum() / 3, 2), atol=1e-5)
-    assert last.label == "abc"[data.train.labels[400]]
-    assert last.log_p.value[0] == pytest.approx(Line().log_p(x)[0], abs=0.02)
-    assert last.elbo.value[0] == pytest.approx(Line().log_p(x)[0], abs=1e-6)
+    np.testing.assert_array_equal(shown.x, x[0])
+    np.testing.assert_allclose(shown.reconstruction, np.repeat(x.sum() / 3, 2), atol=1e-5)
+    assert shown.label == "abc"[data.train.labels[400]]
+
+
+def test_a_datum_is_scored_by_bound_and_likelihood(data):
+    scored = finish(score(Line(), data.train, 400))
+    x = data.train.x[400:401]
+    assert scored.log_p.value[0] == pytest.approx(Line().log_p(x)[0], abs=0.02)
+    assert scored.elbo.value[0] == pytest.approx(Line().log_p(x)[0], abs=1e-6)
 
 
 def test_a_label_without_a_name_is_its_number(data):
-    first = next(iter(study(Line(), data.test, 0, ())))
-    assert first.label == str(data.test.labels[0])
+    assert portrait(Line(), data.test, 0, ()).label == str(data.test.labels[0])
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

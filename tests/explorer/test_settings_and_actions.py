@@ -16,7 +16,7 @@ from explorer.state import RunSpec, State, with_value
 def test_settings_survive_being_written(tmp_path):
     home = tmp_path / "not" / "there" / "yet"
     state = with_value(State(theme="light"), "learning_rate", 3e-6)
-    written = Settings(state, ("/a/β.safetensors", "/b"), "0a", "0b", "/c")
+    written = Settings(state, ("/a/β.safetensors", "/b"), "0a", "0b")
     settings.save(home, written)
     assert settings.load(home) == written
 

@@ -52,8 +52,9 @@ def test_the_mouse_moves_the_point_and_its_picture_is_decoded(program):
 
 def test_under_the_cursor_stand_z_the_prior_and_the_nearest_datum(program):
     at = program.hover(0.3, -0.8)
-    program.settle()
     rows = program.window.cursor_panel
+    program.until(lambda: rows.datum_rows.value("gap") != "–")
+    program.settle()
     z = [float(t.replace("−", "-")) for t in rows.point_rows.value("z").split(",")]
     np.testing.assert_allclose(z, at, atol=0.0051)
     density = float(rows.point_rows.value("prior"))

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 from backends.data import open_data
 from backends.run import Run
 from explorer import settings
+from explorer.kept import kept_runs
 from explorer.theme import DARK, LIGHT
 from explorer.widgets.palette import Palette
 
@@ -314,14 +315,17 @@ def test_closing_while_it_trains_ends_both_threads_and_keeps_the_run(start, smal
     assert len(threads) == 2
     program.window.close()
     assert not any(t.is_alive() for t in threads)
-    kept = Run.open(settings.load(home).unsaved)
+    kept = Run.open(*kept_runs(home))
     assert kept.steps == run.steps > 130
     np.testing.assert_array_equal(kept.model().decode(Z).mean, run.model().decode(Z).mean)
 
     again = start(home=home)
     again.wait_for_run()
-    assert any(str(home) in m.text for m in again.said)
-    assert str(home / "unsaved.safetensors") in again.actions.settings.recent
+    (offer,) = (m.action for m in again.said if m.action)
+    assert offer[0] == "Open it"
+    offer[1]()
+    again.until(lambda: again.session.run.steps == kept.steps)
+    assert again.actions.path is None  # saving it asks for a name
 
 
 def test_a_run_that_is_kept_while_it_trains_is_offered_back_after_a_crash(start, small_run, tmp_path):
@@ -331,9 +335,9 @@ def test_a_run_that_is_kept_while_it_trains_is_offered_back_after_a_crash(start,
     program.click(program.run_panel.step)
     program.until(lambda: program.actions.unsaved())
     program.actions._autosave.timeout.emit()  # a minute has passed
-    program.until(lambda: bool(program.actions.settings.unsaved))
+    program.until(lambda: bool(kept_runs(home)))
     # No close: whatever is on the disk now is what a crash would leave.
-    assert Run.open(settings.load(home).unsaved).steps == 121
+    assert Run.open(*kept_runs(home)).steps == 121
 
 
 def test_closing_without_anything_new_keeps_nothing(start, small_run, tmp_path):
@@ -341,8 +345,7 @@ def test_closing_without_anything_new_keeps_nothing(start, small_run, tmp_path):
     program = start(small_run, home)
     program.wait_for_run()
     program.window.close()
-    assert settings.load(home).unsaved == ""
-    assert not (home / "unsaved.safetensors").exists()
+    assert kept_runs(home) == []
 
 
 def test_nothing_of_a_closed_program_stays(start, small_run):

@@ -62,6 +62,9 @@ def main() -> int:
         Row("VAE step, against plain PyTorch", call("plain", "step_ratio"), "×", 1.05),
     ]
     print(markdown(rows))
+    for device in call("plain", "devices"):
+        rate = call("plain", "our_rate", f"{options.seconds}, {os.environ['OMP_NUM_THREADS']}, {device!r}")
+        print(f"\ndefault VAE on digits, {device}: {rate:.0f} steps a second")
     print()
     print("; ".join(f"{name} {value}" for name, value in machine().items()))
     if options.json:

@@ -13,10 +13,10 @@ from backends.registry import installed
 from backends.run import Run
 
 
-def our_rate(seconds: float, threads: int) -> float:
+def our_rate(seconds: float, threads: int, device: str = "cpu") -> float:
     """Steps a second of the default VAE on digits in a bare loop, curves kept as in the program."""
     torch.set_num_threads(threads)
-    run = Run.start("vae", open_data("digits"), {})
+    run = Run.start("vae", open_data("digits"), {}, device=device)
     for _ in range(50):
         run.step()
     begin, first = time.perf_counter(), run.steps

@@ -57,7 +57,7 @@ def markdown(rows: list[Row]) -> str:
         verdict = "kept" if row.kept else "**missed**"
         unit = f" {row.unit}" if row.unit not in ("×", "") else row.unit
         lines.append(
-            f"| {row.name}{note} | {row.value:.3g}{unit} | {sign} {row.budget:g}{unit} | {verdict} |"
+            f"| {row.name}{note} | {row.value:.4g}{unit} | {sign} {row.budget:g}{unit} | {verdict} |"
         )
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from backends.base import InputError
+from backends.registry import installed
 
 NAME = "latent-explorer"
 
@@ -65,6 +66,9 @@ def _open_window(path: str | None) -> int:
     problem = gui_problem()
     if problem is not None:
         return _fail(problem, 2)
+    if sys.platform == "win32":  # there torch finds its libraries only when it is loaded before Qt
+        for backend in installed().backends:
+            backend.devices()
     from explorer.app import run_window
 
     return run_window(path)

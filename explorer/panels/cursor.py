@@ -193,14 +193,9 @@ class CursorPanel(QWidget):
     def _request_score(self) -> bool:
         run, model, encodings = self._session.run, self._session.model, self._session.encodings
         row = self._nearest
-        if (
-            not self._request_portrait()
-            or run is None
-            or run.data is None
-            or encodings is None
-            or row is None
-        ):
+        if run is None or run.data is None or encodings is None or row is None:
             return False
+        self._request_portrait()  # by the same model as the numbers
         split = run.data.split(encodings.split)
         self._exploration.request(
             "score",

@@ -23,6 +23,7 @@ from explorer.state import PlaneSpec
 from explorer.theme import theme
 from explorer.view import Picture, View
 from explorer.widgets.plane_bar import PlaneBar
+from explorer.widgets.values import format_number
 
 HALF_WIDTH = 3.6  # of the standard view: the prior's three circles with a margin
 LEFT_AXIS = 48  # logical pixels: fixed, so that longer numbers do not move the map
@@ -242,7 +243,8 @@ class MapPanel(QWidget):
         self.field.set_picture(picture)
         if picture.complete:
             a, b = self._session.plane.labels
-            self.status.emit(f"{a} × {b} · {picture.detail}, decoded for the rectangle in view")
+            step = format_number(picture.step)
+            self.status.emit(f"{a} × {b} · {picture.detail}, decoded for the rectangle in view · step {step}")
 
     def _draw_points(self, encodings: Any) -> None:
         plane, data = self._session.plane, self._session.data

@@ -217,6 +217,18 @@ class Learner(Protocol):
         ...
 
 
+@runtime_checkable
+class HalfSteps(Learner, Protocol):
+    """A learner by EM, whose step has two halves; ``step`` makes both."""
+
+    def half_step(self) -> tuple[str, Mapping[str, float]]:
+        """The next half: "E" or "M", and the scalars after it, "elbo" and "log_likelihood" among them.
+
+        An exact E-step makes the two equal; the M-step that follows raises both (Neal & Hinton 1998).
+        """
+        ...
+
+
 class Diverged(RuntimeError):  # noqa: N818 - it is what happened, not a mistake
     """Training met a value that is not finite; the learner stays at its last good step."""
 

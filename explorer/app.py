@@ -116,7 +116,7 @@ class Program(QObject):
             Command("restart", "Restart from the seed", "Run", actions.restart, "Ctrl+R", "restart"),
             Command("resample", "Draw other samples", "Run", window.samples.resample, "Ctrl+D", "restart",
                     group=True),
-            Command("home", "Standard view of the map", "View", window.map.reset_view, "Ctrl+0", "fit"),
+            Command("home", "Standard view of the map", "View", window.reset_view, "Ctrl+0", "fit"),
             Command("fit-curves", "Show whole curves", "View", curves.fit, "Ctrl+9"),
             Command("let-go", "Let the point follow the mouse", "View", window.map.let_go, "Esc"),
             Command("mosaic", "Decoded images", "View", lambda: self._toggle_map("mosaic"), "M",

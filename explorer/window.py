@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QMenuBar,
     QPushButton,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -31,6 +32,7 @@ from explorer.icons import set_icon
 from explorer.pace import Pace
 from explorer.panels.cursor import CursorPanel
 from explorer.panels.curves import CurvesPanel
+from explorer.panels.data import DataPanel
 from explorer.panels.map import MapPanel
 from explorer.panels.run import RunPanel
 from explorer.panels.samples import SamplesPanel
@@ -64,12 +66,16 @@ class Window(QMainWindow):
 
         self.run = RunPanel(session, actions)
         self.map = MapPanel(session, exploration)
+        self.data = DataPanel(session, exploration)
+        self.canvas = QStackedWidget(self)
+        self.canvas.addWidget(self.map)
+        self.canvas.addWidget(self.data)
         self.cursor_panel = CursorPanel(session, exploration)
         self.curves = CurvesPanel(session)
         self.samples = SamplesPanel(session, exploration)
         self.docks = {
             "run": CardDock("run", "Run", self.run, self),
-            "map": CardDock("map", "Latent map", self.map, self),
+            "map": CardDock("map", "Latent map", self.canvas, self),
             "cursor": CardDock("cursor", "Under the cursor", self.cursor_panel, self),
             "curves": CardDock("curves", "ELBO and log-likelihood · nats per datum", self.curves, self),
             "samples": CardDock("samples", "Samples", self.samples, self),
@@ -77,7 +83,8 @@ class Window(QMainWindow):
         # a larger window is for the canvas, not for the forms
         for name in ("run", "cursor", "samples"):
             self.docks[name].setMaximumWidth(WIDEST)
-        self.map.status.connect(self.docks["map"].set_status)
+        self.map.status.connect(self._map_status)
+        self.data.status.connect(self._data_status)
         self.curves.status.connect(self.docks["curves"].set_status)
         self.curves.explained.connect(self.docks["curves"].status.setToolTip)
         self.docks["curves"].status.linkActivated.connect(self.curves.plot.toggle)
@@ -254,7 +261,24 @@ class Window(QMainWindow):
         self.messages.show_message(message.text, message.kind, message.details, message.action)
 
     def _run_changed(self, _: Any) -> None:
+        """The canvas follows from what the model can do."""
+        model = self.session.model
+        latent = model is None or model.latent_dim > 0
+        self.canvas.setCurrentWidget(self.map if latent else self.data)
+        self.docks["map"].setWindowTitle("Latent map" if latent else "Data plane")
         self._show_title()
+
+    def _map_status(self, text: str) -> None:
+        if self.canvas.currentWidget() is self.map:
+            self.docks["map"].set_status(text)
+
+    def _data_status(self, text: str) -> None:
+        if self.canvas.currentWidget() is self.data:
+            self.docks["map"].set_status(text)
+
+    def reset_view(self) -> None:
+        """The standard view of the canvas."""
+        (self.map if self.canvas.currentWidget() is self.map else self.data).reset_view()
 
     def _moment(self, _: Any) -> None:
         self._pace.poke()

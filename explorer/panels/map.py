@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from backends.base import Array, Decodes, HasPrior
@@ -17,7 +18,7 @@ from explorer.mosaic import Ink, mosaic, prior_levels
 from explorer.pace import Pace
 from explorer.plots import export
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
-from explorer.plots.items import Axis
+from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.session import Session
 from explorer.state import PlaneSpec
 from explorer.theme import theme
@@ -26,72 +27,6 @@ from explorer.widgets.plane_bar import PlaneBar
 from explorer.widgets.values import format_number
 
 HALF_WIDTH = 3.6  # of the standard view: the prior's three circles with a margin
-LEFT_AXIS = 48  # logical pixels: fixed, so that longer numbers do not move the map
-KEY_STEP = 8  # logical pixels that an arrow key moves the point; with Shift, one
-ARROWS = {
-    Qt.Key.Key_Left: (-1, 0),
-    Qt.Key.Key_Right: (1, 0),
-    Qt.Key.Key_Up: (0, 1),
-    Qt.Key.Key_Down: (0, -1),
-}
-
-
-class MapCanvas(pg.PlotWidget):
-    """The plot: hover moves the point, a click holds it, drag pans, wheel zooms, arrows step."""
-
-    moved = Signal(object)  # ((u, v) in canvas coordinates, the event's time stamp in ms)
-    clicked = Signal(object)  # the same
-    released = Signal()  # Esc
-    resized = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent, axisItems={side: Axis(side) for side in ("left", "bottom")})
-        self.setAccessibleName("Latent map")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMouseTracking(True)
-        self.setMenuEnabled(False)
-        self.hideButtons()
-        self.box: Any = self.getPlotItem().getViewBox()
-        self.box.setAspectLocked(True)
-        self.box.setDefaultPadding(0)
-        self.box.disableAutoRange()
-        self._press: QPointF | None = None
-
-    def at(self, position: QPointF) -> tuple[float, float]:
-        """Canvas coordinates under a position in the widget."""
-        point = self.box.mapSceneToView(self.mapToScene(position.toPoint()))
-        return float(point.x()), float(point.y())
-
-    def inside(self, position: QPointF) -> bool:
-        """Does the position lie in the plot, not on its axes?"""
-        return bool(self.box.sceneBoundingRect().contains(QPointF(self.mapToScene(position.toPoint()))))
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._press = event.position()
-        super().mousePressEvent(event)
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        super().mouseReleaseEvent(event)
-        still = self._press is not None and (event.position() - self._press).manhattanLength() < 4
-        if still and event.button() == Qt.MouseButton.LeftButton and self.inside(event.position()):
-            self.clicked.emit((self.at(event.position()), event.timestamp()))
-        self._press = None
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        super().mouseMoveEvent(event)
-        if event.buttons() == Qt.MouseButton.NoButton and self.inside(event.position()):
-            self.moved.emit((self.at(event.position()), event.timestamp()))
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape:
-            self.released.emit()
-        else:
-            event.ignore()  # arrows are the panel's
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        if hasattr(self, "box"):
-            self.resized.emit()
 
 
 class MapPanel(QWidget):
@@ -102,7 +37,7 @@ class MapPanel(QWidget):
     def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session, self._exploration = session, exploration
-        self.canvas = MapCanvas(self)
+        self.canvas = PlaneCanvas("Latent map", self)
         self.field, self.points = FieldItem(), PointsItem()
         self.contours, self.marker = ContourItem(), CursorItem()
         for item in (self.field, self.contours, self.points, self.marker):
@@ -115,18 +50,12 @@ class MapPanel(QWidget):
         self.held = False
 
         self._pace = Pace(self._request_field, interval=0.1, duty=0.25, parent=self)
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.setInterval(0)  # one request a turn of the event loop, however many range changes
-        self._settle.timeout.connect(self._view_changed)
-
         self.planes.chosen.connect(self._choose_plane)
         self.canvas.moved.connect(self._hovered)
         self.canvas.clicked.connect(self._clicked)
         self.canvas.released.connect(self.let_go)
-        self.canvas.resized.connect(self._settle.start)
-        self.canvas.box.sigRangeChanged.connect(self._range_changed)
-        self.canvas.installEventFilter(self)
+        self.canvas.stepped.connect(self._stepped)
+        self.canvas.viewed.connect(self._view_changed)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.encodings_changed.connect(self._draw_points)
@@ -159,13 +88,7 @@ class MapPanel(QWidget):
 
     def view(self) -> View:
         """The rectangle in view and its device pixels."""
-        (x0, x1), (y0, y1) = self.canvas.box.viewRange()
-        ratio = self.canvas.devicePixelRatioF()
-        rect = self.canvas.box.sceneBoundingRect()
-        return View(x0, x1, y0, y1, round(rect.width() * ratio), round(rect.height() * ratio), ratio)
-
-    def _range_changed(self, *_: Any) -> None:
-        self._settle.start()
+        return self.canvas.view()
 
     def _view_changed(self) -> None:
         """The hand moved: never wait for the pace of training."""
@@ -274,16 +197,14 @@ class MapPanel(QWidget):
         if model is not None and self._session.plane.dim == model.latent_dim:
             self._session.set_point(self._session.plane.to_space(np.array([uv]))[0], time_stamp)
 
-    def step_point(self, dx: int, dy: int, fine: bool) -> None:
-        """Move the point by some pixels, from the middle of the view where there is none yet."""
-        view = self.view()
-        point = self._session.point
+    def _stepped(self, by: tuple[float, float]) -> None:
+        """An arrow key moves the point, from the middle of the view where there is none yet."""
+        view, point = self.view(), self._session.point
         if point is None:
             uv = np.array([(view.x0 + view.x1) / 2, (view.y0 + view.y1) / 2])
         else:
             uv = self._session.plane.to_canvas(point[None])[0]
-        pixels = (1 if fine else KEY_STEP) * view.scale * (view.x1 - view.x0) / max(view.width, 1)
-        self._move_to(uv + pixels * np.array([dx, dy]))
+        self._move_to(uv + np.array(by))
 
     def _draw_cursor(self, z: Array | None) -> None:
         self.marker.setVisible(z is not None)
@@ -291,22 +212,10 @@ class MapPanel(QWidget):
             u, v = self._session.plane.to_canvas(z[None])[0]
             self.marker.setPos(u, v)
 
-    def eventFilter(self, watched: Any, event: QEvent) -> bool:
-        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
-            direction = ARROWS.get(Qt.Key(event.key()))
-            if direction is not None:
-                self.step_point(*direction, fine=bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
-                return True
-        return False
-
     # -- looks ---------------------------------------------------------------------------------
 
     def _retint(self, *_: Any) -> None:
         tokens = theme().tokens
-        self.canvas.setBackground(None)
-        for side in ("left", "bottom"):
-            self.canvas.getAxis(side).tint(tokens.axis, tokens.muted, None)
-        self.canvas.getAxis("left").setWidth(LEFT_AXIS)
         colours = [QColor(c) for c in tokens.labels]
         for colour in colours:
             colour.setAlphaF(0.82)
@@ -315,16 +224,16 @@ class MapPanel(QWidget):
         line.setAlphaF(0.55)
         self.contours.set_colour(line)
         self.marker.set_colours(QColor(tokens.danger), QColor(tokens.surface))
-        self._settle.start()
 
 
-def prior_lines(model: Any, plane: Any, view: View) -> list[Array]:
-    """Contour lines of the prior on the plane, in canvas coordinates."""
+def prior_lines(model: Any, plane: Any, view: View) -> Generator[None, None, list[Array]]:
+    """Contour lines of the prior on the plane, in canvas coordinates, one level a slice."""
     height, levels = prior_levels(model, plane, view)
-    lines = []
+    lines: list[Array] = []
     scale = np.array([view.x1 - view.x0, view.y1 - view.y0]) / (np.array(height.shape) - 1)
     corner = np.array([view.x0, view.y0])
     for level in levels:
+        yield
         pieces = pg.functions.isocurve(height, level, connected=True, extendToEdge=False)
         lines += [np.array([(p[0], p[1]) for p in piece]) * scale + corner for piece in pieces]
     return lines

@@ -1,0 +1,66 @@
+"""A density as a field on a plane, coarse to fine. Runs in exploration."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+
+from backends.base import Array
+from explorer.plane import Plane
+from explorer.view import Picture, View
+
+SLICE = 0.006  # seconds of work between two yields
+CELLS = (16, 8, 4, 2, 1)  # device pixels a cell, coarse to fine
+SHOW_EVERY = 0.04  # seconds between two pictures
+
+
+def colours(log_p: Array, table: Array, peak: float) -> Array:
+    """log p (h, w) → (h, w, 4) uint8 premultiplied: the table's colours over √(p / peak density), which is
+    also the opacity, so that where there is no density there is nothing to see."""
+    with np.errstate(over="ignore"):
+        level = np.sqrt(np.clip(np.exp(log_p - peak), 0.0, 1.0))
+    level = np.nan_to_num(level, nan=0.0)
+    out: Array = table[(level * 255).astype(np.uint8)].astype(np.float32)
+    opacity = np.clip(level * 3.0, 0.0, 0.9)[..., None]
+    return np.concatenate([out[..., ::-1] * opacity, 255.0 * opacity], axis=-1).astype(np.uint8)
+
+
+def density(
+    model: Any, plane: Plane, view: View, table: Array
+) -> Generator[Picture | None, None, Picture | None]:
+    """p(x) on the plane for the view, ever finer; yields a picture a resolution and returns the finest.
+
+    table: (256, 3) uint8, colours by rising density. The brightest colour is the greatest density in view.
+    """
+    if not view.width or not view.height:
+        return None
+    step, chunk, shown = model.stamp.step, 256, time.perf_counter()
+    picture = None
+    for cell in CELLS:
+        rows, columns = -(-view.height // cell), -(-view.width // cell)
+        py, px = np.divmod(np.arange(rows * columns), columns)
+        uv = view.to_canvas((px + 0.5) * cell, (py + 0.5) * cell)
+        log_p = np.empty(len(uv))
+        done = 0
+        while done < len(uv):
+            start = time.perf_counter()
+            part = slice(done, done + chunk)
+            log_p[part] = model.log_prob(plane.to_space(uv[part]))
+            done += chunk
+            spent = max(time.perf_counter() - start, 1e-5)
+            chunk = int(np.clip(chunk * SLICE / spent, 64, 4 * chunk))
+            yield None
+        finite = log_p[np.isfinite(log_p)]
+        peak = float(finite.max()) if len(finite) else 0.0
+        image = colours(log_p.reshape(rows, columns), table, peak)
+        image = np.ascontiguousarray(image.repeat(cell, 0).repeat(cell, 1)[: view.height, : view.width])
+        picture = Picture(image, view, step, f"density {columns} × {rows}", complete=cell == CELLS[-1])
+        if cell == CELLS[-1]:
+            return picture
+        if cell == CELLS[0] or time.perf_counter() - shown > SHOW_EVERY:
+            shown = time.perf_counter()
+            yield picture
+    return picture

@@ -1,0 +1,117 @@
+"""The canvas of a plane: axes, pan and zoom, and a hand that hovers, clicks and steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtWidgets import QWidget
+
+from explorer.plots.items import Axis
+from explorer.theme import theme
+from explorer.view import View
+
+LEFT_AXIS = 48  # logical pixels: fixed, so that longer numbers do not move the picture
+KEY_STEP = 8  # logical pixels that an arrow key moves the point; with Shift, one
+ARROWS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, 1),
+    Qt.Key.Key_Down: (0, -1),
+}
+
+
+class PlaneCanvas(pg.PlotWidget):
+    """Hover moves, a click holds, drag pans, wheel zooms, arrows step; both axes have the same scale."""
+
+    moved = Signal(object)  # ((u, v) in canvas coordinates, the event's time stamp in ms)
+    clicked = Signal(object)  # the same
+    stepped = Signal(object)  # (du, dv) in canvas coordinates, by an arrow key
+    left = Signal()  # the mouse has gone
+    released = Signal()  # Esc
+    viewed = Signal()  # another rectangle is in view; at most once a turn of the event loop
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent, axisItems={side: Axis(side) for side in ("left", "bottom")})
+        self.setAccessibleName(name)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setBackground(None)
+        self.getAxis("left").setWidth(LEFT_AXIS)
+        self.box: Any = self.getPlotItem().getViewBox()
+        self.box.setAspectLocked(True)
+        self.box.setDefaultPadding(0)
+        self.box.disableAutoRange()
+        self._press: QPointF | None = None
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(0)
+        self._settle.timeout.connect(self.viewed)
+        self.box.sigRangeChanged.connect(self._range_changed)
+        theme().changed.connect(self._retint)
+        self._retint()
+
+    def view(self) -> View:
+        """The rectangle in view and its device pixels."""
+        (x0, x1), (y0, y1) = self.box.viewRange()
+        ratio = self.devicePixelRatioF()
+        rect = self.box.sceneBoundingRect()
+        return View(x0, x1, y0, y1, round(rect.width() * ratio), round(rect.height() * ratio), ratio)
+
+    def at(self, position: QPointF) -> tuple[float, float]:
+        """Canvas coordinates under a position in the widget."""
+        point = self.box.mapSceneToView(self.mapToScene(position.toPoint()))
+        return float(point.x()), float(point.y())
+
+    def inside(self, position: QPointF) -> bool:
+        """Does the position lie in the plot, not on its axes?"""
+        return bool(self.box.sceneBoundingRect().contains(QPointF(self.mapToScene(position.toPoint()))))
+
+    def _range_changed(self, *_: Any) -> None:
+        self._settle.start()
+
+    def _retint(self, *_: Any) -> None:
+        tokens = theme().tokens
+        for side in ("left", "bottom"):
+            self.getAxis(side).tint(tokens.axis, tokens.muted, None)
+        self._settle.start()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._press = event.position()
+        super().mousePressEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        still = self._press is not None and (event.position() - self._press).manhattanLength() < 4
+        if still and event.button() == Qt.MouseButton.LeftButton and self.inside(event.position()):
+            self.clicked.emit((self.at(event.position()), event.timestamp()))
+        self._press = None
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        if event.buttons() == Qt.MouseButton.NoButton and self.inside(event.position()):
+            self.moved.emit((self.at(event.position()), event.timestamp()))
+
+    def leaveEvent(self, event: Any) -> None:
+        super().leaveEvent(event)
+        self.left.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        direction = ARROWS.get(Qt.Key(event.key()))
+        if direction is not None:
+            view, fine = self.view(), event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+            step = (1 if fine else KEY_STEP) * view.scale * (view.x1 - view.x0) / max(view.width, 1)
+            self.stepped.emit((direction[0] * step, direction[1] * step))
+        elif event.key() == Qt.Key.Key_Escape:
+            self.released.emit()
+        else:
+            event.ignore()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if hasattr(self, "_settle"):
+            self._settle.start()

@@ -1,0 +1,70 @@
+"""The density as a field: true at every pixel, coarse first, and nothing where there is nothing."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from backends.base import Stamp
+from explorer.density import CELLS, colours, density
+from explorer.plane import coordinate_plane
+from explorer.view import Picture, View
+
+GREY = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+NORMAL = stats.multivariate_normal([0.5, -1.0], [[1.0, 0.3], [0.3, 0.5]])
+
+
+def run(model, view):
+    work, pictures = density(model, coordinate_plane(2), view, GREY), []
+    while True:
+        try:
+            value = next(work)
+        except StopIteration as stop:
+            return pictures, stop.value
+        if isinstance(value, Picture):
+            pictures.append(value)
+
+
+@pytest.fixture
+def model():
+    return SimpleNamespace(stamp=Stamp("run", 7), log_prob=lambda x: NORMAL.logpdf(x.astype(float)))
+
+
+def test_each_pixel_is_the_density_at_its_centre(model):
+    view = View(-3, 3, -4, 2, 96, 80)
+    _, last = run(model, view)
+    assert (last.complete, last.step, last.image.shape) == (True, 7, (80, 96, 4))
+    rows, columns = np.mgrid[0:80, 0:96]
+    x = view.to_canvas(columns.ravel() + 0.5, rows.ravel() + 0.5)
+    p = NORMAL.pdf(x).reshape(80, 96)
+    level = np.sqrt(p / p.max())
+    opacity = np.clip(3 * level, 0, 0.9)
+    np.testing.assert_allclose(last.image[..., 3], 255 * opacity, atol=1.01)
+    np.testing.assert_allclose(last.image[..., 0], np.floor(255 * level) * opacity, atol=1.5)
+
+
+def test_a_coarse_picture_comes_first(model):
+    pictures, last = run(model, View(-3, 3, -3, 3, 64, 64))
+    first = pictures[0]
+    assert not first.complete
+    cell = first.image[: CELLS[0], : CELLS[0]]
+    assert (cell == cell[0, 0]).all()
+    assert len(np.unique(last.image[..., 3])) > len(np.unique(first.image[..., 3]))
+
+
+def test_where_there_is_no_density_nothing_is_drawn():
+    image = colours(np.array([[-np.inf, np.nan, 0.0]]), GREY, 0.0)
+    assert image[0, 0].tolist() == [0, 0, 0, 0]
+    assert image[0, 1].tolist() == [0, 0, 0, 0]
+    assert image[0, 2, 3] > 200
+
+
+def test_a_density_of_zero_everywhere_is_an_empty_picture():
+    nowhere = SimpleNamespace(stamp=Stamp("run", 0), log_prob=lambda x: np.full(len(x), -np.inf))
+    _, last = run(nowhere, View(0, 1, 0, 1, 20, 20))
+    assert not last.image.any()
+
+
+def test_a_view_without_pixels_has_no_picture(model):
+    assert run(model, View(0, 1, 0, 1, 0, 10)) == ([], None)

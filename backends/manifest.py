@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from backends.base import DataInfo, InputError
 
 T = TypeVar("T")
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Manifest:
         """From what :func:`backends.checkpoint.read` gave; raises InputError at what it lacks."""
         fingerprint = manifest.get("fingerprint")
         libraries = _get(manifest, "libraries", dict)
+        id = _get(manifest, "id", str)
+        if not _ID.fullmatch(id):  # files are named after it: it must not lead elsewhere
+            raise InputError("its manifest has no valid 'id'")
         metrics = _get(manifest, "metrics", dict)
         return cls(
             backend=_get(manifest, "backend", str),
@@ -51,7 +56,7 @@ class Manifest:
             values=_get(manifest, "values", dict),
             seed=_get(manifest, "seed", int),
             device=_get(manifest, "device", str),
-            id=_get(manifest, "id", str),
+            id=id,
             name=_get(manifest, "name", str),
             step=_get(manifest, "step", int),
             data=parse_info(_get(manifest, "data", dict)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,9 @@ class Run:
         values = resolve(kind.parameters, manifest.values)
         info = manifest.data
         state, curves, saved = (_group(arrays, name) for name in ("state", "curves", "probes"))
-        _check_size(kind, info, values, state)
+        with _fitting(kind):
+            kind.check_data(info, values)
+            _check_size(kind, info, values, state)
         if device is not None:
             _check_device(backend, device)
         elif manifest.device in backend.devices():
@@ -178,14 +181,9 @@ class Run:
 
         id = f"{manifest.id}.{secrets.token_hex(3)}"
         x = np.zeros((0, info.dim), np.float32) if data is None else data.train.x
-        try:
+        with _fitting(kind):
             learner = kind.load()(x, info, values, manifest.seed, device, id)
             learner.restore(State(state, manifest.state))
-        except InputError:
-            raise
-        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, MemoryError) as error:
-            # a damaged manifest can be anything; what a learner raises on it must not end the program
-            raise InputError(f"it does not fit the model '{kind.name}' ({error})") from error
         run = cls(
             id=id, name=manifest.name, backend=backend, kind=kind, data=data, info=info,
             seed=manifest.seed, device=device, learner=learner,
@@ -193,7 +191,8 @@ class Run:
         run.curves = Curves.from_arrays(curves)
         run._fingerprint = manifest.fingerprint
         run._probe_x = saved.get("x") if data is None else run._probe_x
-        differing = probes.compare(run.model(), saved)
+        with _fitting(kind):
+            differing = probes.compare(run.model(), saved)
         if differing:
             notes.append(_probe_note(differing, manifest, backend))
         run.notes = tuple(notes)
@@ -203,6 +202,17 @@ class Run:
         if self._fingerprint is None and self.data is not None:
             self._fingerprint = fingerprint(self.data)
         return self._fingerprint
+
+
+@contextmanager
+def _fitting(kind: ModelKind) -> Iterator[None]:
+    """A damaged manifest can be anything; what a model raises on it is a sentence and ends nothing."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, MemoryError) as error:
+        raise InputError(f"it does not fit the model '{kind.name}' ({error})") from error
 
 
 def fingerprint(data: DataSet) -> str:

@@ -8,6 +8,8 @@ from backends.base import DataInfo, InputError, Value
 from backends.parameters import Parameter
 from backends.registry import Backend, ModelKind, lazy
 
+MOST_LEVELS = 256  # of a pixel; its decoder's tables grow with them
+
 VAE_PARAMETERS = (
     Parameter("latent_dim", "int", 2, "Dimension k of the latent vector z.", minimum=1, maximum=512),
     Parameter(
@@ -79,8 +81,10 @@ def check_vae_data(info: DataInfo, values: Mapping[str, Value]) -> None:
             f"the discrete decoder needs integer levels, and {info.name} has {info.values} values: "
             "choose decoder gaussian"
         )
-    if decoder == "discrete" and info.values == "integer" and info.levels < 2:
-        raise InputError(f"the discrete decoder needs at least 2 levels, and {info.name} has {info.levels}")
+    if decoder == "discrete" and info.values == "integer" and not 2 <= info.levels <= MOST_LEVELS:
+        raise InputError(
+            f"the discrete decoder takes 2 to {MOST_LEVELS} levels, and {info.name} has {info.levels}"
+        )
 
 
 def devices() -> tuple[str, ...]:

@@ -179,6 +179,8 @@ def change(path, edit):
         (lambda m, a: m.update(values=[]), "no valid 'values'"),
         (lambda m, a: m.update(seed=True), "no valid 'seed'"),
         (lambda m, a: m.pop("name"), "no valid 'name'"),
+        (lambda m, a: m.update(id="/home/somebody/best"), "no valid 'id'"),
+        (lambda m, a: m.update(id=""), "no valid 'id'"),
         (lambda m, a: a.pop("curves/batch/log_likelihood/steps"), "log_likelihood' is not whole"),
         (lambda m, a: a.update({"curves/x/steps": np.zeros(2), "curves/x/values": np.zeros(2)}), "curve 'x'"),
         (lambda m, a: a.update({"probes/x": np.zeros((4, 7), np.float32)}), "probe 'x' is of shape"),

@@ -14,11 +14,14 @@ import pytest
 import torch
 from torch import nn
 
+from backends import checkpoint
 from backends.base import Array, DataInfo, Diverged, InputError, State, Value, capabilities
+from backends.data import open_data
 from backends.parameters import resolve
 from backends.pytorch import BACKEND, VAE_PARAMETERS, check_vae_data, devices
 from backends.pytorch.networks import Dropout
 from backends.pytorch.vae import VAE, VAELearner
+from backends.run import Run
 
 D = 6
 INFO = {
@@ -404,7 +407,7 @@ def test_a_likelihood_of_other_data_is_refused_with_advice(decoder: str, values:
 
 def test_integers_of_a_single_level_are_refused() -> None:
     info = dataclasses.replace(INFO["discrete"], levels=1)
-    with pytest.raises(InputError, match="at least 2 levels"):
+    with pytest.raises(InputError, match="takes 2 to 256 levels"):
         check_vae_data(info, resolve(VAE_PARAMETERS, {"decoder": "discrete"}))
 
 
@@ -438,3 +441,14 @@ def test_cuda_agrees_with_the_cpu(decoder: str) -> None:
     np.testing.assert_allclose(
         there.snapshot().log_joint(x, z), moved.snapshot().log_joint(x, z), rtol=1e-4, atol=1e-3
     )
+
+
+@pytest.mark.parametrize("levels", [-3, 0, 1, 10**9])
+def test_a_file_with_absurd_levels_is_refused_before_anything_grows_with_them(tmp_path, levels):
+    run = Run.start("vae", open_data("digits-16"), {**SMALL, "decoder": "discrete"})
+    run.save(path := tmp_path / "run.safetensors")
+    manifest, arrays = checkpoint.read(path)
+    manifest["data"]["levels"] = levels
+    checkpoint.write(path, manifest, arrays)
+    with pytest.raises(InputError, match="takes 2 to 256 levels"):
+        Run.open(path)

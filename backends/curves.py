@@ -14,8 +14,9 @@ _FIRST = 256  # points that a new curve has room for
 class Curves:
     """Values by step, under names such as "batch/elbo".
 
-    One thread appends, any number of others read without a lock: points are only ever added, and a curve's
-    arrays and length are published together. ``get`` copies nothing, ``append`` is O(1) amortised.
+    Each curve has one thread that appends to it (training "batch/…", the window "test/…"), and any number of
+    threads read all of them without a lock: points are only ever added, and a curve's arrays and length are
+    published together. ``get`` copies nothing, ``append`` is O(1) amortised.
     """
 
     def __init__(self) -> None:
@@ -23,12 +24,19 @@ class Curves:
 
     def append(self, name: str, step: int, value: float) -> None:
         """Add a point at the end of a curve; a new name begins a new curve."""
+        self.append_all(step, {name: value})
+
+    def append_all(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a point to several curves at once: who saves or draws them meanwhile sees all or none."""
+        self._curves.update({name: self._grown(name, step, value) for name, value in values.items()})
+
+    def _grown(self, name: str, step: int, value: float) -> tuple[Array, Array, int]:
         steps, values, n = self._curves.get(name) or (np.empty(_FIRST, np.int64), np.empty(_FIRST), 0)
         if n == len(steps):
             # new arrays: those who read the old ones keep them
             steps, values = (np.concatenate([a, np.empty_like(a)]) for a in (steps, values))
         steps[n], values[n] = step, value
-        self._curves[name] = steps, values, n + 1
+        return steps, values, n + 1
 
     def names(self) -> tuple[str, ...]:
         """The names, in the order in which the curves began."""
@@ -36,21 +44,17 @@ class Curves:
 
     def get(self, name: str) -> tuple[Array, Array]:
         """Steps (n,) int64 and values (n,) float64 so far, read-only; empty for a name that is not there."""
-        steps, values, n = self._curves.get(name) or (np.empty(0, np.int64), np.empty(0), 0)
-        views = steps[:n], values[:n]
-        for view in views:
-            view.flags.writeable = False
-        return views
+        return _views(*(self._curves.get(name) or (np.empty(0, np.int64), np.empty(0), 0)))
 
     def last(self) -> dict[str, float]:
         """The newest value of each curve."""
-        return {name: float(values[n - 1]) for name, (_, values, n) in list(self._curves.items())}
+        return {name: float(values[n - 1]) for name, (_, values, n) in self._curves.copy().items()}
 
     def to_arrays(self) -> dict[str, Array]:
         """{"NAME/steps": …, "NAME/values": …}, for a file."""
         out = {}
-        for name in self.names():
-            out[f"{name}/steps"], out[f"{name}/values"] = self.get(name)
+        for name, curve in self._curves.copy().items():  # all of one moment
+            out[f"{name}/steps"], out[f"{name}/values"] = _views(*curve)
         return out
 
     @classmethod
@@ -66,3 +70,10 @@ class Curves:
             if len(steps):
                 curves._curves[name] = steps, values, len(steps)
         return curves
+
+
+def _views(steps: Array, values: Array, n: int) -> tuple[Array, Array]:
+    views = steps[:n], values[:n]
+    for view in views:
+        view.flags.writeable = False
+    return views

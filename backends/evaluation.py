@@ -58,10 +58,10 @@ class Report:
                 steps, _ = curves.get(f"{split}/{name}")
                 if len(steps) and steps[-1] >= self.step:
                     continue
-                curves.append(f"{split}/{name}", self.step, estimate.value)
-                curves.append(f"{split}/{name}/stderr", self.step, estimate.stderr)
+                several = {"": estimate.value, "/stderr": estimate.stderr}
                 if estimate.ess is not None:
-                    curves.append(f"{split}/{name}/ess", self.step, estimate.ess)
+                    several["/ess"] = estimate.ess
+                curves.append_all(self.step, {f"{split}/{name}{end}": v for end, v in several.items()})
 
 
 def evaluate(
@@ -79,8 +79,10 @@ def evaluate(
     k: samples of importance sampling, where log p(x) needs it. rows: at most so many of each split, drawn
     with the seed; the method then says so. samples: draws of z per row for the reconstruction term.
     tol: nats to which two resolutions must agree where log p(x) is quadrature.
-    Raises InputError when the data does not fit the model.
+    Raises InputError when the data does not fit the model, and for fewer than 2 samples, which have no error.
     """
+    if samples < 2:
+        raise InputError(f"the ELBO's error needs at least 2 samples of z a row, not {samples}")
     if data.info.dim != model.info.dim:
         raise InputError(f"'{data.info.name}' has {data.info.dim} columns, the model takes {model.info.dim}")
     report: dict[str, dict[str, Estimate]] = {}
@@ -89,8 +91,8 @@ def evaluate(
         n = len(x)
         if not n:
             continue
-        if rows is not None and rows < n:
-            x = x[np.sort(np.random.default_rng(seed).permutation(n)[:rows])]
+        if rows is not None:
+            x = some_rows(x, rows, seed)
         quantities: dict[str, Estimate] = {}
         if isinstance(model, HasElbo):
             quantities |= yield from _elbo(model, x, samples, seed, split)
@@ -102,6 +104,11 @@ def evaluate(
             quantities = {name: _of_rows(e, len(x), n) for name, e in quantities.items()}
         report[split] = quantities
     return Report(model.stamp.step, data.info.name, model.kind, report)
+
+
+def some_rows(x: Array, rows: int, seed: int = 0) -> Array:
+    """At most so many rows of x (n, d), in their order; the same seed draws the same ones."""
+    return x if rows >= len(x) else x[np.sort(np.random.default_rng(seed).permutation(len(x))[:rows])]
 
 
 def has_log_likelihood(model: object) -> bool:

@@ -149,3 +149,8 @@ def test_data_of_another_width_is_refused(data):
     rows = Split(np.zeros((3, 2), np.float32))
     with pytest.raises(InputError, match="2 columns, the model takes 3"):
         finish(evaluate(Exact(), DataSet(DataInfo("flat", "Flat", 2), rows, rows, rows, None)))
+
+
+def test_a_single_draw_which_has_no_error_is_refused(data):
+    with pytest.raises(InputError, match="at least 2 samples"):
+        finish(evaluate(LinearGaussian(), data, samples=1))

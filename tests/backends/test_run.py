@@ -269,3 +269,24 @@ def test_readers_see_whole_curves_while_one_thread_writes():
     for reader in readers:
         reader.join()
     assert not torn
+
+
+def test_points_that_belong_together_are_saved_together():
+    """The window adds a value and its error while training saves the run."""
+    curves, torn, done = Curves(), [], threading.Event()
+
+    def save():
+        while not done.is_set():
+            arrays = curves.to_arrays()
+            lengths = {len(array) for array in arrays.values()}
+            if len(lengths) > 1:
+                torn.append(lengths)
+
+    saver = threading.Thread(target=save)
+    saver.start()
+    for i in range(5000):
+        curves.append_all(i, {"test/elbo": 1.0, "test/elbo/stderr": 0.1})
+    done.set()
+    saver.join()
+    assert not torn
+    assert [len(curves.get(name)[0]) for name in curves.names()] == [5000, 5000]

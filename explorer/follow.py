@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject
 
-from backends.base import Array, Encodes, Gaussian, HasPrior, LogJoint, Progress, Work
+from backends.base import Encodes, Gaussian, HasPrior, LogJoint, Progress, Work
 from backends.data import DataSet
-from backends.evaluation import CURVE_ROWS, Report, evaluate
+from backends.evaluation import CURVE_ROWS, Report, evaluate, some_rows
 from backends.likelihood import iwae
 from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
@@ -30,6 +30,7 @@ class Follower(QObject):
     def __init__(self, session: Session, exploration: Exploration, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session, self._exploration = session, exploration
+        self._done: LiveReport | None = None  # the newest of this run
         self._encode = Pace(self._request_encodings, interval=0.15, duty=0.12, parent=self)
         self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.12, parent=self)
         session.run_changed.connect(self._run_changed)
@@ -38,6 +39,7 @@ class Follower(QObject):
         session.changed.connect(self._state_changed)
 
     def _run_changed(self, run: Any) -> None:
+        self._done = None
         for slot, pace in (("encodings", self._encode), ("evaluation", self._evaluate)):
             self._exploration.cancel(slot)
             pace.reset()
@@ -104,10 +106,8 @@ class Follower(QObject):
         if model is None or run is None or run.data is None:
             return False
         data, with_iwae = run.data, self._session.state.curves.iwae
-        steps, _ = run.curves.get("test/elbo")
-        iwae_steps, _ = run.curves.get(f"test/iwae_{IWAE[0]}")
-        done = self._session.report is not None and len(steps) and steps[-1] >= model.stamp.step
-        if done and (not with_iwae or (len(iwae_steps) and iwae_steps[-1] >= model.stamp.step)):
+        known = self._done
+        if known is not None and known.report.step >= model.stamp.step and known.with_iwae >= with_iwae:
             return False
         self._exploration.request(
             "evaluation",
@@ -129,6 +129,7 @@ class Follower(QObject):
                 steps, _ = run.curves.get(f"{split}/iwae_{k}")
                 if not len(steps) or steps[-1] < result.report.step:
                     run.curves.append(f"{split}/iwae_{k}", result.report.step, value)
+        self._done = result
         self._session.report = result.report
         self._session.curves_changed.emit(run.curves)
         self._evaluate.poke()
@@ -140,6 +141,7 @@ class LiveReport:
 
     report: Report
     iwae: dict[str, dict[int, float]]
+    with_iwae: bool  # whether the bounds were asked for; not every model has them
 
 
 def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Progress]:
@@ -154,22 +156,14 @@ def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Pro
     yield Encodings(model.stamp.step, split, out)
 
 
-def live_rows(x: Array) -> Array:
-    """The rows (m, d) of x (n, d) that ``evaluate(…, rows=CURVE_ROWS)`` draws: so that the curves compare."""
-    return x[np.sort(np.random.default_rng(0).permutation(len(x))[:CURVE_ROWS])]
-
-
 def live_evaluation(model: Any, data: DataSet, with_iwae: bool) -> Work[LiveReport]:
     """The report over CURVE_ROWS rows of the training and of the held-out split."""
     report = yield from evaluate(model, data, rows=CURVE_ROWS, samples=LIVE_SAMPLES, tol=LIVE_TOLERANCE)
     bounds: dict[str, dict[int, float]] = {}
-    if (
-        with_iwae
-        and isinstance(model, LogJoint)
-        and isinstance(model, Encodes)
-        and isinstance(model, HasPrior)
-    ):
+    has = all(isinstance(model, c) for c in (LogJoint, Encodes, HasPrior)) and model.latent_dim > 0
+    if with_iwae and has:
         for split in report.splits:
-            several = yield from iwae(model, live_rows(data.split(split).x), IWAE)
+            x = some_rows(data.split(split).x, CURVE_ROWS)  # those of the report
+            several = yield from iwae(model, x, IWAE)
             bounds[split] = {k: float(bound.value.mean()) for k, bound in several.items()}
-    return LiveReport(report, bounds)
+    return LiveReport(report, bounds, with_iwae)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from backends.data import DataSet, open_data
 from backends.registry import find_kind
 from backends.run import Run
 from explorer.compute import Exploration, Failure, Priority
-from explorer.kept import forget, keep
+from explorer.kept import forget, keep, kept_path
 from explorer.session import Session
 from explorer.settings import Settings
 from explorer.state import RunSpec
@@ -23,8 +24,18 @@ from explorer.training import Moment, Trainer
 from resources import resource
 
 AUTOSAVE = 60.0  # seconds
+KEEPING = 20.0  # seconds that closing waits for a large run to be written
 DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz")
 STARTER = "digits-vae.safetensors"
+
+
+@dataclass
+class _Files:
+    """Where a run is on the disk: where it is kept, its own file, and the step that is safe in either."""
+
+    kept: Path
+    path: Path | None = None
+    saved: int | None = None
 
 
 class Actions(QObject):
@@ -46,8 +57,8 @@ class Actions(QObject):
         super().__init__(parent)
         self._session, self._exploration, self._trainer = session, exploration, trainer
         self.settings, self._home = settings, home
-        self.path: Path | None = None
-        self._saved_at: tuple[Run, int] | None = None
+        self._files: dict[str, _Files] = {}  # by run.id: an answer that comes late is about its own run
+        self._closing = False
         self._autosave = QTimer(self)
         self._autosave.setInterval(int(AUTOSAVE * 1000))
         self._autosave.timeout.connect(self._keep)
@@ -58,9 +69,20 @@ class Actions(QObject):
 
     def fail(self, failure: Failure) -> None:
         """Show a failure; its traceback is a click away."""
+        if self._closing:  # nobody sees the window any more
+            print(f"latent-explorer: {failure.sentence}", file=sys.stderr)
         self._session.say(failure.sentence, "error", None if failure.expected else failure.details)
 
     # -- files ---------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path | None:
+        """The open run's own file."""
+        run = self._session.run
+        return None if run is None else self._files_of(run).path
+
+    def _files_of(self, run: Run) -> _Files:
+        return self._files.setdefault(run.id, _Files(kept_path(self._home, run)))
 
     def open(self, path: str | Path) -> None:
         """Open a run, or choose a data file; nothing changes when it cannot be used.
@@ -75,15 +97,15 @@ class Actions(QObject):
 
     def open_kept(self, path: Path) -> None:
         """Open a run that was kept; it has no file of its own yet, and saving it asks for one."""
-        self._open(path, None)
+        self._open(path, None, kept=path)
 
-    def _open(self, path: Path, file: Path | None) -> None:
+    def _open(self, path: Path, file: Path | None, kept: Path | None = None) -> None:
         self.busy.emit(f"Opening {path.name}…")
         self._exploration.request(
             "open",
             Priority.FILE,
             lambda: Run.open(path),
-            lambda run: self._opened(run, file),
+            lambda run: self._opened(run, file, kept),
             doing=f"open {path}",
             failed=lambda failure: self._not_opened(failure, path),
         )
@@ -101,12 +123,12 @@ class Actions(QObject):
             failed=self._not_saved,
         )
 
-    def _opened(self, run: Run, path: Path | None) -> None:
+    def _opened(self, run: Run, path: Path | None, kept: Path | None = None) -> None:
         forget_modules()
         self.busy.emit("")
+        self._keep()  # the run that was open until now
+        self._files[run.id] = _Files(kept or kept_path(self._home, run), path, run.steps)
         self._trainer.adopt(lambda: run)
-        self._set_path(path)
-        self._saved_at = (run, run.steps)
         spec = spec_of(run)
         steps = self._session.state.run.steps
         self._session.begin(replace(self._session.state, run=replace(spec, steps=steps)))
@@ -146,9 +168,10 @@ class Actions(QObject):
 
     def _saved(self, run: Run, steps: int, path: Path) -> None:
         self.busy.emit("")
-        self._saved_at = (run, steps)
-        forget(self._home, run)
-        self._set_path(path)
+        files = self._files_of(run)
+        files.path, files.saved = path, steps
+        forget(files.kept)
+        self.file_changed.emit(self.path)
         self._remember(path)
         self._session.say(f"Saved {path.name} at step {steps:,}.".replace(",", "\u202f"))
 
@@ -159,10 +182,6 @@ class Actions(QObject):
     def _remember(self, path: Path) -> None:
         self.settings = self.settings.opened(str(path.resolve()))
         self.recent_changed.emit(self.settings.recent)
-
-    def _set_path(self, path: Path | None) -> None:
-        self.path = path
-        self.file_changed.emit(path)
 
     # -- data ----------------------------------------------------------------------------------
 
@@ -253,37 +272,37 @@ class Actions(QObject):
     # -- nothing is lost -------------------------------------------------------------------------
 
     def _moment(self, moment: Moment) -> None:
-        if moment.run is not self._session.run and self._session.run is not None:
-            known = self._saved_at is not None and self._saved_at[0] is moment.run
-            if not known:
-                self._set_path(None)
         if moment.training and not self._autosave.isActive():
             self._autosave.start()
         elif not moment.training and self._autosave.isActive():
             self._autosave.stop()
             self._keep()
+        another = moment.run is not self._session.run
         self._session.set_moment(moment)
+        if another:
+            self.file_changed.emit(self.path)
 
     def unsaved(self) -> bool:
         """Has the open run gone on since it was saved?"""
         run = self._session.run
-        if run is None or not run.steps:
-            return False
-        return self._saved_at is None or self._saved_at[0] is not run or self._saved_at[1] != run.steps
+        return run is not None and run.steps > 0 and self._files_of(run).saved != run.steps
 
     def _keep(self) -> None:
         """Keep the open run, between two steps, without disturbing anybody."""
         run = self._session.run
         if run is not None and self.unsaved():
-            self._trainer.order("keep the run", lambda: keep(self._home, run))
+            place = self._files_of(run).kept
+            self._trainer.order("keep the run", lambda: keep(place, run))
 
     def close(self) -> None:
         """Pause, keep what is not saved, and end both threads."""
+        self._closing = True
         self._autosave.stop()
         self._trainer.pause()
         self._keep()
         self._exploration.close()
-        self._trainer.close()
+        if not self._trainer.close() and not self._trainer.close(KEEPING):
+            print("latent-explorer: the run could not be kept in time", file=sys.stderr)
 
 
 def looks_like_run(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Runs kept without being asked: one file a run in the program's own folder, until the run is saved."""
+"""Runs kept without being asked: a file each in the program's own folder, until the run is saved."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ MOST = 5  # files; older ones make room when the program starts
 
 
 def kept_path(home: Path, run: Run) -> Path:
-    """Where a run is kept; the same for all openings of one run."""
-    return home / "unsaved" / f"{run.id.partition('.')[0]}.safetensors"
+    """Where a run is kept; two openings of one file have two places, so that neither is lost to the other."""
+    return home / "unsaved" / f"{run.id}.safetensors"
 
 
-def keep(home: Path, run: Run) -> Path:
+def keep(path: Path, run: Run) -> None:
     """Write the run to its place; InputError or OSError where that cannot be done."""
-    path = kept_path(home, run)
     path.parent.mkdir(parents=True, exist_ok=True)
     run.save(path)
-    return path
 
 
-def forget(home: Path, run: Run) -> None:
+def forget(path: Path) -> None:
     """The run is saved where its user wants it, and need not be kept."""
     with suppress(OSError):
-        kept_path(home, run).unlink()
+        path.unlink()
 
 
 def kept_runs(home: Path) -> list[Path]:

@@ -125,11 +125,15 @@ class Trainer(QObject):
         self.order(f"change {name}", action)
 
     def close(self, seconds: float = 2.0) -> bool:
-        """Stop after the step at hand and join the thread; False when it did not end in time."""
+        """Stop after the step at hand and what was ordered, and join the thread; False when it did not end
+        in time. What came of the orders is still told."""
         with self._condition:
             self._closing = True
             self._condition.notify()
         self._thread.join(seconds)
+        with self._condition:
+            self._outbox = [v for v in self._outbox if not isinstance(v, Moment)]
+        self._drain()
         return not self._thread.is_alive()
 
     # -- on the thread -------------------------------------------------------------------------
@@ -211,4 +215,7 @@ class Trainer(QObject):
                 self.moment.emit(value)
             else:
                 deliver, what = value
-                deliver(what)
+                try:
+                    deliver(what)
+                except Exception as error:  # the window's own; the rest of the box is still delivered
+                    self.failed.emit(Failure.of(error, "take a result of training"))

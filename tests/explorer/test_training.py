@@ -170,3 +170,21 @@ def test_closing_joins_while_it_trains(qapp, make_run, qtbot):
     trainer.order("keep", lambda: saved.append(run.steps))
     assert trainer.close(2.0)
     assert saved == [run.steps]  # what was ordered before is done, and no step after it
+
+
+def test_what_fails_while_it_takes_a_result_is_told_and_the_rest_arrives(trainer, qtbot):
+    failures, out, wait = [], [], threading.Event()
+    trainer.failed.connect(failures.append)
+    trainer.order("wait", wait.wait, lambda _: 1 / 0)
+    trainer.order("look", lambda: 7, out.append)
+    wait.set()
+    qtbot.waitUntil(lambda: bool(out))
+    assert out == [7]
+    assert "division by zero" in failures[0].sentence
+
+
+def test_what_was_ordered_before_the_end_is_done_and_told(qapp):
+    trainer, out = Trainer(), []
+    trainer.order("look", lambda: 7, out.append)
+    assert trainer.close(10)
+    assert out == [7]

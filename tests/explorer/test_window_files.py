@@ -340,6 +340,57 @@ def test_a_run_that_is_kept_while_it_trains_is_offered_back_after_a_crash(start,
     assert Run.open(*kept_runs(home)).steps == 121
 
 
+def test_two_openings_of_one_file_are_kept_apart_and_a_kept_run_in_its_place(start, small_run, tmp_path):
+    home = tmp_path / "twice"
+
+    def go_on(program, to):
+        while program.steps < to:
+            before = program.steps
+            program.click(program.run_panel.step)
+            program.until(lambda: program.steps == before + 1)
+        program.close()
+
+    for to in (121, 122):
+        first = start(small_run, home)
+        first.wait_for_run()
+        go_on(first, to)
+    assert sorted(Run.open(path).steps for path in kept_runs(home)) == [121, 122]
+
+    again = start(small_run, home)
+    again.wait_for_run()
+    again.actions.open_kept(kept_runs(home)[0])
+    again.until(lambda: again.steps == 122)
+    go_on(again, 123)
+    assert sorted(Run.open(path).steps for path in kept_runs(home)) == [121, 123]
+
+
+def test_what_was_trained_is_kept_when_another_file_is_opened(start, small_run, tmp_path):
+    home = tmp_path / "other"
+    program = start(small_run, home)
+    program.wait_for_run()
+    program.click(program.run_panel.step)
+    program.until(lambda: program.actions.unsaved())
+    first = program.session.run
+    program.actions.open(small_run)
+    program.until(lambda: program.session.run is not first)
+    program.until(lambda: bool(kept_runs(home)))
+    assert Run.open(*kept_runs(home)).steps == 121
+    assert program.actions.path == small_run
+
+
+def test_a_run_that_cannot_be_kept_at_the_end_is_told_of(start, small_run, tmp_path, capfd):
+    home = tmp_path / "full"
+    home.mkdir()
+    (home / "unsaved").write_text("in the way")
+    program = start(small_run, home)
+    program.wait_for_run()
+    program.click(program.run_panel.step)
+    program.until(lambda: program.actions.unsaved())
+    program.window.close()
+    program.said.clear()  # it is told where it can still be read
+    assert "latent-explorer: Could not keep the run" in capfd.readouterr().err
+
+
 def test_closing_without_anything_new_keeps_nothing(start, small_run, tmp_path):
     home = tmp_path / "clean"
     program = start(small_run, home)

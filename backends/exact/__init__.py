@@ -1,0 +1,13 @@
+"""Models whose every quantity is exact, by EM or in closed form, in NumPy and float64."""
+
+from __future__ import annotations
+
+from backends.exact import factors
+from backends.registry import Backend
+
+BACKEND = Backend(
+    name="exact",
+    title="Exact (NumPy)",
+    kinds=(*factors.KINDS,),
+    libraries=("numpy", "scipy"),
+)

@@ -108,7 +108,7 @@ class MapPanel(QWidget):
         self.points.set_points(np.zeros((0, 2)), None)
         self.field.set_picture(None)
         self._pace.reset()
-        self._exploration.cancel("contours")
+        self._exploration.cancel("mosaic")
         self._request_contours()
 
     def _model_changed(self, _: object) -> None:
@@ -134,6 +134,7 @@ class MapPanel(QWidget):
         model, plane, view = self._session.model, self._session.plane, self.view()
         wanted = self._session.state.map.mosaic and isinstance(model, Decodes)
         if not wanted or model is None or model.info.image_shape is None or plane.dim != model.latent_dim:
+            self._exploration.cancel("mosaic")  # it would still draw what is no longer wanted
             self.field.set_picture(None)
             self.status.emit("")
             return False
@@ -152,6 +153,7 @@ class MapPanel(QWidget):
     def _request_contours(self) -> None:
         model, plane, view = self._session.model, self._session.plane, self.view()
         if not isinstance(model, HasPrior) or plane.dim != model.latent_dim:
+            self._exploration.cancel("contours")
             self.contours.set_lines([])
             return
         self._exploration.request(

@@ -41,6 +41,11 @@ class Tiles(QWidget):
         self._image.setDevicePixelRatio(self.devicePixelRatioF())
         self.update()
 
+    def clear(self) -> None:
+        """Show nothing."""
+        self._image = self._pixels = None
+        self.update()
+
     def sizeHint(self) -> QSize:
         return QSize(240, 160)
 
@@ -67,6 +72,7 @@ class SamplesPanel(QWidget):
         super().__init__(parent)
         self._session, self._exploration = session, exploration
         self._seed = 0
+        self._framed = False
         self.tiles = Tiles(self)
         self.plot = pg.PlotWidget(self, axisItems={side: Axis(side) for side in ("left", "bottom")})
         self.plot.setMenuEnabled(False)
@@ -108,13 +114,21 @@ class SamplesPanel(QWidget):
             return
         image = run.info.image_shape is not None
         self._stack.setCurrentWidget(self.tiles if image else self.plot)
-        self.sample_points.set_points(np.zeros((0, 2)), None)
+        self.tiles.clear()  # nothing of another run beside this one's
+        self._framed = False
+        for points in (self.data_points, self.sample_points):
+            points.set_points(np.zeros((0, 2)), None)
         if not image and run.data is not None:
             x = in_two(run.data.train.x[:CLOUD])
             self.data_points.set_points(x, None)
-            (x0, y0), (x1, y1) = np.quantile(x, 0.002, axis=0), np.quantile(x, 0.998, axis=0)
-            self.plot.setRange(xRange=(float(x0), float(x1)), yRange=(float(y0), float(y1)), padding=0.1)
+            self._frame(x)
         self._legend()
+
+    def _frame(self, x: Array) -> None:
+        """Show where x (n, 2) lies, but for the few rows farthest out."""
+        self._framed = True
+        (x0, y0), (x1, y1) = np.quantile(x, 0.002, axis=0), np.quantile(x, 0.998, axis=0)
+        self.plot.setRange(xRange=(float(x0), float(x1)), yRange=(float(y0), float(y1)), padding=0.1)
 
     def _legend(self) -> None:
         run, tokens = self._session.run, theme().tokens
@@ -123,10 +137,9 @@ class SamplesPanel(QWidget):
         elif run.info.image_shape is not None:
             self.status.emit("x ~ p(x)")
         else:
-            self.status.emit(
-                f"<span style='color:{tokens.muted}'>●</span> data  "
-                f"<span style='color:{tokens.accent}'>●</span> x ~ p(x)"
-            )
+            data = f"<span style='color:{tokens.muted}'>●</span> data  " if run.data is not None else ""
+            columns = ", columns 1 and 2" if run.info.dim > 2 else ""
+            self.status.emit(f"{data}<span style='color:{tokens.accent}'>●</span> x ~ p(x){columns}")
 
     def _model_changed(self, _: object) -> None:
         self._pace.poke()
@@ -138,10 +151,12 @@ class SamplesPanel(QWidget):
         info, seed, ratio = run.info, self._seed, self.devicePixelRatioF()
         ink = Ink((255, 255, 255), 1.0) if theme().tokens.is_dark else Ink((20, 24, 32), 1.0)
         width, height = self.tiles.width(), self.tiles.height()
-        if info.image_shape is not None:
-            work: Any = lambda: draw_tiles(model, info, seed, width, height, ratio, ink)  # noqa: E731
-        else:
-            work = lambda: in_two(model.sample(CLOUD, seed))  # noqa: E731
+
+        def work() -> Array:
+            if info.image_shape is None:
+                return in_two(model.sample(CLOUD, seed))
+            return draw_tiles(model, info, seed, width, height, ratio, ink)
+
         self._exploration.request(
             "samples", Priority.FOLLOW, work, self._show, doing="draw samples", ended=self._pace.done
         )
@@ -152,6 +167,8 @@ class SamplesPanel(QWidget):
             self.tiles.set_pixels(result)
         else:
             self.sample_points.set_points(result, None)
+            if not self._framed:  # a run without its data
+                self._frame(result)
         self._legend()
 
     def _retint(self, *_: Any) -> None:

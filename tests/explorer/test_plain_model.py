@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backends import registry
@@ -38,3 +39,38 @@ def test_a_model_without_a_bound_is_evaluated_once_a_snapshot(program):
     program.until(lambda: follower._done is not None and follower._done.with_iwae)
     assert follower._request_evaluation() is False
     assert not [m for m in program.said if m.kind == "error"]
+
+
+def test_nothing_of_the_run_before_stays_beside_another(start, small_run, tmp_path):
+    rows = tmp_path / "rows.npy"
+    np.save(rows, np.random.default_rng(0).normal(50, 1, (40, 2)))
+    run = Run.start("toy-gaussian", open_data(rows), {})
+    run.save(tmp_path / "orphan.safetensors")
+    rows.unlink()  # so that it opens without its data
+    program = start(small_run)
+    program.wait_for_run()
+    program.settle()
+    samples, window = program.window.samples, program.window
+    assert samples.tiles._image is not None
+    assert window.map.field.picture is not None
+    window.map._request_field()  # still under way when the other run comes
+    program.actions.open(tmp_path / "orphan.safetensors")
+    program.until(lambda: program.session.run.kind.name == "toy-gaussian")
+    program.settle()
+    assert window.map.field.picture is None
+    assert samples.tiles._image is None
+    assert not samples.data_points._batches
+    assert samples.sample_points._batches
+    (x0, x1), _ = samples.plot.getPlotItem().getViewBox().viewRange()
+    assert x0 < 0 < x1  # in the middle of its own samples, which begin at N(0, I)
+
+
+def test_decoded_images_switched_off_do_not_come_back(program, start, small_run):
+    program.actions.open(small_run)
+    program.until(lambda: program.session.run.kind.name == "vae")
+    program.settle()
+    assert program.map.field.picture is not None
+    program.map._request_field()
+    program.trigger("mosaic")
+    program.settle()
+    assert program.map.field.picture is None

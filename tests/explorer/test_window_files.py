@@ -347,7 +347,7 @@ def test_two_openings_of_one_file_are_kept_apart_and_a_kept_run_in_its_place(sta
         while program.steps < to:
             before = program.steps
             program.click(program.run_panel.step)
-            program.until(lambda: program.steps == before + 1)
+            program.until(lambda before=before: program.steps == before + 1)
         program.close()
 
     for to in (121, 122):

@@ -129,8 +129,8 @@ class Actions(QObject):
         self._keep()  # the run that was open until now
         self._files[run.id] = _Files(kept or kept_path(self._home, run), path, run.steps)
         self._trainer.adopt(lambda: run)
-        spec = spec_of(run)
-        steps = self._session.state.run.steps
+        spec, chosen = spec_of(run), self._session.state.run
+        steps = chosen.steps if chosen.model == spec.model else run.kind.default_steps
         self._session.begin(replace(self._session.state, run=replace(spec, steps=steps)))
         for note in run.notes:
             self._session.say(note, "warning")

@@ -175,7 +175,8 @@ class _Row(QObject):
         if self.parameter.type == "choice":
             combo = Choice(form)
             for choice in self.parameter.choices:
-                combo.addItem(choice[:1].upper() + choice[1:], choice)
+                shown = choice.upper() if len(choice) == 2 else choice[:1].upper() + choice[1:]
+                combo.addItem(shown, choice)
             combo.currentIndexChanged.connect(self._edited)
             return combo
         edit = _Edit(form)

@@ -9,7 +9,9 @@ from typing import Any
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from backends.base import Estimate
+from backends.base import Encodes, Estimate, HasElbo, HasPrior, LogJoint, Model
+from backends.curves import Curves
+from backends.evaluation import has_log_likelihood
 from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Points, Series
 from explorer.session import Session
@@ -38,7 +40,8 @@ TOGGLES = {
     ),
     "batches": (
         "Batches",
-        "The ELBO of every training batch, one draw of z a row: as noisy as training sees it.",
+        "What every training batch gave (for a VAE the ELBO, one draw of z a row and the encoder's dropout "
+        "on, which lowers it): as noisy as training sees it, and of training rows whichever split is shown.",
     ),
 }
 
@@ -119,10 +122,13 @@ class CurvesPanel(QWidget):
         for name, box in self.toggles.items():
             with QSignalBlocker(box):
                 box.setChecked(getattr(spec, name))
-        extra = [series for name, several in EXTRA.items() if getattr(spec, name) for series in several]
-        if self._series != (*MAIN, *extra):
-            self._series = (*MAIN, *extra)
-            self._name_series()
+        lacks = lacking(self._session.model)
+        for name, box in self.toggles.items():
+            box.setVisible(name not in lacks)
+        main = tuple(series for series in MAIN if series.key not in lacks)
+        wanted = [several for name, several in EXTRA.items() if getattr(spec, name) and name not in lacks]
+        self._series = (*main, *(series for several in wanted for series in several))
+        self._name_series()
         self._redraw()
 
     def _name_series(self) -> None:
@@ -132,11 +138,14 @@ class CurvesPanel(QWidget):
         label = "log p(x)" if estimate is None else f"log p(x) {short(estimate)}"
         if label != self._log_p_label or self._series != self._named:
             self._log_p_label, self._named = label, self._series
-            first, *others = self._series
-            self.plot.set_series((replace(first, label=label), *others))
-            self.plot.set_gap("log_likelihood", "elbo", "gap = KL(q‖p(z|x))")
+            renamed = (replace(s, label=label) if s.key == "log_likelihood" else s for s in self._series)
+            self.plot.set_gap(None)
+            self.plot.set_series(tuple(renamed))
+            if {"log_likelihood", "elbo"} <= {s.key for s in self._series}:
+                self.plot.set_gap("log_likelihood", "elbo", "gap = KL(q‖p(z|x))")
 
     def _run_changed(self, _: Any) -> None:
+        self._show_state()
         self.plot.fit()
         self._pace.reset()
         self._pace.poke()
@@ -158,7 +167,7 @@ class CurvesPanel(QWidget):
         self._name_series()
         points = {}
         for series in self._series:
-            name = "batch/elbo" if series.key == "batch" else f"{spec.split}/{series.key}"
+            name = batch_curve(curves) if series.key == "batch" else f"{spec.split}/{series.key}"
             steps, values = curves.get(name)
             _, errors = curves.get(f"{name}/stderr")
             known = len(errors) == len(values) and series.key != "batch"
@@ -170,14 +179,34 @@ class CurvesPanel(QWidget):
 
     def _explanation(self, split: str) -> str:
         """What the numbers in the legend are, and which estimator made them."""
-        lines = [
-            "ELBO = E_q[log p(x|z)] − KL(q(z|x)‖p(z)), and log p(x) = ELBO + KL(q(z|x)‖p(z|x)).",
-            "Nats a datum; a band is ± the estimator's standard error.",
-        ]
+        lines = ["Nats a datum; a band is ± the estimator's standard error."]
+        if "elbo" not in lacking(self._session.model):
+            both = "ELBO = E_q[log p(x|z)] − KL(q(z|x)‖p(z)), and log p(x) = ELBO + KL(q(z|x)‖p(z|x))."
+            lines.insert(0, both)
         report = self._session.report
         for name, estimate in ({} if report is None else report.splits.get(split, {})).items():
-            lines.append(f"{NAMES[name]}: {estimate.method}, ± {estimate.stderr:.2g}")
+            lines.append(f"{NAMES.get(name, name)}: {estimate.method}, ± {estimate.stderr:.2g}")
         return "\n".join(lines)
+
+
+def lacking(model: Model | None) -> frozenset[str]:
+    """The curves and groups of curves that a model cannot have."""
+    if model is None:
+        return frozenset()
+    lacks = set()
+    if not has_log_likelihood(model):
+        lacks.add("log_likelihood")
+    if not isinstance(model, HasElbo):
+        lacks |= {"elbo", "terms"}
+    if not all(isinstance(model, c) for c in (LogJoint, Encodes, HasPrior)) or not model.latent_dim:
+        lacks.add("iwae")
+    return frozenset(lacks)
+
+
+def batch_curve(curves: Curves) -> str:
+    """What a training step told of itself: the bound, or the nearest thing to it."""
+    names = [f"batch/{name}" for name in ("elbo", "log_likelihood", "loss")]
+    return next((name for name in names if name in curves.names()), names[0])
 
 
 def short(estimate: Estimate) -> str:

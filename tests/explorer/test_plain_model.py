@@ -1,5 +1,6 @@
 """A model of another kind than the VAE: log p(x) and samples, no latent space, no ELBO (a plug-in's)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,8 @@ def test_a_model_without_a_bound_is_evaluated_once_a_snapshot(program):
     program.until(lambda: program.session.report is not None)
     follower = program.program.follower
     assert follower._request_evaluation() is False
-    program.click(program.window.curves.toggles["iwae"])  # which it has not
+    state = program.session.state
+    program.session.apply(replace(state, curves=replace(state.curves, iwae=True)), "")  # which it has not
     program.until(lambda: follower._done is not None and follower._done.with_iwae)
     assert follower._request_evaluation() is False
     assert not [m for m in program.said if m.kind == "error"]
@@ -74,3 +76,17 @@ def test_decoded_images_switched_off_do_not_come_back(program, start, small_run)
     program.trigger("mosaic")
     program.settle()
     assert program.map.field.picture is None
+
+
+def test_the_curves_are_those_that_the_model_has(program, start, small_run):
+    curves = program.window.curves
+    program.until(lambda: program.session.report is not None)
+    assert [s.key for s in curves._series] == ["log_likelihood"]
+    assert "ELBO" not in curves.plot.legend()
+    assert [name for name, box in curves.toggles.items() if not box.isHidden()] == ["batches"]
+    program.click(curves.toggles["batches"])
+    assert len(curves.plot._curves["batch"].points) == 50  # of log p(x): it has no bound
+    program.actions.open(small_run)
+    program.until(lambda: program.session.run.kind.name == "vae")
+    assert [s.key for s in curves._series] == ["log_likelihood", "elbo", "batch"]
+    assert not any(box.isHidden() for box in curves.toggles.values())

@@ -415,13 +415,14 @@ def log_likelihood(
     model: Any, x: Array, k: int = 1000, seed: int = 0, tol: float = 0.01
 ) -> Work[LogLikelihood]:
     """log p(x) by the best way the model allows: its own exact log_prob; quadrature to within tol for latents
-    of 1 or 2 dimensions; else importance sampling with k draws, defensive where there is an encoder."""
+    of 1 or 2 dimensions; else importance sampling with k draws, from whatever there is of q(z|x) and p(z)."""
     if isinstance(model, LogProb):
         return (yield from _exact(model, x))
     _require_joint(model)
     if model.latent_dim in _GRIDS:
         return (yield from quadrature(model, x, tol))
-    proposal = "defensive" if isinstance(model, Encodes) else "prior"
+    both = isinstance(model, Encodes) and isinstance(model, HasPrior)
+    proposal = "defensive" if both else "q" if isinstance(model, Encodes) else "prior"
     return (yield from importance(model, x, k, seed, proposal))
 
 

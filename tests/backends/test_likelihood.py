@@ -258,6 +258,9 @@ def test_the_best_estimator_is_chosen_by_what_the_model_can_do() -> None:
     two, five = linear(2, n=5), linear(5, d=6, n=5)
     assert finish(log_likelihood(two.model, two.x)).method.startswith("quadrature")
     assert finish(log_likelihood(five.model, five.x, k=20)).method.startswith("importance sampling K=20")
+    names = ("stamp", "latent_dim", "kind", "info", "log_joint", "encode")
+    without_prior = SimpleNamespace(**{name: getattr(five.model, name) for name in names})
+    assert finish(log_likelihood(without_prior, five.x, k=20)).method.startswith("IWAE-20 (q)")
     exact = SimpleNamespace(
         stamp=two.model.stamp,
         latent_dim=0,

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Decodes, Elbo, Encodes, Gaussian, HasElbo, HasPrior, Progress, Work
+from backends.base import (
+    Array,
+    Decodes,
+    Elbo,
+    Encodes,
+    Estimate,
+    Gaussian,
+    HasElbo,
+    HasPrior,
+    Progress,
+    Work,
+)
 from backends.data import Split
 from backends.evaluation import has_log_likelihood
 from backends.likelihood import LogLikelihood, log_likelihood
 
 RADIUS = 0.25  # "data within"
 ELBO_SAMPLES = 256
+FEW = 10  # effective samples below which an importance-sampling estimate is not to be trusted
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,3 +102,21 @@ def score(model: Any, split: Split, row: int) -> Work[Score]:
     yield Progress(0, 1)
     log_p = (yield from log_likelihood(model, x)) if has_log_likelihood(model) else None
     return Score(row, model.stamp.step, elbo, log_p)
+
+
+def estimator(estimate: Estimate) -> str:
+    """What made a number, in a word: "quadrature", "exact", "IS-1000"; ⚠ where it is not to be trusted."""
+    if estimate.ess is None:
+        return estimate.method.split()[0].rstrip(";,")
+    k = re.search(r"K=(\d+)|IWAE-(\d+)", estimate.method)
+    count = f"IS-{k[1] or k[2]}" if k else "IS"
+    return f"{count} ⚠" if estimate.ess < FEW else count
+
+
+def short(estimate: Estimate) -> str:
+    """The estimator and, of importance sampling, its error and effective sample size."""
+    name = estimator(estimate)
+    if estimate.ess is None:
+        return name
+    kind, _, warning = name.partition(" ")
+    return f"{kind} ±{estimate.stderr:.2g}, ESS {estimate.ess:.0f} {warning}".rstrip()

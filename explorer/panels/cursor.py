@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from backends.base import Array, Decodes
 from explorer.compute import Exploration, Priority
-from explorer.look import ELBO_SAMPLES, RADIUS, Datum, Look, Score, look, portrait, score
+from explorer.look import ELBO_SAMPLES, RADIUS, Datum, Look, Score, estimator, look, portrait, score
 from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.plane import subscript
@@ -111,6 +111,7 @@ class CursorPanel(QWidget):
                 self.columns.set_tooltip(
                     str(i), f"E[{name} | z], the decoder's mean ± its standard deviation."
                 )
+        self.datum_rows.set_label("log_p", "log p(x)")  # by which estimator is not known yet
         self._clear()
 
     def _clear(self) -> None:
@@ -218,13 +219,21 @@ class CursorPanel(QWidget):
         self.datum_rows.set("label", datum.label or None)
 
     def _show_score(self, scored: Score) -> None:
-        elbo = None if scored.elbo is None else float(scored.elbo.value[0])
-        self.datum_rows.set("elbo", format_number(elbo))
+        rows, tips = self.datum_rows, {key: tip for key, _, tip in DATUM_ROWS}
+        elbo, noise = None, 0.0
+        if scored.elbo is not None:
+            elbo = float(scored.elbo.value[0])
+            noise = 0.0 if scored.elbo.stderr is None else float(scored.elbo.stderr[0])
+            rows.set_tooltip("elbo", f"{tips['elbo']} ± {noise:.2g}.")
+        rows.set("elbo", format_number(elbo))
         if scored.log_p is None:
             return
-        value, error = float(scored.log_p.value[0]), float(scored.log_p.stderr[0])
-        method = scored.log_p.method
-        self.datum_rows.set_label("log_p", f"log p(x)  {method.split()[0].rstrip(',')}")
-        self.datum_rows.set_tooltip("log_p", f"log p(x) of this datum, nats: {method}; ± {error:.2g}.")
-        self.datum_rows.set("log_p", format_number(value))
-        self.datum_rows.set("gap", None if elbo is None else format_number(value - elbo))
+        log_p = scored.log_p.mean()  # of this one row
+        rows.set_label("log_p", f"log p(x)  {estimator(log_p)}")
+        ess = "" if log_p.ess is None else f"; effective sample size {log_p.ess:.0f}"
+        rows.set_tooltip("log_p", f"{tips['log_p']} {log_p.method}; ± {log_p.stderr:.2g}{ess}.")
+        rows.set("log_p", format_number(log_p.value))
+        if elbo is not None:
+            error = float(np.hypot(noise, log_p.stderr))
+            rows.set_tooltip("gap", f"{tips['gap']} ± {error:.2g}.")
+            rows.set("gap", format_number(log_p.value - elbo))

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from backends.base import Encodes, Estimate, HasElbo, HasPrior, LogJoint, Model
+from backends.base import Encodes, HasElbo, HasPrior, LogJoint, Model
 from backends.curves import Curves
 from backends.evaluation import has_log_likelihood
+from explorer.look import short
 from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Points, Series
 from explorer.session import Session
 
-FEW = 10  # effective samples below which an importance-sampling estimate is not to be trusted
 SPLITS = (("test", "Held out"), ("train", "Training"))
 MAIN = (Series("log_likelihood", "log p(x)", 0), Series("elbo", "ELBO", 1))
 EXTRA = {
@@ -207,13 +206,3 @@ def batch_curve(curves: Curves) -> str:
     """What a training step told of itself: the bound, or the nearest thing to it."""
     names = [f"batch/{name}" for name in ("elbo", "log_likelihood", "loss")]
     return next((name for name in names if name in curves.names()), names[0])
-
-
-def short(estimate: Estimate) -> str:
-    """An estimator in a few words: "quadrature", or K, error and effective sample size."""
-    if estimate.ess is None:
-        return estimate.method.split()[0].rstrip(";,")
-    k = re.search(r"K=(\d+)|IWAE-(\d+)", estimate.method)
-    count = f"IS-{k[1] or k[2]}" if k else "IS"
-    warning = " ⚠" if estimate.ess < FEW else ""
-    return f"{count} ±{estimate.stderr:.2g}, ESS {estimate.ess:.0f}{warning}"

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from backends.base import DataInfo, Decoded, Elbo, Gaussian, Progress, Stamp, finish
+from backends.base import DataInfo, Decoded, Elbo, Estimate, Gaussian, Progress, Stamp, finish
 from backends.data import DataSet, Split
 from explorer.follow import IWAE, encodings, live_evaluation
-from explorer.look import RADIUS, look, portrait, score
+from explorer.look import RADIUS, estimator, look, portrait, score, short
 
 INFO = DataInfo("line", "Line", 2)
 
@@ -120,3 +120,17 @@ def test_bound_iwae_and_likelihood_are_over_the_same_rows(data):
 
 def test_iwae_is_not_computed_unless_asked_for(data):
     assert finish(live_evaluation(Line(), data, False)).iwae == {}
+
+
+@pytest.mark.parametrize(
+    ("estimate", "word", "more"),
+    [
+        (Estimate(-1, 0, "exact"), "exact", "exact"),
+        (Estimate(-1, 0.01, "quadrature 141² (agrees with 71² to 0.001); 9 of 20 rows"), "quadrature", None),
+        (Estimate(-1, 0.2, "importance sampling K=1000, ½q", 55.4), "IS-1000", "IS-1000 ±0.2, ESS 55"),
+        (Estimate(-1, 0.2, "IWAE-50 (q); effective sample …", 3), "IS-50 ⚠", "IS-50 ±0.2, ESS 3 ⚠"),
+    ],
+)
+def test_a_label_names_the_estimator_and_warns(estimate, word, more):
+    assert estimator(estimate) == word
+    assert short(estimate) == (more or word)

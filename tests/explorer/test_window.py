@@ -68,6 +68,8 @@ def test_under_the_cursor_stand_z_the_prior_and_the_nearest_datum(program):
         float(rows.datum_rows.value(key).replace("−", "-")) for key in ("log_p", "elbo", "gap")
     )
     assert gap == pytest.approx(log_p - elbo, abs=0.011)
+    for key in ("log_p", "elbo", "gap"):  # each says how uncertain it is
+        assert "±" in rows.datum_rows._values[key].toolTip()
     assert gap > -0.1
 
 

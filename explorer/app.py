@@ -97,7 +97,6 @@ class Program(QObject):
 
     def _commands(self) -> list[Command]:
         window, actions, session = self.window, self.actions, self.session
-        spec = lambda: session.state.map  # noqa: E731
         curves = window.curves.plot
         return [
             Command("open", "Open…", "File", window.ask_open, "Ctrl+O", "open", "Open a run or data"),
@@ -120,13 +119,13 @@ class Program(QObject):
             Command("fit-curves", "Show whole curves", "View", curves.fit, "Ctrl+9"),
             Command("let-go", "Let the point follow the mouse", "View", window.map.let_go, "Esc"),
             Command("mosaic", "Decoded images", "View", lambda: self._toggle_map("mosaic"), "M",
-                    checked=lambda: spec().mosaic, group=True),
+                    checked=lambda: session.state.map.mosaic, group=True),
             Command("points", "Encodings", "View", lambda: self._toggle_map("points"), "P",
-                    checked=lambda: spec().points),
+                    checked=lambda: session.state.map.points),
             Command("prior", "Contours of the prior", "View", lambda: self._toggle_map("prior"), "C",
-                    checked=lambda: spec().prior),
+                    checked=lambda: session.state.map.prior),
             Command("principal", "Plane of principal directions", "View", self._toggle_plane, "",
-                    checked=lambda: spec().plane.kind == "principal"),
+                    checked=lambda: session.state.map.plane.kind == "principal"),
             Command("dark", "Dark", "View", lambda: self._set_theme("dark"), "", "moon",
                     checked=lambda: session.state.theme == "dark", group=True),
             Command("light", "Light", "View", lambda: self._set_theme("light"), "", "sun",

@@ -63,10 +63,14 @@ def read_only(a: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Points (m, d) float32 over which a function of x or z is summed, each standing for ``cell`` volume."""
+    """Points (m, d) float32 over which a function of x or z is summed, each standing for ``cell`` volume.
+
+    coarse: which of the points, (m,) bool, make a grid of twice the spacing; None where all x are listed.
+    """
 
     points: Array
     cell: float
+    coarse: Array | None = None
 
     @classmethod
     def around(cls, rows: Array) -> Grid:
@@ -77,7 +81,23 @@ class Grid:
         points = _GRID[rows.shape[1]]
         axes = [np.linspace(a, b, points) for a, b in zip(low, high, strict=True)]
         mesh = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
-        return cls(mesh.astype(np.float32), float(np.prod((high - low) / (points - 1))))
+        even = np.indices((points,) * rows.shape[1]) % 2 == 0
+        coarse = even.all(0).ravel()
+        return cls(mesh.astype(np.float32), float(np.prod((high - low) / (points - 1))), coarse)
+
+    def resolves(self, log_density: Array, log_at_rows: Array) -> bool:
+        """Whether sums over the grid can tell the mass of a density, given as its logarithm here (m,) and at
+        rows where it is high.
+
+        One that has shrunk onto points or lines, as a mixture's may on integer data, is far higher at the
+        rows than anywhere on the grid, or has another mass on the grid of twice the spacing.
+        """
+        if self.coarse is None:
+            return True
+        p = np.exp(log_density) * self.cell
+        fine, coarse = p.sum(), p[self.coarse].sum() * 2 ** self.points.shape[1]
+        missed = log_at_rows.max() > log_density.max() + 1
+        return not missed and bool(abs(fine - coarse) <= 0.01 * fine)
 
     def moments(self, log_density: Array) -> tuple[Array, Array, Array]:
         """Mass (j,), mean and second moment (j, d) of j densities given as logarithms (m, j)."""
@@ -178,6 +198,13 @@ class Case:
         if "samples" in capabilities(self.model):
             rows.append(self.model.sample(500, 0))
         return Grid.around(np.concatenate(rows))
+
+    def log_prob_on_grid(self) -> Array | None:
+        """The model's log_prob at the grid's points; None without a grid, or where it resolves too little."""
+        if self.grid is None:
+            return None
+        log_p = np.asarray(self.model.log_prob(self.grid.points))
+        return log_p if self.grid.resolves(log_p, self.model.log_prob(self.data.train.x)) else None
 
 
 def cases(kind: ModelKind, device: str = "cpu") -> tuple[Case, ...]:

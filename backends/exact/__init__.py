@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from backends.exact import factors
+from backends.exact import factors, mixtures
 from backends.registry import Backend
 
 BACKEND = Backend(
     name="exact",
     title="Exact (NumPy)",
-    kinds=(*factors.KINDS,),
+    kinds=(*factors.KINDS, *mixtures.KINDS),
     libraries=("numpy", "scipy"),
 )

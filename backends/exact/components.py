@@ -1,0 +1,109 @@
+"""What a mixture's components are asked: the part of EM that depends on their family."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+import numpy as np
+
+from backends.base import Array, InputError
+
+EMPTY = 1e-10  # a component with fewer points than this has none: what it was is kept
+_BLOCK = 2**16  # numbers in a block of rows: half a megabyte, which stays in the cache
+
+
+class Components(ABC):
+    """p(x|k) for k = 1 … K: frozen, in float64, an exponential family.
+
+    Sums over rows are tuples of arrays with one entry a component first, the expected counts
+    N_k = Σ_n r_nk foremost; sums of different rows can be added.
+    """
+
+    #: (K, d): the mean of each component.
+    means: Array
+
+    @abstractmethod
+    def arrays(self) -> dict[str, Array]:
+        """What :meth:`with_arrays` needs to make these again, bit for bit."""
+
+    @abstractmethod
+    def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
+        """Components of the same form from arrays of the same shapes; raises InputError naming a bad one."""
+
+    @abstractmethod
+    def theta(self) -> Array:
+        """The parameters as a flat vector in which every value is allowed."""
+
+    @abstractmethod
+    def at(self, theta: Array) -> Self:
+        """Components of the same form with other parameters, in the order of :meth:`theta`."""
+
+    @abstractmethod
+    def log_prob(self, x: Array) -> Array:
+        """log p(x|k), (n, d) → (n, K)."""
+
+    @abstractmethod
+    def sums(self, x: Array, r: Array) -> tuple[Array, ...]:
+        """Σ_n r_nk t(x_n) of rows x (n, d) with responsibilities r (n, K)."""
+
+    @abstractmethod
+    def statistics(self, sums: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Sums over all rows in the form that the M-step and the bound take; counts foremost."""
+
+    @abstractmethod
+    def expected_log_prob(self, statistics: tuple[Array, ...]) -> float:
+        """Σ_n Σ_k r_nk log p(x_n|k), of these components on the statistics of those rows."""
+
+    @abstractmethod
+    def maximise(self, statistics: tuple[Array, ...]) -> Self:
+        """The components at which :meth:`expected_log_prob` is largest. Those without points stay.
+
+        Raises InputError naming a component that has no density there.
+        """
+
+    @abstractmethod
+    def sample(self, k: Array, rng: np.random.Generator) -> Array:
+        """One row for each component index in k (n,), (n, d)."""
+
+    def check(self, x: Array) -> None:  # noqa: B027 - most families take all numbers
+        """Raise InputError where rows x (n, d) are of no kind that these components can produce."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on components that are held open artificially, by number from 1."""
+        return ()
+
+
+def blocks(x: Array, width: int) -> Iterator[tuple[slice, Array]]:
+    """Rows of x (n, d) in float64, some at a time; ``width`` numbers a row are computed from them."""
+    rows = max(64, _BLOCK // max(width, x.shape[1], 1))
+    for start in range(0, len(x), rows):
+        part = slice(start, min(start + rows, len(x)))
+        yield part, x[part].astype(np.float64)
+
+
+def check_arrays(given: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
+    """Raise InputError naming the first array that is missing, unknown, of another form or not finite."""
+    for name in {**expected, **given}:
+        if name not in given:
+            raise InputError(f"array {name} is missing")
+        if name not in expected:
+            raise InputError(f"array {name} belongs to no part of this model")
+        array, want = given[name], expected[name]
+        if array.dtype != want.dtype or array.shape != want.shape:
+            raise InputError(
+                f"array {name} is {array.dtype} {array.shape} instead of {want.dtype} {want.shape}"
+            )
+        if not np.isfinite(array).all():
+            raise InputError(f"array {name} holds values that are not finite")
+
+
+def numbers(indices: Array) -> str:
+    """Components in words, counted from 1: "component 3", "components 1, 2 and 9"."""
+    names = [str(int(i) + 1) for i in indices]
+    if len(names) > 8:
+        names = [*names[:7], f"{len(names) - 7} more"]
+    return (
+        f"component {names[0]}" if len(names) == 1 else f"components {', '.join(names[:-1])} and {names[-1]}"
+    )

@@ -1,0 +1,269 @@
+"""The Gaussian mixture with full, tied, diagonal or spherical covariances (Bishop 2006, §9.2).
+
+    p(x|k) = N(x; μ_k, Σ_k),     M-step: μ_k = Σ_n r_nk x_n / N_k,                                (eq. 9.24)
+    Σ_k = Σ_n r_nk (x_n − μ_k)(x_n − μ_k)ᵀ / N_k + reg_covar·I                                    (eq. 9.25)
+
+tied: the N_k-weighted mean of these; diag: their diagonals; spherical: the mean of each diagonal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from backends.base import Array, InputError
+from backends.exact.components import EMPTY, Components, blocks, check_arrays, numbers
+from backends.exact.em import Mixture, MixtureLearner
+from backends.exact.mixtures import GAUSSIAN_PARAMETERS
+from backends.exact.seeding import nearest
+
+_LOG_2PI = math.log(2 * math.pi)
+
+
+class Gaussians(Components):
+    """N(μ_k, Σ_k) for k = 1 … K.
+
+    means: (K, d). scale: the lower Cholesky factors of the Σ_k, (K, d, d) for full and (1, d, d) for tied;
+    for diag and spherical the standard deviations, (K, d) and (K, 1).
+    """
+
+    def __init__(self, means: Array, scale: Array, covariance: str, reg_covar: float) -> None:
+        self.means, self.scale = means, scale
+        self.covariance, self.reg_covar = covariance, reg_covar
+        self._matrices = covariance in ("full", "tied")
+        k, d = means.shape
+        if self._matrices:
+            eye = np.eye(d)
+            # (x − μ) W has the identity as its covariance: W Wᵀ = Σ⁻¹
+            white = np.stack([solve_triangular(one, eye, lower=True).T for one in scale])
+            log_det = 2 * np.log(np.diagonal(scale, axis1=1, axis2=2)).sum(1)
+            self._precision_diagonal = np.square(white).sum(2)
+        else:
+            white = 1 / scale
+            log_det = 2 * np.log(np.broadcast_to(scale, (len(scale), d))).sum(1)
+            self._precision_diagonal = np.square(white)
+        self._white = np.broadcast_to(white, (k, *white.shape[1:]))
+        self._log_normaliser = np.broadcast_to(-0.5 * (d * _LOG_2PI + log_det), k)
+
+    @classmethod
+    def of(cls, means: Array, covariances: Array, covariance: str, reg_covar: float) -> Self:
+        """From covariances (K, d, d), (1, d, d), (K, d) or (K, 1), for full, tied, diag and spherical.
+
+        Raises InputError naming a component whose covariance is not positive definite.
+        """
+        return cls(means, _cholesky(covariances, covariance), covariance, reg_covar)
+
+    @property
+    def covariances(self) -> Array:
+        """Σ_k as matrices, (K, d, d)."""
+        k, d = self.means.shape
+        if self._matrices:
+            own = self.scale @ self.scale.swapaxes(1, 2)
+        else:
+            own = np.square(self.scale)[:, :, None] * np.eye(d)
+        return np.array(np.broadcast_to(own, (k, d, d)))
+
+    def arrays(self) -> dict[str, Array]:
+        return {"means": self.means, "scale": self.scale}
+
+    def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
+        check_arrays(arrays, self.arrays())
+        scale = arrays["scale"]
+        if (self._diagonal(scale) <= 0).any():
+            raise InputError("array scale holds standard deviations that are not positive")
+        if self._matrices and np.triu(scale, 1).any():
+            raise InputError("array scale is not lower triangular")
+        return type(self)(arrays["means"], scale, self.covariance, self.reg_covar)
+
+    def theta(self) -> Array:
+        """Means, then the scale row by row: its lower triangles, with the logarithm of their diagonals."""
+        scale = self.scale.copy()
+        self._diagonal(scale)[...] = np.log(self._diagonal(scale))
+        if self._matrices:
+            scale = scale[:, *np.tril_indices(scale.shape[-1])]
+        return np.concatenate([self.means.ravel(), scale.ravel()])
+
+    def at(self, theta: Array) -> Self:
+        k, d = self.means.shape
+        scale = np.zeros_like(self.scale)
+        if self._matrices:
+            scale[:, *np.tril_indices(d)] = theta[k * d :].reshape(len(scale), -1)
+        else:
+            scale[...] = theta[k * d :].reshape(scale.shape)
+        self._diagonal(scale)[...] = np.exp(self._diagonal(scale))
+        return type(self)(theta[: k * d].reshape(k, d).copy(), scale, self.covariance, self.reg_covar)
+
+    def _diagonal(self, scale: Array) -> Array:
+        """A view of the positive part of a scale."""
+        return np.einsum("kii->ki", scale) if self._matrices else scale
+
+    def log_prob(self, x: Array) -> Array:
+        out = np.empty((len(x), len(self.means)))
+        for k, (mean, white) in enumerate(zip(self.means, self._white, strict=True)):
+            y = self._whiten(x - mean, white)
+            out[:, k] = np.einsum("nd,nd->n", y, y)
+        return self._log_normaliser - 0.5 * out
+
+    def _whiten(self, difference: Array, white: Array) -> Array:
+        return difference @ white if self._matrices else difference * white
+
+    def sums(self, x: Array, r: Array) -> tuple[Array, ...]:
+        """N_k, and about each mean the first and second moments: (K,), (K, d), (K, d, d) or (K, d)."""
+        k, d = self.means.shape
+        first = np.empty((k, d))
+        second = np.empty((k, d, d) if self._matrices else (k, d))
+        for i, mean in enumerate(self.means):
+            difference = x - mean
+            weighted = difference * r[:, i, None]
+            first[i] = weighted.sum(0)
+            if self._matrices:
+                second[i] = weighted.T @ difference
+            else:
+                second[i] = np.einsum("nd,nd->d", weighted, difference)
+        return r.sum(0), first, second
+
+    def statistics(self, sums: tuple[Array, ...]) -> tuple[Array, ...]:
+        """N_k, the weighted means x̄_k, and the scatter about these.
+
+        Moments about the components' own means lose no digits, unlike those about the origin.
+        """
+        counts, first, second = sums
+        shift = first / np.maximum(counts, EMPTY)[:, None]
+        lost = first[:, :, None] * shift[:, None, :] if self._matrices else first * shift
+        return counts, self.means + shift, second - lost
+
+    def expected_log_prob(self, statistics: tuple[Array, ...]) -> float:
+        counts, means, scatter = statistics
+        total = float(counts @ self._log_normaliser)
+        for k, white in enumerate(self._white):
+            y = self._whiten(means[k] - self.means[k], white)
+            if self._matrices:
+                spread = float(((scatter[k] @ white) * white).sum())
+            else:
+                spread = float((scatter[k] * white**2).sum())
+            total -= 0.5 * (spread + float(counts[k] * (y @ y)))
+        return total
+
+    def maximise(self, statistics: tuple[Array, ...]) -> Self:
+        counts, means, scatter = statistics
+        empty = counts < EMPTY
+        counts = np.where(empty, 1.0, counts)
+        if self.covariance == "tied":
+            covariances = scatter.sum(0, keepdims=True) / statistics[0].sum()
+        elif self.covariance == "full":
+            covariances = scatter / counts[:, None, None]
+        else:
+            covariances = scatter / counts[:, None]
+        if self.covariance == "spherical":
+            covariances = covariances.mean(1, keepdims=True)
+        scale = _cholesky(_add(covariances, self.reg_covar), self.covariance, empty)
+        if empty.any():
+            means = np.where(empty[:, None], self.means, means)
+            if self.covariance != "tied":
+                scale[empty] = self.scale[empty]
+        return type(self)(means, scale, self.covariance, self.reg_covar)
+
+    def sample(self, k: Array, rng: np.random.Generator) -> Array:
+        noise = rng.standard_normal((len(k), self.means.shape[1]))
+        scale = np.broadcast_to(self.scale, (len(self.means), *self.scale.shape[1:]))
+        x = self.means[k]
+        for i in np.unique(k):
+            mine = k == i
+            x[mine] += noise[mine] @ scale[i].T if self._matrices else noise[mine] * scale[i]
+        return x
+
+    def notes(self) -> tuple[str, ...]:
+        """Which components are held open by reg_covar: in some column the variance that is left when all
+        other columns are known, 1/(Σ⁻¹)_ii, is mostly reg_covar."""
+        thin = (self._precision_diagonal * 2 * self.reg_covar > 1).any(1)
+        if not thin.any():
+            return ()
+        what = "all components" if self.covariance == "tied" else numbers(np.flatnonzero(thin))
+        return (f"{what} would be singular and is held open by reg_covar = {self.reg_covar:g}",)
+
+
+class GaussianMixture(Mixture):
+    """A Gaussian mixture; ``covariances`` (K, d, d), whatever their type."""
+
+    _components: Gaussians
+
+    @property
+    def covariances(self) -> Array:
+        """Σ_k as matrices, (K, d, d) float64."""
+        return self._components.covariances
+
+
+class GaussianMixtureLearner(MixtureLearner):
+    """Fits a Gaussian mixture by EM; see :mod:`backends.exact.em`."""
+
+    kind = "gmm"
+    parameters = GAUSSIAN_PARAMETERS
+    model = GaussianMixture
+
+    def place(self, weights: Array, means: Array, covariances: Array) -> None:
+        """Go on from weights (K,), means (K, d) and covariances as in :meth:`Gaussians.of`.
+
+        Raises InputError where these are no mixture of this learner's form.
+        """
+        form = self._components
+        assert isinstance(form, Gaussians)
+        shapes = form.means.shape, form.scale.shape
+        if (np.shape(means), np.shape(covariances)) != shapes:
+            raise InputError(
+                f"means and covariances have shapes {np.shape(means)} and {np.shape(covariances)}, "
+                f"not {shapes[0]} and {shapes[1]}"
+            )
+        means, covariances = np.array(means, np.float64), np.array(covariances, np.float64)
+        self.begin(weights, Gaussians.of(means, covariances, form.covariance, form.reg_covar))
+
+    def _start(self, x: Array, centres: Array) -> Gaussians:
+        """All components alike: with the covariance of the rows about the centres nearest to them."""
+        covariance, reg_covar = str(self._values["covariance"]), float(self._values["reg_covar"])
+        k, d = centres.shape
+        matrices = covariance in ("full", "tied")
+        pooled = np.zeros((d, d) if matrices else d)
+        for _, part in blocks(x, d):
+            difference = part - centres[nearest(part, centres)]
+            pooled += difference.T @ difference if matrices else np.square(difference).sum(0)
+        pooled = pooled / len(x) if len(x) else pooled + (np.eye(d) if matrices else 1.0)
+        if covariance == "spherical":
+            pooled = pooled.mean(keepdims=True)
+        one = _cholesky(_add(pooled[None], reg_covar), covariance)
+        repeats = 1 if covariance == "tied" else k
+        return Gaussians(centres, np.repeat(one, repeats, axis=0), covariance, reg_covar)
+
+
+def _add(covariances: Array, reg_covar: float) -> Array:
+    """Covariances of either form with reg_covar on the diagonal."""
+    if covariances.ndim == 3:
+        return covariances + reg_covar * np.eye(covariances.shape[-1])
+    return covariances + reg_covar
+
+
+def _cholesky(covariances: Array, covariance: str, without: Array | None = None) -> Array:
+    """The lower factors of matrices (·, d, d), or the square roots of variances; 1 for those ``without``.
+
+    Raises InputError naming a component whose covariance is not positive definite.
+    """
+    out = np.ones_like(covariances)
+    for i, one in enumerate(covariances):
+        if without is not None and without[i] and covariance != "tied":
+            continue
+        try:
+            if one.ndim == 2:
+                out[i] = np.linalg.cholesky(one)
+            elif (one > 0).all():
+                out[i] = np.sqrt(one)
+            else:
+                raise np.linalg.LinAlgError
+        except np.linalg.LinAlgError:
+            which = "all components" if covariance == "tied" else numbers(np.array([i]))
+            raise InputError(
+                f"the covariance of {which} is singular: its points lie in fewer dimensions than there are "
+                "columns; give reg_covar a larger value, or choose fewer components"
+            ) from None
+    return out

@@ -1,0 +1,115 @@
+"""Mixtures fitted by EM: how they are declared. Importing this module imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backends.base import DataInfo, InputError, Value
+from backends.parameters import Parameter
+from backends.registry import ModelKind, lazy
+
+_MOST_NUMBERS = 2**27  # in one array of covariances: 1 GiB
+
+_COMPONENTS = Parameter(
+    "components", "int", 5, "Number K of components: p(x) = Σ_k π_k p(x|k).",
+    minimum=1, maximum=4096,
+)  # fmt: skip
+_INIT = Parameter(
+    "init", "choice", "k-means++",
+    "Where the components begin: on K rows drawn one after the other, far ones more likely (k-means++, by "
+    "squared distance), or on K rows drawn at random.",
+    choices=("k-means++", "random-points"),
+)  # fmt: skip
+
+GAUSSIAN_PARAMETERS = (
+    _COMPONENTS,
+    Parameter(
+        "covariance", "choice", "full",
+        "The shape of the components: each with a covariance matrix of its own (full), all with the same one "
+        "(tied), each with a variance for every column (diag), or each with a single variance (spherical).",
+        choices=("full", "tied", "diag", "spherical"),
+    ),
+    _INIT,
+    Parameter(
+        "reg_covar", "float", 1e-6,
+        "Added to the variances in every M-step, in squared units of the data, so that no component can "
+        "shrink to a point of infinite density. At 0 it is plain maximum likelihood, whose log p(x) never "
+        "falls; above 0 the last digits may.",
+        title="Covariance floor", minimum=0, maximum=1e12,
+    ),
+)  # fmt: skip
+
+BERNOULLI_PARAMETERS = (
+    _COMPONENTS,
+    _INIT,
+    Parameter(
+        "floor", "float", 1e-3,
+        "Each pixel's probability of being on stays between this and one minus this: a pixel that is never "
+        "on in the training rows would otherwise make every image that has it impossible.",
+        title="Probability floor", minimum=1e-12, maximum=0.25,
+    ),
+)  # fmt: skip
+
+
+def gaussian_size(info: DataInfo, values: Mapping[str, Value]) -> int:
+    """Numbers in a Gaussian mixture's weights, means and covariances."""
+    k, d = int(values["components"]), info.dim
+    return (
+        k
+        + k * d
+        + {"full": k * d * d, "tied": d * d, "diag": k * d, "spherical": k}[str(values["covariance"])]
+    )
+
+
+def check_gaussian_data(info: DataInfo, values: Mapping[str, Value]) -> None:
+    """Raise InputError when the covariances would not fit into memory."""
+    size = gaussian_size(info, values)
+    if size > _MOST_NUMBERS:
+        raise InputError(
+            f"{values['components']} components of covariance {values['covariance']} in {info.dim} columns "
+            f"take {size:,} numbers, and {_MOST_NUMBERS:,} is the most: choose covariance diag"
+        )
+
+
+def bernoulli_size(info: DataInfo, values: Mapping[str, Value]) -> int:
+    """Numbers in the weights and probabilities of a mixture of Bernoullis."""
+    return int(values["components"]) * (1 + info.dim)
+
+
+def check_bernoulli_data(info: DataInfo, values: Mapping[str, Value]) -> None:
+    """Raise InputError for data other than 0 and 1."""
+    if info.values != "binary":
+        raise InputError(
+            f"a mixture of Bernoullis needs data of 0 and 1, and {info.name} has {info.values} values: "
+            "choose model gmm"
+        )
+
+
+_CAPABILITIES = frozenset(("encodes", "samples", "log_prob", "elbo", "parameters"))
+
+KINDS: tuple[ModelKind, ...] = (
+    ModelKind(
+        name="gmm",
+        title="Gaussian mixture",
+        doc="Data from K Gaussian components, fitted by EM (Dempster et al. 1977): the E-step says which "
+        "component each point may come from, the M-step moves the components.",
+        parameters=GAUSSIAN_PARAMETERS,
+        capabilities=_CAPABILITIES,
+        load=lazy("backends.exact.gaussian_mixture:GaussianMixtureLearner"),
+        default_steps=100,
+        check_data=check_gaussian_data,
+        size=gaussian_size,
+    ),
+    ModelKind(
+        name="bernoulli-mixture",
+        title="Mixture of Bernoullis",
+        doc="Binary images from K prototypes, each with a probability of being on for every pixel, fitted "
+        "by EM (Bishop 2006, §9.3.3).",
+        parameters=BERNOULLI_PARAMETERS,
+        capabilities=_CAPABILITIES,
+        load=lazy("backends.exact.bernoulli_mixture:BernoulliMixtureLearner"),
+        default_steps=100,
+        check_data=check_bernoulli_data,
+        size=bernoulli_size,
+    ),
+)

@@ -308,6 +308,8 @@ class Actions(QObject):
 def looks_like_run(path: Path) -> bool:
     """Does the file begin as a safetensors file does: a length, then a JSON object?"""
     try:
+        if not path.is_file():
+            return False
         with open(path, "rb") as file:
             return file.read(9)[8:] == b"{"
     except OSError:

@@ -66,12 +66,12 @@ class Program(QObject):
         kept = kept_runs(self._home)
         if kept and self._path is None:
             when = datetime.fromtimestamp(kept[0].stat().st_mtime).strftime("%d %B, %H:%M")
-            self.session.message.emit(
-                Message(
-                    f"A run that was not saved has been kept ({when}).",
-                    action=("Open it", partial(self.actions.open_kept, kept[0])),
-                )
-            )
+            text = f"A run that was not saved has been kept ({when})."
+            if len(kept) > 1:
+                where = kept[0].parent
+                text = f"{len(kept)} unsaved runs have been kept in {where}, the newest of {when}."
+            open_newest = partial(self.actions.open_kept, kept[0])
+            self.session.message.emit(Message(text, action=("Open it", open_newest)))
 
     def _open_recent(self, action: QAction) -> None:
         self.actions.open(str(action.data()))

@@ -17,12 +17,13 @@ from backends.base import (
     Gaussian,
     HasElbo,
     HasPrior,
+    LogJoint,
     Progress,
     Work,
 )
 from backends.data import Split
 from backends.evaluation import has_log_likelihood
-from backends.likelihood import LogLikelihood, log_likelihood
+from backends.likelihood import LogLikelihood, PosteriorKL, log_likelihood, posterior_kl
 
 RADIUS = 0.25  # "data within"
 ELBO_SAMPLES = 256
@@ -60,12 +61,16 @@ class Datum:
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """The bound and log p(x) of one row, by one model; None for what the model has not."""
+    """The bound and log p(x) of one row, by one model; None for what the model has not.
+
+    kl: KL(q(z|x)‖p(z|x)) by quadrature, not through the other two; of latents of at most two dimensions.
+    """
 
     row: int
     step: int
     elbo: Elbo | None
     log_p: LogLikelihood | None
+    kl: PosteriorKL | None = None
 
 
 def look(model: Any, z: Array, encodings: Array | None, tag: object = None) -> Look:
@@ -101,7 +106,10 @@ def score(model: Any, split: Split, row: int) -> Work[Score]:
     elbo = model.elbo(x, ELBO_SAMPLES, seed=row) if isinstance(model, HasElbo) else None
     yield Progress(0, 1)
     log_p = (yield from log_likelihood(model, x)) if has_log_likelihood(model) else None
-    return Score(row, model.stamp.step, elbo, log_p)
+    kl = None
+    if isinstance(model, LogJoint) and isinstance(model, Encodes) and 0 < model.latent_dim <= 2:
+        kl = yield from posterior_kl(model, x)
+    return Score(row, model.stamp.step, elbo, log_p, kl)
 
 
 def estimator(estimate: Estimate) -> str:

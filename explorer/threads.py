@@ -39,4 +39,5 @@ def forget_modules() -> None:
 
     A full collection over torch's objects stops every thread for more than 100 ms.
     """
-    gc.freeze()
+    if not gc.get_freeze_count():  # once: what is frozen is never collected
+        gc.freeze()

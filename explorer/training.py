@@ -61,6 +61,7 @@ class Trainer(QObject):
         self._orders: deque[_Order] = deque()
         self._outbox: list[Any] = []
         self._run: Run | None = None
+        self._model: Model | None = None  # the newest snapshot of it
         self._remaining = 0  # steps still to make; -1 is no end
         self._rate: deque[tuple[float, int]] = deque()
         self._closing = False
@@ -97,7 +98,7 @@ class Trainer(QObject):
 
         def action() -> None:
             run = make()
-            self._run, self._remaining = run, -1 if steps is None else steps
+            self._run, self._model, self._remaining = run, None, -1 if steps is None else steps
             self._rate.clear()
 
         self.order(doing, action, failed=failed)
@@ -156,7 +157,7 @@ class Trainer(QObject):
             now = time.perf_counter()
             if orders or not self._remaining or now - published >= PUBLISH_EVERY:
                 published = now
-                self._attempt("take a snapshot", self._publish)
+                self._publish()
 
     def _carry_out(self, order: _Order) -> None:
         try:
@@ -194,7 +195,13 @@ class Trainer(QObject):
             self._rate.clear()
         target = steps + self._remaining if self._remaining >= 0 else None
         epoch = steps / max(run.learner.steps_per_epoch, 1e-9)
-        self._post(Moment(run, run.model(), steps, epoch, training, target, rate))
+        try:
+            self._model = run.model()
+        except Exception as error:
+            self._remaining, training = 0, False
+            self._post((self.failed.emit, Failure.of(error, "take a snapshot")))
+        if self._model is not None:  # of the last step that had one: the window must hear that training ended
+            self._post(Moment(run, self._model, steps, epoch, training, target, rate))
 
     def _post(self, value: Any) -> None:
         with self._condition:

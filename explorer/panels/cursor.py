@@ -235,5 +235,9 @@ class CursorPanel(QWidget):
         rows.set("log_p", format_number(log_p.value))
         if elbo is not None:
             error = float(np.hypot(noise, log_p.stderr))
-            rows.set_tooltip("gap", f"{tips['gap']} ± {error:.2g}.")
+            direct = ""
+            if scored.kl is not None:
+                kl = scored.kl.mean()
+                direct = f"\nComputed directly: {kl.value:.4f} by {kl.method}."
+            rows.set_tooltip("gap", f"{tips['gap']} ± {error:.2g}.{direct}")
             rows.set("gap", format_number(log_p.value - elbo))

@@ -96,7 +96,7 @@ class FactorModel:
     def encode(self, x: Array) -> Gaussian:
         """(n, d) data → p(z|x) itself, whose covariance is the same for every x."""
         f = self._factors
-        mean = self._data(x) @ f.projection - f.mean @ f.projection
+        mean = (self._data(x) - f.mean) @ f.projection
         std = np.sqrt(np.diagonal(f.covariance))
         return Gaussian(mean.astype(np.float32), _repeat(std, len(mean)), _repeat(f.scale_tril, len(mean)))
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.base import Array, DataInfo, Diverged, InputError, Stamp, State, Value
+from backends.exact.components import check_arrays
 from backends.exact.factor_model import FactorModel, Factors
 from backends.parameters import Parameter, check_live, resolve
 from backends.registry import ModelKind, lazy
@@ -27,7 +28,7 @@ _MINIMUM_VARIANCE = Parameter(
     "minimum_variance", "float", 1e-6,
     "No noise variance falls below this share of the columns' mean variance. Without such a floor a constant "
     "column, or as many factors as the data have dimensions, would make the density infinite.",
-    minimum=0, maximum=1, open_minimum=True,
+    minimum=1e-12, maximum=1,
 )  # fmt: skip
 PPCA_PARAMETERS = (
     _LATENT_DIM,
@@ -206,17 +207,7 @@ class FactorLearner:
 
     def restore(self, state: State) -> None:
         """Take over a state; raises InputError naming the array or value that does not fit."""
-        expected = self.state().arrays
-        if missing := expected.keys() - state.arrays.keys():
-            raise InputError(f"array {min(missing)} is missing")
-        for name, array in state.arrays.items():
-            if name not in expected:
-                raise InputError(f"array {name} belongs to no part of this model")
-            want = expected[name]
-            if array.dtype != want.dtype or array.shape != want.shape:
-                raise InputError(f"array {name} is {array.dtype} {array.shape}, not float64 {want.shape}")
-            if not np.isfinite(array).all():
-                raise InputError(f"array {name} holds values that are not finite")
+        check_arrays(state.arrays, self.state().arrays)
         steps = state.values.get("steps")
         if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
             raise InputError(f"steps: {steps!r} is not a number of steps")
@@ -243,7 +234,10 @@ class EM(FactorLearner):
         if self._half == "E":
             self._half = "M"
             return "E", self._scalars(q)
-        weights = np.linalg.solve(q.second, q.cross.T).T
+        try:
+            weights = np.linalg.solve(q.second, q.cross.T).T
+        except np.linalg.LinAlgError as error:
+            raise Diverged(f"step {self._steps + 1} has no maximum ({error})") from error
         noise = self._variance - (weights * q.cross).sum(1)
         if self._shared:
             noise = np.full_like(noise, noise.mean())

@@ -332,13 +332,16 @@ def test_digits_with_constant_columns_are_fitted(kind: str, name: str) -> None:
 
 
 @EACH
+@pytest.mark.parametrize("floor", [1e-12, 1e-6])
 @pytest.mark.parametrize("method", ["em", "closed-form"])
 @pytest.mark.parametrize(
     ("n", "d", "k"), [(2, 3, 2), (3, 10, 8), (40, 2, 6), (5, 1, 3), (60, 3, 3)]
 )  # fmt: skip
-def test_more_factors_than_rows_or_columns_are_fitted(kind: str, method: str, n: int, d: int, k: int) -> None:
+def test_more_factors_than_rows_or_columns_are_fitted(
+    kind: str, method: str, floor: float, n: int, d: int, k: int
+) -> None:
     values = {"method": method} if kind == "ppca" else {}
-    made = learner(kind, rows(n, d, 1), 60, latent_dim=k, **values)
+    made = learner(kind, rows(n, d, 1), 60, latent_dim=k, minimum_variance=floor, **values)
     model = made.snapshot()
     assert math.isfinite(made.step()["log_likelihood"])
     for array in (model.encode(rows(n, d, 1)).scale_tril, model.sample(5, 0), model.theta()):

@@ -53,6 +53,7 @@ class Session(QObject):
     encodings_changed = Signal(object)  # Encodings
     plane_changed = Signal(object)  # Plane
     point_changed = Signal(object)  # (k,) float32, or None
+    place_changed = Signal(object)  # (d,) float32, or None
     message = Signal(object)  # Message
 
     def __init__(self, state: State | None = None, parent: QObject | None = None) -> None:
@@ -68,6 +69,7 @@ class Session(QObject):
         self.report: Report | None = None  # the newest live evaluation
         self.plane: Plane = coordinate_plane(2)
         self.point: Array | None = None
+        self.place: Array | None = None  # the point of data space under the cursor
         self.point_tag: object = None  # time stamp of the hand's move; travels to the pixels that it becomes
 
     # -- what the user sets ----------------------------------------------------------------------
@@ -164,6 +166,11 @@ class Session(QObject):
         """Move the point that is decoded under the cursor."""
         self.point, self.point_tag = z, tag
         self.point_changed.emit(z)
+
+    def set_place(self, x: Array | None) -> None:
+        """Move the point of data space that the model is asked about."""
+        self.place = x
+        self.place_changed.emit(x)
 
     def say(self, text: str, kind: str = "info", details: str | None = None) -> None:
         """Show the user a sentence."""

@@ -34,6 +34,7 @@ from explorer.panels.cursor import CursorPanel
 from explorer.panels.curves import CurvesPanel
 from explorer.panels.data import DataPanel
 from explorer.panels.map import MapPanel
+from explorer.panels.place import PlacePanel
 from explorer.panels.run import RunPanel
 from explorer.panels.samples import SamplesPanel
 from explorer.session import Message, Session
@@ -71,12 +72,16 @@ class Window(QMainWindow):
         self.canvas.addWidget(self.map)
         self.canvas.addWidget(self.data)
         self.cursor_panel = CursorPanel(session, exploration)
+        self.place = PlacePanel(session, exploration)
+        self.under = QStackedWidget(self)
+        self.under.addWidget(self.cursor_panel)
+        self.under.addWidget(self.place)
         self.curves = CurvesPanel(session)
         self.samples = SamplesPanel(session, exploration)
         self.docks = {
             "run": CardDock("run", "Run", self.run, self),
             "map": CardDock("map", "Latent map", self.canvas, self),
-            "cursor": CardDock("cursor", "Under the cursor", self.cursor_panel, self),
+            "cursor": CardDock("cursor", "Under the cursor", self.under, self),
             "curves": CardDock("curves", "ELBO and log-likelihood · nats per datum", self.curves, self),
             "samples": CardDock("samples", "Samples", self.samples, self),
         }
@@ -265,6 +270,7 @@ class Window(QMainWindow):
         model = self.session.model
         latent = model is None or model.latent_dim > 0
         self.canvas.setCurrentWidget(self.map if latent else self.data)
+        self.under.setCurrentWidget(self.cursor_panel if latent else self.place)
         self.docks["map"].setWindowTitle("Latent map" if latent else "Data plane")
         self._show_title()
 

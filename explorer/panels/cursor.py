@@ -15,7 +15,7 @@ from explorer.plane import subscript
 from explorer.session import Session
 from explorer.widgets.card import section_title
 from explorer.widgets.image import ImageView
-from explorer.widgets.values import ValueRows, format_number
+from explorer.widgets.values import ValueRows, difference, format_number
 
 SHOWN_COLUMNS = 8
 SHOWN_LATENTS = 3
@@ -240,4 +240,4 @@ class CursorPanel(QWidget):
                 kl = scored.kl.mean()
                 direct = f"\nComputed directly: {kl.value:.4f} by {kl.method}."
             rows.set_tooltip("gap", f"{tips['gap']} ± {error:.2g}.{direct}")
-            rows.set("gap", format_number(log_p.value - elbo))
+            rows.set("gap", format_number(difference(log_p.value, elbo)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from backends.base import Array, Encodes, LogProb, Responsibilities
+from backends.base import Array, LogProb
 from explorer.compute import Exploration, Priority
 from explorer.density import density
 from explorer.pace import Pace
@@ -23,23 +22,7 @@ from explorer.theme import theme
 from explorer.view import Picture
 from explorer.widgets.values import format_number
 
-MOST_POINTS = 20_000  # drawn; more are thinned evenly
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What a model says of one x (d,): log p(x) in nats, and the responsibilities (K,) of its components."""
-
-    x: Array
-    log_p: float | None
-    responsibilities: Array | None
-
-
-def read(model: Any, x: Array) -> Reading:
-    """Ask a model about x (d,)."""
-    log_p = float(model.log_prob(x[None])[0]) if isinstance(model, LogProb) else None
-    q = model.encode(x[None]) if isinstance(model, Encodes) else None
-    return Reading(x, log_p, q.probs[0] if isinstance(q, Responsibilities) else None)
+MOST_POINTS = 4_000  # drawn; more are thinned evenly
 
 
 def data_plane(x: Array, columns: tuple[str, ...]) -> Plane:
@@ -60,9 +43,8 @@ class DataPanel(QWidget):
         super().__init__(parent)
         self._session, self._exploration = session, exploration
         self._plane = coordinate_plane(2)
-        self._detail = self._said = ""
         self.canvas = PlaneCanvas("Data plane", self)
-        self.field, self.points = FieldItem(), PointsItem()
+        self.field, self.points = FieldItem(), PointsItem(3.0)
         for item in (self.field, self.points):
             self.canvas.addItem(item, ignoreBounds=True)
         layout = QVBoxLayout(self)
@@ -72,7 +54,6 @@ class DataPanel(QWidget):
         self._pace = Pace(self._request_field, interval=0.15, duty=0.2, parent=self)
         self.canvas.viewed.connect(self._view_changed)
         self.canvas.moved.connect(self._moved)
-        self.canvas.left.connect(self._left)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.changed.connect(self._state_changed)
@@ -93,8 +74,6 @@ class DataPanel(QWidget):
         self.field.set_picture(None)
         self._pace.reset()
         self._exploration.cancel("density")
-        self._exploration.cancel("reading")
-        self._detail = self._said = ""
         if data is None:
             self.points.set_points(np.zeros((0, 2)), None)
             return
@@ -139,38 +118,12 @@ class DataPanel(QWidget):
     def _draw_field(self, picture: Picture) -> None:
         self.field.set_picture(picture)
         if picture.complete:
-            self._detail = f"{picture.detail} · step {format_number(picture.step)}"
-            self._say()
+            self.status.emit(f"{picture.detail} · step {format_number(picture.step)}")
 
     def _moved(self, move: tuple[tuple[float, float], int]) -> None:
-        model, plane = self._session.model, self._plane
-        if model is None or plane.dim != model.info.dim:
-            return
-        x = plane.to_space(np.array([move[0]]))[0]
-        self._exploration.request(
-            "reading", Priority.HOVER, lambda: read(model, x), self._read, doing="evaluate the point"
-        )
-
-    def _read(self, reading: Reading) -> None:
-        parts = []
-        if len(reading.x) <= 2:
-            parts.append("x = " + ", ".join(format_number(float(v), 2) for v in reading.x))
-        if reading.log_p is not None:
-            parts.append(f"log p(x) = {format_number(reading.log_p)}")
-        if reading.responsibilities is not None:
-            top = np.argsort(reading.responsibilities)[::-1][:3]
-            shares = ", ".join(f"{k + 1}: {reading.responsibilities[k]:.2f}" for k in top)
-            parts.append(f"q(k|x) = {shares}")
-        self._said = " · ".join(parts)
-        self._say()
-
-    def _left(self) -> None:
-        self._exploration.cancel("reading")
-        self._said = ""
-        self._say()
-
-    def _say(self) -> None:
-        self.status.emit(self._said or self._detail)
+        model = self._session.model
+        if model is not None and self._plane.dim == model.info.dim:
+            self._session.set_place(self._plane.to_space(np.array([move[0]]))[0])
 
     def _retint(self, *_: Any) -> None:
         tokens = theme().tokens

@@ -18,7 +18,7 @@ from explorer.plots import export
 from explorer.plots.items import Axis, Curve, Gap, polygon, ring, wash
 from explorer.plots.series import Points, Series, shared_steps, thin, value_range, write_csv
 from explorer.theme import theme
-from explorer.widgets.values import format_number
+from explorer.widgets.values import difference, format_number
 
 __all__ = ["CurvePlot", "Points", "Series"]
 
@@ -139,7 +139,7 @@ class CurvePlot(QWidget):
             parts.append(_entry(escape(key), colour, mark, ink, text))
         if self._gap is not None and self._gap_is_visible():
             _, upper, lower = self._gap_points()
-            value = upper[-1] - lower[-1] if len(upper) else None
+            value = difference(upper[-1], lower[-1]) if len(upper) else None
             text = f"{escape(self._gap.label)}&nbsp;{format_number(value, self._digits)}"
             parts.append(_entry("", tokens.muted, "▨", tokens.muted, text))
         return " &nbsp; ".join(parts)

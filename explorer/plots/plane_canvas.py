@@ -29,7 +29,6 @@ class PlaneCanvas(pg.PlotWidget):
     moved = Signal(object)  # ((u, v) in canvas coordinates, the event's time stamp in ms)
     clicked = Signal(object)  # the same
     stepped = Signal(object)  # (du, dv) in canvas coordinates, by an arrow key
-    left = Signal()  # the mouse has gone
     released = Signal()  # Esc
     viewed = Signal()  # another rectangle is in view; at most once a turn of the event loop
 
@@ -95,10 +94,6 @@ class PlaneCanvas(pg.PlotWidget):
         super().mouseMoveEvent(event)
         if event.buttons() == Qt.MouseButton.NoButton and self.inside(event.position()):
             self.moved.emit((self.at(event.position()), event.timestamp()))
-
-    def leaveEvent(self, event: Any) -> None:
-        super().leaveEvent(event)
-        self.left.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         direction = ARROWS.get(Qt.Key(event.key()))

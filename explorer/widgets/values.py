@@ -35,6 +35,11 @@ def format_number(x: float | None, digits: int = 2) -> str:
     return text.replace(",", _THIN).replace("-", _MINUS)
 
 
+def difference(a: float, b: float) -> float:
+    """a − b, and 0 where all that is left of it is rounding: below 10⁻¹⁰ of either."""
+    return 0.0 if abs(a - b) <= 1e-10 * max(abs(a), abs(b)) else a - b
+
+
 class ValueRows(QWidget):
     """Muted labels on the left, values right-aligned on the right.
 

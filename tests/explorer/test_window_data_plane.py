@@ -1,0 +1,60 @@
+"""A model without a latent space: its density behind the data, and what it says of the point hovered."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint
+
+from backends.data import open_data
+from backends.run import Run
+
+
+@pytest.fixture
+def mixture(tmp_path):
+    run = Run.start("gmm", open_data("eight-gaussians"), {"components": 8})
+    for _ in range(5):
+        run.step()
+    path = tmp_path / "mixture.safetensors"
+    run.save(path)
+    return path
+
+
+def test_a_mixture_is_seen_on_the_data_plane(start, mixture, tmp_path):
+    program = start(mixture, tmp_path / "home")
+    program.wait_for_run()
+    window = program.window
+    assert window.canvas.currentWidget() is window.data
+    assert window.docks["map"].windowTitle() == "Data plane"
+    program.until(lambda: window.data.field.picture is not None and window.data.field.picture.complete)
+    picture = window.data.field.picture
+    rows, columns = np.mgrid[0 : picture.view.height, 0 : picture.view.width]
+    x = picture.view.to_canvas(columns.ravel() + 0.5, rows.ravel() + 0.5)
+    p = np.exp(program.session.model.log_prob(x.astype(np.float32))).reshape(rows.shape)
+    seen = picture.image[..., 3] > 120
+    assert seen.any()
+    assert not seen.all()
+    assert p[seen].min() > p[~seen].max() * 0.98  # where it is bright the density is high
+
+
+def test_hovering_asks_the_mixture(start, mixture, tmp_path):
+    program = start(mixture, tmp_path / "home")
+    program.wait_for_run()
+    data, place = program.window.data, program.window.place
+    viewport = data.canvas.viewport()
+    program.qtbot.mouseMove(viewport, QPoint(viewport.width() // 2, viewport.height() // 2))
+    program.qtbot.mouseMove(viewport, QPoint(viewport.width() // 3, viewport.height() // 3))
+    program.until(lambda: place.bars.shares is not None)
+    x = program.session.place
+    model = program.session.model
+    np.testing.assert_allclose(place.bars.shares, model.encode(x[None]).probs[0])
+    shown = float(place.rows.value("log_p").replace("−", "-"))
+    assert shown == pytest.approx(float(model.log_prob(x[None])[0]), abs=0.006)
+
+
+def test_another_run_brings_the_latent_map_back(start, mixture, small_run, tmp_path):
+    program = start(mixture, tmp_path / "home")
+    program.wait_for_run()
+    program.actions.open(small_run)
+    window = program.window
+    program.until(lambda: window.canvas.currentWidget() is window.map)
+    assert window.under.currentWidget() is window.cursor_panel
+    assert window.docks["map"].windowTitle() == "Latent map"

@@ -67,6 +67,14 @@ class Components(ABC):
     def sample(self, k: Array, rng: np.random.Generator) -> Array:
         """One row for each component index in k (n,), (n, d)."""
 
+    def weights(self, counts: Array) -> Array:
+        """The M-step's π (K,), from the expected counts (K,)."""
+        return np.asarray(counts / counts.sum())
+
+    def log_prior(self, weights: Array) -> float | None:
+        """log p(θ) of π and these components; None for maximum likelihood."""
+        return None
+
     def check(self, x: Array) -> None:  # noqa: B027 - most families take all numbers
         """Raise InputError where rows x (n, d) are of no kind that these components can produce."""
 

@@ -233,7 +233,8 @@ class MixtureLearner(ABC):
         """The rest of an iteration: E and M, or M after a half-step E; the scalars after the M-step.
 
         In nats a datum: "log_likelihood", "elbo" (of the E-step's q at the new θ) and its two terms
-        "expected_log_joint" and "entropy".
+        "expected_log_joint" and "entropy". With a prior also "log_posterior", log p(X, θ)/n: then it is
+        this that never falls.
         """
         while True:
             half, scalars = self.half_step()
@@ -251,8 +252,7 @@ class MixtureLearner(ABC):
             scalars = self._scalars(now, self._weights, self._components, now)
             self._next = "M"
             return "E", scalars
-        weights = now.statistics[0] / now.rows
-        weights /= weights.sum()
+        weights = self._components.weights(now.statistics[0])
         try:
             components = self._components.maximise(now.statistics)
         except InputError as error:
@@ -270,6 +270,9 @@ class MixtureLearner(ABC):
     ) -> dict[str, float]:
         scalars = q.scalars(weights, components)
         scalars["log_likelihood"] = at.log_likelihood / at.rows
+        log_prior = components.log_prior(weights)
+        if log_prior is not None:
+            scalars["log_posterior"] = (at.log_likelihood + log_prior) / at.rows
         for name, value in scalars.items():
             if not np.isfinite(value):
                 raise Diverged(f"step {self._steps + 1}: {name} is {value}")

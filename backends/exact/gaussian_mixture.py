@@ -3,7 +3,8 @@
     p(x|k) = N(x; μ_k, Σ_k),     M-step: μ_k = Σ_n r_nk x_n / N_k,                                (eq. 9.24)
     Σ_k = Σ_n r_nk (x_n − μ_k)(x_n − μ_k)ᵀ / N_k + reg_covar·I                                    (eq. 9.25)
 
-tied: the N_k-weighted mean of these; diag: their diagonals; spherical: the mean of each diagonal.
+tied: the N_k-weighted mean of these; diag: their diagonals; spherical: the mean of each diagonal. With the
+conjugate prior the M-step is to the mode of the posterior, see :mod:`backends.exact.priors`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from backends.base import Array, InputError
 from backends.exact.components import EMPTY, Components, blocks, check_arrays, numbers
 from backends.exact.em import Mixture, MixtureLearner
 from backends.exact.mixtures import GAUSSIAN_PARAMETERS
+from backends.exact.priors import ConjugatePrior
 from backends.exact.seeding import nearest
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -31,8 +33,15 @@ class Gaussians(Components):
     for diag and spherical the standard deviations, (K, d) and (K, 1).
     """
 
-    def __init__(self, means: Array, scale: Array, covariance: str, reg_covar: float) -> None:
-        self.means, self.scale = means, scale
+    def __init__(
+        self,
+        means: Array,
+        scale: Array,
+        covariance: str,
+        reg_covar: float,
+        prior: ConjugatePrior | None = None,
+    ) -> None:
+        self.means, self.scale, self.prior = means, scale, prior
         self.covariance, self.reg_covar = covariance, reg_covar
         self._matrices = covariance in ("full", "tied")
         k, d = means.shape
@@ -49,13 +58,16 @@ class Gaussians(Components):
         self._white = np.broadcast_to(white, (k, *white.shape[1:]))
         self._log_normaliser = np.broadcast_to(-0.5 * (d * _LOG_2PI + log_det), k)
 
-    @classmethod
-    def of(cls, means: Array, covariances: Array, covariance: str, reg_covar: float) -> Self:
-        """From covariances (K, d, d), (1, d, d), (K, d) or (K, 1), for full, tied, diag and spherical.
+    def placed(self, means: Array, covariances: Array) -> Self:
+        """The same form elsewhere: means (K, d) and covariances (K, d, d), (1, d, d), (K, d) or (K, 1), for
+        full, tied, diag and spherical.
 
         Raises InputError naming a component whose covariance is not positive definite.
         """
-        return cls(means, _cholesky(covariances, covariance), covariance, reg_covar)
+        return self._with(means, _cholesky(covariances, self.covariance))
+
+    def _with(self, means: Array, scale: Array) -> Self:
+        return type(self)(means, scale, self.covariance, self.reg_covar, self.prior)
 
     @property
     def covariances(self) -> Array:
@@ -68,7 +80,10 @@ class Gaussians(Components):
         return np.array(np.broadcast_to(own, (k, d, d)))
 
     def arrays(self) -> dict[str, Array]:
-        return {"means": self.means, "scale": self.scale}
+        own = {"means": self.means, "scale": self.scale}
+        if self.prior is None:
+            return own
+        return own | {"prior_mean": self.prior.mean, "prior_scale": self.prior.scale}
 
     def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
         check_arrays(arrays, self.arrays())
@@ -77,7 +92,11 @@ class Gaussians(Components):
             raise InputError("array scale holds standard deviations that are not positive")
         if self._matrices and np.triu(scale, 1).any():
             raise InputError("array scale is not lower triangular")
-        return type(self)(arrays["means"], scale, self.covariance, self.reg_covar)
+        prior = self.prior
+        if prior is not None:
+            prior = ConjugatePrior(self.covariance, arrays["prior_mean"], arrays["prior_scale"])
+            _cholesky(prior.scale[None], "prior")
+        return type(self)(arrays["means"], scale, self.covariance, self.reg_covar, prior)
 
     def theta(self) -> Array:
         """Means, then the scale row by row: its lower triangles, with the logarithm of their diagonals."""
@@ -95,7 +114,7 @@ class Gaussians(Components):
         else:
             scale[...] = theta[k * d :].reshape(scale.shape)
         self._diagonal(scale)[...] = np.exp(self._diagonal(scale))
-        return type(self)(theta[: k * d].reshape(k, d).copy(), scale, self.covariance, self.reg_covar)
+        return self._with(theta[: k * d].reshape(k, d).copy(), scale)
 
     def _diagonal(self, scale: Array) -> Array:
         """A view of the positive part of a scale."""
@@ -150,6 +169,8 @@ class Gaussians(Components):
 
     def maximise(self, statistics: tuple[Array, ...]) -> Self:
         counts, means, scatter = statistics
+        if self.prior is not None:
+            return self.placed(*self.prior.maximise(counts, means, scatter))
         empty = counts < EMPTY
         counts = np.where(empty, 1.0, counts)
         if self.covariance == "tied":
@@ -165,7 +186,16 @@ class Gaussians(Components):
             means = np.where(empty[:, None], self.means, means)
             if self.covariance != "tied":
                 scale[empty] = self.scale[empty]
-        return type(self)(means, scale, self.covariance, self.reg_covar)
+        return self._with(means, scale)
+
+    def weights(self, counts: Array) -> Array:
+        return super().weights(counts) if self.prior is None else self.prior.weights(counts)
+
+    def log_prior(self, weights: Array) -> float | None:
+        if self.prior is None:
+            return None
+        white = self._white[: len(self.scale)]
+        return self.prior.log_density(weights, self.means, white, self._log_normaliser)
 
     def sample(self, k: Array, rng: np.random.Generator) -> Array:
         noise = rng.standard_normal((len(k), self.means.shape[1]))
@@ -179,6 +209,8 @@ class Gaussians(Components):
     def notes(self) -> tuple[str, ...]:
         """Which components are held open by reg_covar: in some column the variance that is left when all
         other columns are known, 1/(Σ⁻¹)_ii, is mostly reg_covar."""
+        if self.prior is not None:
+            return ()
         thin = (self._precision_diagonal * 2 * self.reg_covar > 1).any(1)
         if not thin.any():
             return ()
@@ -205,7 +237,7 @@ class GaussianMixtureLearner(MixtureLearner):
     model = GaussianMixture
 
     def place(self, weights: Array, means: Array, covariances: Array) -> None:
-        """Go on from weights (K,), means (K, d) and covariances as in :meth:`Gaussians.of`.
+        """Go on from weights (K,), means (K, d) and covariances as in :meth:`Gaussians.placed`.
 
         Raises InputError where these are no mixture of this learner's form.
         """
@@ -218,23 +250,35 @@ class GaussianMixtureLearner(MixtureLearner):
                 f"not {shapes[0]} and {shapes[1]}"
             )
         means, covariances = np.array(means, np.float64), np.array(covariances, np.float64)
-        self.begin(weights, Gaussians.of(means, covariances, form.covariance, form.reg_covar))
+        self.begin(weights, form.placed(means, covariances))
 
     def _start(self, x: Array, centres: Array) -> Gaussians:
         """All components alike: with the covariance of the rows about the centres nearest to them."""
         covariance, reg_covar = str(self._values["covariance"]), float(self._values["reg_covar"])
         k, d = centres.shape
-        matrices = covariance in ("full", "tied")
-        pooled = np.zeros((d, d) if matrices else d)
-        for _, part in blocks(x, d):
-            difference = part - centres[nearest(part, centres)]
-            pooled += difference.T @ difference if matrices else np.square(difference).sum(0)
-        pooled = pooled / len(x) if len(x) else pooled + (np.eye(d) if matrices else 1.0)
-        if covariance == "spherical":
-            pooled = pooled.mean(keepdims=True)
-        one = _cholesky(_add(pooled[None], reg_covar), covariance)
+        one = _cholesky(_add(_spread(x, centres, covariance)[None], reg_covar), covariance)
+        prior = None
+        if self._values["prior"] == "conjugate":
+            mean = x.mean(0, dtype=np.float64) if len(x) else np.zeros(d)
+            # with reg_covar a constant column, too, has a density
+            own = _add(_spread(x, mean[None], covariance)[None] / k ** (2 / d), reg_covar)[0]
+            prior = ConjugatePrior(covariance, mean, own)
         repeats = 1 if covariance == "tied" else k
-        return Gaussians(centres, np.repeat(one, repeats, axis=0), covariance, reg_covar)
+        return Gaussians(centres, np.repeat(one, repeats, axis=0), covariance, reg_covar, prior)
+
+
+def _spread(x: Array, centres: Array, covariance: str) -> Array:
+    """The covariance of rows x (n, d) about the nearest of the centres, (d, d), (d,) or (1,); without rows,
+    the identity."""
+    d, matrices = x.shape[1], covariance in ("full", "tied")
+    if not len(x):
+        return np.eye(d) if matrices else np.ones(1 if covariance == "spherical" else d)
+    total = np.zeros((d, d) if matrices else d)
+    for _, part in blocks(x, d):
+        difference = part - centres[nearest(part, centres)]
+        total += difference.T @ difference if matrices else np.square(difference).sum(0)
+    total /= len(x)
+    return total.mean(keepdims=True) if covariance == "spherical" else total
 
 
 def _add(covariances: Array, reg_covar: float) -> Array:
@@ -261,7 +305,7 @@ def _cholesky(covariances: Array, covariance: str, without: Array | None = None)
             else:
                 raise np.linalg.LinAlgError
         except np.linalg.LinAlgError:
-            which = "all components" if covariance == "tied" else numbers(np.array([i]))
+            which = {"tied": "all components", "prior": "the prior"}.get(covariance, numbers(np.array([i])))
             raise InputError(
                 f"the covariance of {which} is singular: its points lie in fewer dimensions than there are "
                 "columns; give reg_covar a larger value, or choose fewer components"

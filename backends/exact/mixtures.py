@@ -37,6 +37,14 @@ GAUSSIAN_PARAMETERS = (
         "falls; above 0 the last digits may.",
         title="Covariance floor", minimum=0, maximum=1e12,
     ),
+    Parameter(
+        "prior", "choice", "none",
+        "Maximum likelihood (none), under which a component may collapse onto a point; or the mode of the "
+        "posterior under a conjugate prior, Dirichlet on the weights and normal–inverse-Wishart on means and "
+        "covariances, with the defaults of Fraley & Raftery (2007), under which none does. The covariance "
+        "floor is then part of the prior.",
+        choices=("none", "conjugate"),
+    ),
 )  # fmt: skip
 
 BERNOULLI_PARAMETERS = (

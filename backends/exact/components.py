@@ -11,7 +11,7 @@ import numpy as np
 from backends.base import Array, InputError
 
 EMPTY = 1e-10  # a component with fewer points than this has none: what it was is kept
-_BLOCK = 2**16  # numbers in a block of rows: half a megabyte, which stays in the cache
+_BLOCK = 2**15  # numbers in a block of rows: a quarter of a megabyte, which stays in the cache
 
 
 class Components(ABC):

@@ -24,6 +24,7 @@ from backends.exact.priors import ConjugatePrior
 from backends.exact.seeding import nearest
 
 _LOG_2PI = math.log(2 * math.pi)
+_NEAR = 1e5  # squared distance, in standard deviations, up to which expanded squares keep eleven digits
 
 
 class Gaussians(Components):
@@ -55,6 +56,8 @@ class Gaussians(Components):
             white = 1 / scale
             log_det = 2 * np.log(np.broadcast_to(scale, (len(scale), d))).sum(1)
             self._precision_diagonal = np.square(white)
+            self._precisions = np.broadcast_to(self._precision_diagonal, (k, d))
+            self._centre = means.mean(0)
         self._white = np.broadcast_to(white, (k, *white.shape[1:]))
         self._log_normaliser = np.broadcast_to(-0.5 * (d * _LOG_2PI + log_det), k)
 
@@ -120,7 +123,25 @@ class Gaussians(Components):
         """A view of the positive part of a scale."""
         return np.einsum("kii->ki", scale) if self._matrices else scale
 
+    def _expanded(self, x: Array) -> tuple[Array, Array] | None:
+        """z = x − c and z², c amid the means: for variances a column (z − m)² = z² − 2zm + m² is then a matrix
+        product for all components at once. None where some row is so far from c, in standard deviations of
+        some component, that the difference would lose digits; and for covariance matrices."""
+        if self._matrices:
+            return None
+        z = x - self._centre
+        squares = np.square(z)
+        return (z, squares) if (self._precisions @ squares.max(0)).max() < _NEAR else None
+
     def log_prob(self, x: Array) -> Array:
+        expanded = self._expanded(x) if len(x) else None
+        if expanded is not None:
+            z, squares = expanded
+            means, precisions = self.means - self._centre, self._precisions
+            out = squares @ precisions.T
+            out -= 2 * (z @ (precisions * means).T)
+            out += (precisions * means**2).sum(1)
+            return np.asarray(self._log_normaliser - 0.5 * out)
         out = np.empty((len(x), len(self.means)))
         for k, (mean, white) in enumerate(zip(self.means, self._white, strict=True)):
             y = self._whiten(x - mean, white)
@@ -132,6 +153,12 @@ class Gaussians(Components):
 
     def sums(self, x: Array, r: Array) -> tuple[Array, ...]:
         """N_k, and about each mean the first and second moments: (K,), (K, d), (K, d, d) or (K, d)."""
+        expanded = self._expanded(x)
+        if expanded is not None:
+            (z, squares), counts, means = expanded, r.sum(0), self.means - self._centre
+            first = r.T @ z
+            second = r.T @ squares - 2 * means * first + counts[:, None] * means**2
+            return counts, first - counts[:, None] * means, second
         k, d = self.means.shape
         first = np.empty((k, d))
         second = np.empty((k, d, d) if self._matrices else (k, d))

@@ -14,7 +14,7 @@ from scipy.stats import bernoulli, multivariate_normal
 
 from backends.base import DataInfo, Diverged, HalfSteps, InputError, State
 from backends.conformance import conform, small_data
-from backends.exact import components, seeding
+from backends.exact import components, gaussian_mixture, seeding
 from backends.exact.bernoulli_mixture import BernoulliMixtureLearner, Bernoullis
 from backends.exact.em import Expectation
 from backends.exact.gaussian_mixture import GaussianMixtureLearner, Gaussians
@@ -224,6 +224,31 @@ def test_a_models_elbo_is_log_p_and_its_terms_are_those_of_the_definition():
     np.testing.assert_allclose(bound.value, m.log_prob(x), rtol=1e-10)
     np.testing.assert_allclose(bound.kl_prior, (r * np.log(r / m.weights)).sum(1), atol=1e-10)
     assert bound.stderr is None
+
+
+@pytest.mark.parametrize("covariance", ["diag", "spherical"])
+def test_expanded_squares_are_those_of_the_differences(covariance, monkeypatch):
+    x = clusters(300)
+    form = gmm(x, components=4, covariance=covariance)._components
+    weights = np.array([0.1, 0.2, 0.3, 0.4])
+    wide = x.astype(np.float64)
+    expanded, fast = form.log_prob(wide), Expectation.of(x, weights, form)
+    assert form._expanded(wide) is not None
+    monkeypatch.setattr(gaussian_mixture, "_NEAR", 0.0)
+    plain, slow = form.log_prob(wide), Expectation.of(x, weights, form)
+    np.testing.assert_allclose(expanded, plain, rtol=0, atol=1e-11)
+    for a, b in zip(fast.statistics, slow.statistics, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-9)
+
+
+@pytest.mark.parametrize("covariance", ["diag", "spherical"])
+def test_squares_are_not_expanded_where_digits_would_be_lost(covariance):
+    x = clusters(40, 2)
+    form = gmm(x, components=2, covariance=covariance)._components
+    thin = form.placed(form.means, np.full(form.scale.shape, 1e-8))
+    assert thin._expanded(x.astype(np.float64)) is None
+    want = [multivariate_normal(mean, 1e-8 * np.eye(2)).logpdf(x) for mean in thin.means]
+    np.testing.assert_allclose(thin.log_prob(x.astype(np.float64)), np.stack(want, 1), rtol=1e-12)
 
 
 def test_rows_in_many_blocks_give_what_they_give_in_one(monkeypatch):

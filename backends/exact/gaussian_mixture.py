@@ -125,8 +125,8 @@ class Gaussians(Components):
 
     def _expanded(self, x: Array) -> tuple[Array, Array] | None:
         """z = x − c and z², c amid the means: for variances a column, (z − m)² = z² − 2zm + m² is then a
-        matrix product for all components at once. None where some row is so far from c, in standard deviations of
-        some component, that the difference would lose digits; and for covariance matrices."""
+        matrix product for all components at once. None for covariance matrices, and where some row is so far
+        from c, in standard deviations of some component, that the difference would lose digits."""
         if self._matrices:
             return None
         z = x - self._centre

@@ -90,7 +90,7 @@ class Actions(QObject):
         What a file is follows from its content; only what does not begin as a run does is judged by its name.
         """
         path = Path(path)
-        if path.suffix.lower() in DATA_SUFFIXES and not looks_like_run(path):
+        if is_data(path):
             self.choose_data(str(path))
         else:
             self._open(path, path)
@@ -194,8 +194,13 @@ class Actions(QObject):
             lambda: open_data(source),
             self._data_read,
             doing=f"read {source}",
-            failed=self._not_saved,
+            failed=self._not_read,
         )
+
+    def _not_read(self, failure: Failure) -> None:
+        self._not_saved(failure)
+        if self._session.run is None and not self._exploration.busy("open"):
+            self.open_starter()  # the window is never left empty
 
     def _data_read(self, data: DataSet) -> None:
         self.busy.emit("")
@@ -254,6 +259,8 @@ class Actions(QObject):
     def _begin(self, steps: int | None) -> None:
         spec = self._session.state.run
         self._keep()
+        self._exploration.cancel("open")  # what is begun now is wanted more
+        self.busy.emit("")
         self._trainer.adopt(lambda: begin(spec), steps)
 
     def _state_changed(self, old: Any, new: Any) -> None:
@@ -303,6 +310,11 @@ class Actions(QObject):
         self._exploration.close()
         if not self._trainer.close() and not self._trainer.close(KEEPING):
             print("latent-explorer: the run could not be kept in time", file=sys.stderr)
+
+
+def is_data(path: Path) -> bool:
+    """Is the file to be read as data? By its content a run is none, whatever its name."""
+    return path.suffix.lower() in DATA_SUFFIXES and not looks_like_run(path)
 
 
 def looks_like_run(path: Path) -> bool:

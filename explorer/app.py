@@ -7,7 +7,6 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,11 @@ from PySide6.QtWidgets import QApplication
 
 from backends.registry import installed
 from explorer import settings as settings_
-from explorer.actions import Actions, sound
+from explorer.actions import Actions, is_data, sound
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
 from explorer.follow import Follower
-from explorer.kept import kept_runs
+from explorer.kept import describe, kept_runs
 from explorer.session import Message, Session
 from explorer.theme import apply, theme
 from explorer.threads import keep_responsive
@@ -56,20 +55,20 @@ class Program(QObject):
 
     def _begin(self) -> None:
         """The window is on screen: now load what is heavy."""
+        if self._path is None or is_data(Path(self._path)):
+            self.actions.open_starter()
         if self._path is not None:
             self.actions.open(self._path)
-        else:
-            self.actions.open_starter()
         self.exploration.request(
             "devices", Priority.EVALUATION, devices, self.window.run.set_devices, doing="look for devices"
         )
         kept = kept_runs(self._home)
         if kept and self._path is None:
-            when = datetime.fromtimestamp(kept[0].stat().st_mtime).strftime("%d %B, %H:%M")
-            text = f"A run that was not saved has been kept ({when})."
+            text = f"A run that was not saved has been kept: {describe(kept[0])}."
             if len(kept) > 1:
-                where = kept[0].parent
-                text = f"{len(kept)} unsaved runs have been kept in {where}, the newest of {when}."
+                text = (
+                    f"{len(kept)} unsaved runs are kept in {kept[0].parent}; the newest: {describe(kept[0])}."
+                )
             open_newest = partial(self.actions.open_kept, kept[0])
             self.session.message.emit(Message(text, action=("Open it", open_newest)))
 

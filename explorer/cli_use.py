@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -18,6 +19,7 @@ from backends.likelihood import log_likelihood
 from backends.run import Run
 
 EXTENT = 2.5  # of --grid, in standard deviations of the prior: 98.8 % of each coordinate lie within
+MOST_VALUES = 2**28  # numbers in what is written: 1 GB of float32
 _BATCH = 4096
 
 
@@ -34,6 +36,9 @@ def decode(options: Namespace) -> int:
     if options.at is not None:
         picture = _pictures(model, _point(options.at, latent_dim), run.info)[0]
     else:
+        most = math.isqrt(MOST_VALUES // model.info.dim)
+        if options.grid > most:
+            raise InputError(f"--grid {options.grid}: at most {most} pictures a side")
         picture = _mosaic(model, options.grid, run.info)
     from PIL import Image
 
@@ -49,6 +54,10 @@ def sample(options: Namespace) -> int:
     model = run.model()
     if not isinstance(model, Samples):
         raise InputError(f"'{options.file}' holds a {run.kind.name}, which cannot be sampled from")
+    if options.n * model.info.dim > MOST_VALUES:
+        raise InputError(
+            f"--n {options.n}: at most {MOST_VALUES // model.info.dim} rows of {model.info.dim} values"
+        )
     _save(options.out, model.sample(options.n, options.seed))
     return 0
 

@@ -17,10 +17,12 @@ from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
 from explorer.plane import coordinate_plane, principal_plane
 from explorer.session import Encodings, Session
+from explorer.training import Moment
 
 BLOCK = 1024  # rows encoded between two yields
 LIVE_SAMPLES = 8  # draws of z per row for the live ELBO
 LIVE_TOLERANCE = 0.05  # nats between two resolutions of the quadrature; drawn as the curve's band
+LIVE_K = 100  # samples of importance sampling, where there is no quadrature
 IWAE = (1, 5, 50)
 
 
@@ -30,11 +32,13 @@ class Follower(QObject):
     def __init__(self, session: Session, exploration: Exploration, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session, self._exploration = session, exploration
+        self._training = False
         self._done: LiveReport | None = None  # the newest of this run
         self._encode = Pace(self._request_encodings, interval=0.15, duty=0.12, parent=self)
-        self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.12, parent=self)
+        self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.2, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
+        session.moment_changed.connect(self._moment)
         session.encodings_changed.connect(self._encodings_changed)
         session.changed.connect(self._state_changed)
 
@@ -48,6 +52,14 @@ class Follower(QObject):
             return
         i, j = (spec.i, spec.j) if max(spec.i, spec.j) < model.latent_dim else (0, 1)
         self._session.set_plane(coordinate_plane(model.latent_dim, i, j))
+
+    def _moment(self, moment: Moment) -> None:
+        """When training ends, its last step is evaluated at once."""
+        if self._training and not moment.training:
+            self._exploration.cancel("evaluation")
+            self._evaluate.reset()
+            self._evaluate.poke()
+        self._training = moment.training
 
     def _model_changed(self, _: Any) -> None:
         self._encode.poke()
@@ -158,7 +170,9 @@ def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Pro
 
 def live_evaluation(model: Any, data: DataSet, with_iwae: bool) -> Work[LiveReport]:
     """The report over CURVE_ROWS rows of the training and of the held-out split."""
-    report = yield from evaluate(model, data, rows=CURVE_ROWS, samples=LIVE_SAMPLES, tol=LIVE_TOLERANCE)
+    report = yield from evaluate(
+        model, data, rows=CURVE_ROWS, samples=LIVE_SAMPLES, k=LIVE_K, tol=LIVE_TOLERANCE
+    )
     bounds: dict[str, dict[int, float]] = {}
     has = all(isinstance(model, c) for c in (LogJoint, Encodes, HasPrior)) and model.latent_dim > 0
     if with_iwae and has:

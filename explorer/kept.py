@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
+from backends.base import InputError
+from backends.checkpoint import read_manifest
 from backends.run import Run
 
 MOST = 5  # files; older ones make room when the program starts
@@ -25,6 +28,16 @@ def forget(path: Path) -> None:
     """The run is saved where its user wants it, and need not be kept."""
     with suppress(OSError):
         path.unlink()
+
+
+def describe(path: Path) -> str:
+    """A kept run in a few words: its name, step and date."""
+    when = datetime.fromtimestamp(path.stat().st_mtime).strftime("%d %B, %H:%M")
+    try:
+        manifest = read_manifest(path)
+        return f"{manifest['name']}, step {manifest['step']}, of {when}"
+    except (InputError, KeyError):
+        return f"of {when}"
 
 
 def kept_runs(home: Path) -> list[Path]:

@@ -15,6 +15,10 @@ class Pace(QObject):
     and from one beginning to the next it waits at least ``interval``.
     """
 
+    LONGEST = (
+        2.0  # seconds of rest, however long the work took: on a busy machine it took long for others' sake
+    )
+
     def __init__(self, action: Callable[[], bool], interval: float, duty: float, parent: QObject) -> None:
         """action: returns whether it began work, of which ``done`` will tell the end. interval: seconds."""
         super().__init__(parent)
@@ -36,7 +40,7 @@ class Pace(QObject):
         if self._busy:
             self._busy = False
             spent = time.perf_counter() - self._began
-            rest = max(spent * (1 / self._duty - 1), self._interval - spent, 0.0)
+            rest = max(min(spent * (1 / self._duty - 1), self.LONGEST), self._interval - spent, 0.0)
             self._timer.start(int(rest * 1000))
 
     def reset(self) -> None:

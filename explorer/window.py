@@ -44,7 +44,8 @@ from explorer.widgets.messages import MessageBar
 from explorer.widgets.palette import Palette
 from explorer.widgets.values import format_number
 
-ARRANGEMENT = 1  # version of the saved arrangement
+QWIDGETSIZE_MAX = (1 << 24) - 1
+ARRANGEMENT, REARRANGED = 1, 2  # versions of the saved arrangement: the standard one, and one of the user's
 FILTER = "Runs (*.safetensors);;All files (*)"
 LEFT, RIGHT = 284, 264
 WIDEST = 320
@@ -60,6 +61,7 @@ class Window(QMainWindow):
         super().__init__()
         self.session, self.actions_ = session, actions
         self._painted = False
+        self._arrangement = ARRANGEMENT
         self.setWindowTitle("Latent Explorer")
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
@@ -82,12 +84,11 @@ class Window(QMainWindow):
             "run": CardDock("run", "Run", self.run, self),
             "map": CardDock("map", "Latent map", self.canvas, self),
             "cursor": CardDock("cursor", "Under the cursor", self.under, self),
-            "curves": CardDock("curves", "ELBO and log-likelihood · nats per datum", self.curves, self),
+            "curves": CardDock("curves", "ELBO and log p(x) · nats", self.curves, self),
             "samples": CardDock("samples", "Samples", self.samples, self),
         }
-        # a larger window is for the canvas, not for the forms
-        for name in ("run", "cursor", "samples"):
-            self.docks[name].setMaximumWidth(WIDEST)
+        for dock in self.docks.values():
+            dock.topLevelChanged.connect(self._rearranged)
         self.map.status.connect(self._map_status)
         self.data.status.connect(self._data_status)
         self.curves.status.connect(self.docks["curves"].set_status)
@@ -233,7 +234,18 @@ class Window(QMainWindow):
         self.splitDockWidget(docks["cursor"], docks["samples"], down)
         for dock in docks.values():
             dock.show()
+        self._arrangement = ARRANGEMENT
+        self._limit_docks(WIDEST)
         self._size_docks()
+
+    def _limit_docks(self, widest: int) -> None:
+        """In the standard arrangement a larger window is for the canvas, not for the forms."""
+        for name in ("run", "cursor", "samples"):
+            self.docks[name].setMaximumWidth(widest)
+
+    def _rearranged(self, *_: object) -> None:
+        self._arrangement = REARRANGED
+        self._limit_docks(QWIDGETSIZE_MAX)
 
     def _size_docks(self) -> None:
         docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
@@ -245,18 +257,21 @@ class Window(QMainWindow):
         self.resizeDocks([docks["cursor"], docks["samples"]], heights, down)
 
     def restore(self, settings: Settings) -> None:
-        """The arrangement of last time, or the standard one."""
+        """The arrangement of last time, or the standard one; no larger than the screen."""
+        self.resize(self.size().boundedTo(self.screen().availableSize()))
         self.arrange()
         if settings.geometry:
             self.restoreGeometry(QByteArray.fromHex(settings.geometry.encode()))
         if settings.arrangement:
-            self.restoreState(QByteArray.fromHex(settings.arrangement.encode()), ARRANGEMENT)
+            state = QByteArray.fromHex(settings.arrangement.encode())
+            if not self.restoreState(state, ARRANGEMENT) and self.restoreState(state, REARRANGED):
+                self._rearranged()
         else:
             QTimer.singleShot(0, self, self._size_docks)
 
     def remember(self) -> tuple[str, str]:
         """Geometry and arrangement, as :meth:`restore` takes them."""
-        both = self.saveGeometry(), self.saveState(ARRANGEMENT)
+        both = self.saveGeometry(), self.saveState(self._arrangement)
         geometry, arrangement = (bytes(part.toHex().data()).decode() for part in both)
         return geometry, arrangement
 

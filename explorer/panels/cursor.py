@@ -36,9 +36,9 @@ DATUM_ROWS = [
     (
         "elbo",
         "ELBO",
-        f"E_q[log p(x|z)] − KL(q(z|x)‖p(z)), in nats; {ELBO_SAMPLES} samples of z, the KL analytic.",
+        f"E_q[log p(x|z)] − KL(q(z|x)||p(z)), in nats; {ELBO_SAMPLES} samples of z, the KL analytic.",
     ),
-    ("gap", "KL(q‖p(z|x))", "log p(x) − ELBO: how far q(z|x) is from the true posterior, in nats."),
+    ("gap", "KL(q||p(z|x))", "log p(x) − ELBO: how far q(z|x) is from the true posterior, in nats."),
 ]
 
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QButtonGroup, QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from backends.base import Encodes, HasElbo, HasPrior, LogJoint, Model
 from backends.curves import Curves
@@ -24,7 +33,7 @@ EXTRA = {
         Series("iwae_5", "IWAE-5", 5, dashed=True, width=1),
         Series("iwae_1", "IWAE-1", 3, dashed=True, width=1),
     ),
-    "terms": (Series("reconstruction", "E_q[log p(x|z)]", 4), Series("kl_prior", "KL(q‖p(z))", 7)),
+    "terms": (Series("reconstruction", "E_q[log p(x|z)]", 4), Series("kl_prior", "KL(q||p(z))", 7)),
     "batches": (Series("batch", "batches", 6, width=1),),
 }
 TOGGLES = {
@@ -35,7 +44,7 @@ TOGGLES = {
     ),
     "terms": (
         "Terms",
-        "The two terms of the ELBO: E_q[log p(x|z)], and KL(q(z|x)‖p(z)), which is taken off.",
+        "The two terms of the ELBO: E_q[log p(x|z)], and KL(q(z|x)||p(z)), which is taken off.",
     ),
     "batches": (
         "Batches",
@@ -48,7 +57,7 @@ TOGGLES = {
 NAMES = {
     "elbo": "ELBO",
     "reconstruction": "E_q[log p(x|z)]",
-    "kl_prior": "KL(q‖p(z))",
+    "kl_prior": "KL(q||p(z))",
     "log_likelihood": "log p(x)",
 }
 
@@ -85,7 +94,11 @@ class CurvesPanel(QWidget):
             box.toggled.connect(self._toggled)
             row.addWidget(box)
             row.addSpacing(8)
-        row.addStretch(1)
+        self.extra = QLabel(self)
+        self.extra.setProperty("role", "muted")
+        self.extra.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.extra.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        row.addWidget(self.extra, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -94,6 +107,7 @@ class CurvesPanel(QWidget):
 
         self._pace = Pace(self._redraw, interval=0.12, duty=0.2, parent=self)
         self.buttons.idClicked.connect(self._choose_split)
+        self.extra.linkActivated.connect(self.plot.toggle)
         self.plot.legend_changed.connect(self._legend_changed)
         session.curves_changed.connect(self._curves_changed)
         session.moment_changed.connect(self._moment)
@@ -141,7 +155,7 @@ class CurvesPanel(QWidget):
             self.plot.set_gap(None)
             self.plot.set_series(tuple(renamed))
             if {"log_likelihood", "elbo"} <= {s.key for s in self._series}:
-                self.plot.set_gap("log_likelihood", "elbo", "gap = KL(q‖p(z|x))")
+                self.plot.set_gap("log_likelihood", "elbo", "KL(q||p(z|x))")
 
     def _run_changed(self, _: Any) -> None:
         self._show_state()
@@ -156,8 +170,11 @@ class CurvesPanel(QWidget):
         if self._session.state.curves.batches:  # the only curve that grows with every step
             self._pace.poke()
 
-    def _legend_changed(self, text: str) -> None:
-        self.status.emit(text)
+    def _legend_changed(self, _: str) -> None:
+        """The two main curves beside the title, the others beside what switches them on."""
+        main = [series.key for series in MAIN]
+        self.status.emit(self.plot.legend(main))
+        self.extra.setText(self.plot.legend([s.key for s in self._series if s.key not in main]))
 
     def _redraw(self) -> bool:
         curves, spec = self._session.curves, self._session.state.curves
@@ -180,7 +197,7 @@ class CurvesPanel(QWidget):
         """What the numbers in the legend are, and which estimator made them."""
         lines = ["Nats a datum; a band is ± the estimator's standard error."]
         if "elbo" not in lacking(self._session.model):
-            both = "ELBO = E_q[log p(x|z)] − KL(q(z|x)‖p(z)), and log p(x) = ELBO + KL(q(z|x)‖p(z|x))."
+            both = "ELBO = E_q[log p(x|z)] − KL(q(z|x)||p(z)), and log p(x) = ELBO + KL(q(z|x)||p(z|x))."
             lines.insert(0, both)
         report = self._session.report
         for name, estimate in ({} if report is None else report.splits.get(split, {})).items():

@@ -111,6 +111,8 @@ class RunPanel(QWidget):
         controls.addWidget(self.play, 1)
         for button in (self.step, self.stop, self.again):
             controls.addWidget(button)
+        # what a button or label says must not move the map
+        self.play.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.progress = QProgressBar(self)
         self.progress.setTextVisible(False)
         self.progress.setAccessibleName("Progress of training")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from explorer.plots.items import Axis, Curve, Gap, polygon, ring, wash
 from explorer.plots.series import Points, Series, shared_steps, thin, value_range, write_csv
 from explorer.theme import theme
 from explorer.widgets.values import difference, format_number
+
+_READ_ROWS = 3  # rows of the read-out; more are set in two columns
 
 __all__ = ["CurvePlot", "Points", "Series"]
 
@@ -127,17 +129,22 @@ class CurvePlot(QWidget):
         """Whether a curve is on show."""
         return self._curves[key].visible
 
-    def legend(self) -> str:
-        """Rich text: a mark, a label and the last value of each curve; each links to its key."""
+    def legend(self, keys: Collection[str] | None = None) -> str:
+        """Rich text: a mark, a label and the last value of each curve; each links to its key.
+
+        keys: only of these curves; the gap goes with its upper one.
+        """
         tokens = theme().tokens
         parts = []
         for key, curve in self._curves.items():
+            if keys is not None and key not in keys:
+                continue
             value = curve.points.values[-1] if len(curve.points) else None
             text = f"{escape(curve.series.label)}&nbsp;{format_number(value, self._digits)}"
             colour, mark = (curve.colour(), "■") if curve.visible else (tokens.disabled, "□")
             ink = tokens.muted if curve.visible else tokens.disabled
             parts.append(_entry(escape(key), colour, mark, ink, text))
-        if self._gap is not None and self._gap_is_visible():
+        if self._gap is not None and self._gap_is_visible() and (keys is None or self._gap.upper in keys):
             _, upper, lower = self._gap_points()
             value = difference(upper[-1], lower[-1]) if len(upper) else None
             text = f"{escape(self._gap.label)}&nbsp;{format_number(value, self._digits)}"
@@ -284,25 +291,30 @@ class CurvePlot(QWidget):
                 self._readout.hide()
                 self.hovered.emit(None)
             return
-        near = [c.points.steps[c.points.nearest(x)] for c in shown.values()]
-        self._cursor = step = float(min(near, key=lambda s: abs(s - x)))
-        read = {k: float(c.points.values[c.points.nearest(step)]) for k, c in shown.items()}
+        sparse = min((c.points for c in shown.values()), key=len)  # the others are likelier to have its steps
+        self._cursor = step = float(sparse.steps[sparse.nearest(x)])
+        at = {key: curve.points.nearest(step) for key, curve in shown.items()}
+        read = {key: float(shown[key].points.values[i]) for key, i in at.items()}
         self._line.setPos(step)
         self._line.show()
-        self._say(step, read)
+        self._say(step, {key: (float(shown[key].points.steps[i]), read[key]) for key, i in at.items()})
         self.hovered.emit((step, read))
 
-    def _say(self, step: float, read: dict[str, float]) -> None:
+    def _say(self, step: float, read: dict[str, tuple[float, float]]) -> None:
+        """read: each curve's (step, value). One that has no point at this very step tells its own."""
         tokens = theme().tokens
-        head = f"step&nbsp;{format_number(int(step) if step == int(step) else step)}"
-        rows = [f'<tr><td colspan="2" style="color:{tokens.muted}">{head}</td></tr>']
-        for key, value in read.items():
+        cells = []
+        for key, (own, value) in read.items():
             curve = self._curves[key]
-            rows.append(
-                f'<tr><td><span style="color:{curve.colour()}">■</span> {escape(curve.series.label)} </td>'
-                f'<td align="right">{format_number(value, self._digits)}</td></tr>'
+            other = "" if own == step else f' <span style="color:{tokens.muted}">at {_step(own)}</span>'
+            cells.append(
+                f'<td><span style="color:{curve.colour()}">■</span> {escape(curve.series.label)}{other} </td>'
+                f'<td align="right">{format_number(value, self._digits)} </td>'
             )
-        self._readout.setText(f"<table>{''.join(rows)}</table>")
+        beside = 1 if len(cells) <= _READ_ROWS else 2
+        rows = ["".join(cells[i : i + beside]) for i in range(0, len(cells), beside)]
+        head = f'<td colspan="4" style="color:{tokens.muted}">step&nbsp;{_step(step)}</td>'
+        self._readout.setText(f"<table>{''.join(f'<tr>{row}</tr>' for row in (head, *rows))}</table>")
         self._readout.adjustSize()
         area = self._view.sceneBoundingRect().toRect()
         # In the half of the picture where the cursor is not, so that neither hides the other.
@@ -372,3 +384,7 @@ def _entry(key: str, colour: str, mark: str, ink: str, text: str) -> str:
     """One entry of a legend; without a key it is no link."""
     body = f'<span style="color:{colour}">{mark}</span>&nbsp;<span style="color:{ink}">{text}</span>'
     return f'<a href="{key}" style="text-decoration:none">{body}</a>' if key else body
+
+
+def _step(step: float) -> str:
+    return format_number(int(step) if step == int(step) else step)

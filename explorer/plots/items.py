@@ -104,7 +104,8 @@ class Curve:
         width = self.series.width * ratio if len(x) < _LONG else 1
         self._line.setPen(pg.mkPen(self.colour(), width=width, style=style))
         self._line.setData(x, y)
-        marked = self.series.markers and len(x) <= _MOST_MARKERS
+        # a single point has no line to be seen by
+        marked = len(x) == 1 or (self.series.markers and len(x) <= _MOST_MARKERS)
         self._dots.setData(x if marked else [], y if marked else [])
         if self.points.low is None or self.points.high is None:
             self._band.setPolygon(QPolygonF())

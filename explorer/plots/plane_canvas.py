@@ -13,7 +13,7 @@ from explorer.plots.items import Axis
 from explorer.theme import theme
 from explorer.view import View
 
-LEFT_AXIS = 48  # logical pixels: fixed, so that longer numbers do not move the picture
+LEFT_AXIS = 56  # logical pixels: fixed, so that longer numbers do not move the picture
 KEY_STEP = 8  # logical pixels that an arrow key moves the point; with Shift, one
 ARROWS = {
     Qt.Key.Key_Left: (-1, 0),

@@ -41,6 +41,7 @@ class Driver:
         self.map, self.run_panel = self.window.map, self.window.run
         self.said: list = []
         self.session.message.connect(self._heard)
+        self.window.resize(1440, 900)  # the offscreen screen is smaller
         self.window.show()
         qtbot.waitExposed(self.window)
         self.window.activateWindow()

@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,15 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on_as_if_nothing_had_been(row
     np.testing.assert_array_equal(whole.learner.theta, stopped.learner.theta)
 
 
+def everything(terminal):
+    """All that was written to the other end of a pseudo-terminal, which is closed by now."""
+    out = b""
+    with suppress(OSError):  # Linux's way to say that the other end is closed
+        while part := terminal.read(10_000):
+            out += part
+    return out.decode()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_terminal_gets_a_progress_bar(rows, monkeypatch):
     import pty
@@ -162,7 +172,7 @@ def test_a_terminal_gets_a_progress_bar(rows, monkeypatch):
         with os.fdopen(theirs, "w") as terminal:
             monkeypatch.setattr(sys, "stderr", terminal)
             assert train("--data", rows, "--steps", 200) == 0
-        drawn = seen.read(10_000).decode()
+        drawn = everything(seen)
     assert "2/200" in drawn
     assert "log_likelihood" in drawn
     assert drawn.endswith("\r\x1b[K")  # and leaves a clean line
@@ -324,3 +334,18 @@ def test_training_imports_no_qt_and_needs_no_display(rows, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert lines(done.stdout)[-1]["test"].keys() == {"elbo", "reconstruction", "kl_prior", "log_likelihood"}
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["sample", "--n", "100000000000"], "--n 100000000000: at most"),
+        (["decode", "--grid", "100000"], "at most"),
+    ],
+)
+def test_what_would_not_fit_into_memory_is_refused(vae_file, tmp_path, capsys, command, says):
+    name, *options = command
+    out = tmp_path / "out"
+    assert main([name, str(vae_file), *options, "--out", str(out)]) == 2
+    assert says in capsys.readouterr().err
+    assert not out.exists()

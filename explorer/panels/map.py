@@ -169,7 +169,7 @@ class MapPanel(QWidget):
         if picture.complete:
             a, b = self._session.plane.labels
             step = format_number(picture.step)
-            self.status.emit(f"{a} × {b} · {picture.detail}, decoded for the rectangle in view · step {step}")
+            self.status.emit(f"{a} × {b} · {picture.detail} · step {step}")
 
     def _draw_points(self, encodings: Any) -> None:
         plane, data = self._session.plane, self._session.data

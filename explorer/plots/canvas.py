@@ -87,8 +87,7 @@ class PointsItem(pg.GraphicsObject):
         """One colour a group."""
         self._pens = []
         for colour in colours:
-            pen = QPen(colour, self._size)
-            pen.setCosmetic(True)
+            pen = QPen(colour, self._size)  # logical pixels: see paint
             pen.setCapStyle(Qt.PenCapStyle.RoundCap)
             self._pens.append(pen)
         self.update()

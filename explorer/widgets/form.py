@@ -23,6 +23,7 @@ from backends.base import InputError, Value
 from backends.parameters import Parameter
 from explorer.stylesheet import restyle
 
+NARROWEST = 56  # logical pixels of a field, on a small screen
 LABEL_WIDTH = 84  # logical pixels: forms one above the other are aligned
 
 
@@ -33,6 +34,7 @@ class Choice(QComboBox):
         super().__init__(parent)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
+        self.setMinimumWidth(NARROWEST)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
@@ -130,6 +132,7 @@ class _Row(QObject):
         self.label = QLabel(parameter.title, form)
         self.label.setProperty("role", "muted")
         self.field = self._make_field(form)
+        self.field.setMinimumWidth(NARROWEST)
         self.field.setAccessibleName(parameter.title)
         self.field.setAccessibleDescription(parameter.doc)
         self.label.setBuddy(self.field)

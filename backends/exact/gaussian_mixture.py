@@ -26,6 +26,11 @@ from backends.exact.seeding import nearest
 _LOG_2PI = math.log(2 * math.pi)
 _NEAR = 1e5  # squared distance, in standard deviations, up to which expanded squares keep eleven digits
 
+# What is left of a variance when the other columns are known, against all of it, and a standard deviation
+# against the mean: less than this cannot be told from rounding.
+_SMALLEST_PART = 1e-12
+_SMALLEST_STD = 1e-13
+
 
 class Gaussians(Components):
     """N(μ_k, Σ_k) for k = 1 … K.
@@ -67,7 +72,7 @@ class Gaussians(Components):
 
         Raises InputError naming a component whose covariance is not positive definite.
         """
-        return self._with(means, _cholesky(covariances, self.covariance))
+        return self._with(means, _cholesky(covariances, means, self.covariance))
 
     def _with(self, means: Array, scale: Array) -> Self:
         return type(self)(means, scale, self.covariance, self.reg_covar, self.prior)
@@ -98,7 +103,7 @@ class Gaussians(Components):
         prior = self.prior
         if prior is not None:
             prior = ConjugatePrior(self.covariance, arrays["prior_mean"], arrays["prior_scale"])
-            _cholesky(prior.scale[None], "prior")
+            _cholesky(prior.scale[None], prior.mean[None], "prior")
         return type(self)(arrays["means"], scale, self.covariance, self.reg_covar, prior)
 
     def theta(self) -> Array:
@@ -208,7 +213,7 @@ class Gaussians(Components):
             covariances = scatter / counts[:, None]
         if self.covariance == "spherical":
             covariances = covariances.mean(1, keepdims=True)
-        scale = _cholesky(_add(covariances, self.reg_covar), self.covariance, empty)
+        scale = _cholesky(_add(covariances, self.reg_covar), means, self.covariance, empty)
         if empty.any():
             means = np.where(empty[:, None], self.means, means)
             if self.covariance != "tied":
@@ -283,7 +288,7 @@ class GaussianMixtureLearner(MixtureLearner):
         """All components alike: with the covariance of the rows about the centres nearest to them."""
         covariance, reg_covar = str(self._values["covariance"]), float(self._values["reg_covar"])
         k, d = centres.shape
-        one = _cholesky(_add(_spread(x, centres, covariance)[None], reg_covar), covariance)
+        one = _cholesky(_add(_spread(x, centres, covariance)[None], reg_covar), centres, "tied")
         prior = None
         if self._values["prior"] == "conjugate":
             mean = x.mean(0, dtype=np.float64) if len(x) else np.zeros(d)
@@ -315,21 +320,24 @@ def _add(covariances: Array, reg_covar: float) -> Array:
     return covariances + reg_covar
 
 
-def _cholesky(covariances: Array, covariance: str, without: Array | None = None) -> Array:
+def _cholesky(covariances: Array, means: Array, covariance: str, without: Array | None = None) -> Array:
     """The lower factors of matrices (·, d, d), or the square roots of variances; 1 for those ``without``.
 
-    Raises InputError naming a component whose covariance is not positive definite.
+    Raises InputError naming a component whose covariance is singular, as far as float64 can tell.
     """
     out = np.ones_like(covariances)
+    smallest = (_SMALLEST_STD * means) ** 2  # (K, d), and below as the covariances have it
+    if len(covariances) < len(means):
+        smallest = smallest.min(0, keepdims=True)
+    if covariances.shape[-1] < means.shape[1]:
+        smallest = smallest.min(1, keepdims=True)
     for i, one in enumerate(covariances):
         if without is not None and without[i] and covariance != "tied":
             continue
         try:
-            if one.ndim == 2:
-                out[i] = np.linalg.cholesky(one)
-            elif (one > 0).all():
-                out[i] = np.sqrt(one)
-            else:
+            out[i] = np.linalg.cholesky(one) if one.ndim == 2 else np.sqrt(np.maximum(one, 0))
+            variances, left = (np.diagonal(a) if a.ndim == 2 else a for a in (one, out[i]))
+            if (variances <= smallest[i]).any() or (left**2 < _SMALLEST_PART * variances).any():
                 raise np.linalg.LinAlgError
         except np.linalg.LinAlgError:
             which = {"tied": "all components", "prior": "the prior"}.get(covariance, numbers(np.array([i])))

@@ -35,7 +35,7 @@ class Follower(QObject):
         self._training = False
         self._done: LiveReport | None = None  # the newest of this run
         self._encode = Pace(self._request_encodings, interval=0.15, duty=0.12, parent=self)
-        self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.2, parent=self)
+        self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.12, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.moment_changed.connect(self._moment)

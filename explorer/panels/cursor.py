@@ -49,6 +49,7 @@ class CursorPanel(QWidget):
         super().__init__(parent)
         self._session, self._exploration = session, exploration
         self._nearest: int | None = None
+        self._tag: object = None
         self.picture = ImageView(self, placeholder="Move the mouse over the map", name="decoded image")
         self.picture.setMinimumHeight(120)
         self.columns = ValueRows([(str(i), "", "") for i in range(SHOWN_COLUMNS)], self)
@@ -77,7 +78,7 @@ class CursorPanel(QWidget):
             layout.addWidget(widget)
         layout.addStretch(0)
 
-        self._pace = Pace(self._request_score, interval=0.3, duty=0.15, parent=self)
+        self._pace = Pace(self._request_score, interval=0.3, duty=0.05, parent=self)
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST)
@@ -165,14 +166,17 @@ class CursorPanel(QWidget):
         if seen.nearest != self._nearest:
             self._nearest = seen.nearest
             self._clear_datum()
-            self._request_datum()
+            self._request_datum(by_hand=seen.tag != self._tag)
+        self._tag = seen.tag
 
     # -- the nearest datum -----------------------------------------------------------------------
 
-    def _request_datum(self) -> None:
-        """Its picture at once; its numbers, which take a while, when the hand rests."""
-        self._exploration.cancel("score")
-        self._pace.reset()
+    def _request_datum(self, by_hand: bool) -> None:
+        """Its picture at once; its numbers, which take a while, when the hand rests. Where another datum has
+        become the nearest because the model trains, they wait for their turn."""
+        if by_hand:
+            self._exploration.cancel("score")
+            self._pace.reset()
         if self._request_portrait():
             self._rest.start()
 
@@ -219,6 +223,8 @@ class CursorPanel(QWidget):
         self.datum_rows.set("label", datum.label or None)
 
     def _show_score(self, scored: Score) -> None:
+        if scored.row != self._nearest:  # another has become the nearest meanwhile
+            return
         rows, tips = self.datum_rows, {key: tip for key, _, tip in DATUM_ROWS}
         elbo, noise = None, 0.0
         if scored.elbo is not None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -54,6 +54,11 @@ class RowEstimates:
     stderr: Array
     method: str
     ess: Array | None = None
+
+    def part(self, rows: slice) -> Self:
+        """The estimates of some of the rows."""
+        ess = None if self.ess is None else self.ess[rows]
+        return type(self)(self.value[rows], self.stderr[rows], self.method, ess)
 
     def mean(self) -> Estimate:
         """The mean over the rows. Monte Carlo errors of rows are independent; those of quadrature may all

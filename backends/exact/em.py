@@ -4,19 +4,18 @@
     M-step:  π_k = N_k / n,  N_k = Σ_n r_nk,  and p(x|k) fitted to the rows weighted by r_nk     (eq. 9.26)
     L(q, θ) = Σ_n Σ_k r_nk log π_k p(x_n|k) + H(r) ≤ log p(X|θ)             (eq. 9.71; Neal & Hinton 1998)
 
-A pass over the rows, in blocks, leaves only sums over them. So memory grows with neither n·K nor n·d, and L
-after an M-step is computed from those sums and the new θ: not by the road on which log p(X|θ) is.
+A pass over the rows (:mod:`backends.exact.rows`) leaves only sums over them, and L after an M-step is
+computed from those sums and the new θ: not by the road on which log p(X|θ) is.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import entr, log_softmax
+from scipy.special import log_softmax
 
 from backends.base import (
     Array,
@@ -30,23 +29,12 @@ from backends.base import (
     Value,
 )
 from backends.exact.components import EMPTY, Components, blocks, check_arrays, numbers
+from backends.exact.posteriors import Exact, log_sum_exp
+from backends.exact.rows import Expectation, Rows, log_of, weighted_log
 from backends.exact.seeding import choose_rows
 from backends.parameters import Parameter, check_live, resolve
 
 _LOG_SMALLEST = -700.0  # stands for the logarithm of a weight of zero in θ, where all must be finite
-
-
-def log_sum_exp(a: Array) -> Array:
-    """log Σ_k exp a_nk, (n, K) → (n,); a row's largest is finite."""
-    top: Array = a.max(1, keepdims=True)
-    return np.asarray(np.log(np.exp(a - top).sum(1)) + top[:, 0])
-
-
-def weighted_log(weights: Array, logs: Array) -> Array:
-    """Σ_k weight · log over the last axis, where 0 · log 0 = 0."""
-    terms = np.zeros(np.broadcast_shapes(weights.shape, logs.shape))
-    np.multiply(weights, logs, out=terms, where=weights > 0)
-    return np.asarray(terms.sum(-1))
 
 
 class Mixture:
@@ -118,42 +106,6 @@ class Mixture:
         return out + self._log_weights
 
 
-@dataclass(frozen=True, eq=False)
-class Expectation:
-    """What an E-step leaves: sums over n rows of log p(x) and of the entropy of r; and the statistics."""
-
-    rows: int
-    log_likelihood: float
-    entropy: float
-    statistics: tuple[Array, ...]
-
-    @classmethod
-    def of(cls, x: Array, weights: Array, components: Components) -> Expectation:
-        """One pass over the rows x (n, d)."""
-        log_weights = _log(weights)
-        log_likelihood = entropy = 0.0
-        sums: tuple[Array, ...] = ()
-        for _, part in blocks(x, len(weights)):
-            log_joint = components.log_prob(part) + log_weights
-            log_p = log_sum_exp(log_joint)
-            r = np.exp(log_joint - log_p[:, None])
-            log_likelihood += float(log_p.sum())
-            entropy += float(entr(r).sum())
-            own = components.sums(part, r)
-            sums = tuple(a + b for a, b in zip(sums, own, strict=True)) if sums else own
-        return cls(len(x), log_likelihood, entropy, components.statistics(sums))
-
-    def scalars(self, weights: Array, components: Components) -> dict[str, float]:
-        """The bound of this q at other parameters, and its two terms, in nats a datum."""
-        expected = float(weighted_log(self.statistics[0], _log(weights)))
-        expected += components.expected_log_prob(self.statistics)
-        return {
-            "elbo": (expected + self.entropy) / self.rows,
-            "expected_log_joint": expected / self.rows,
-            "entropy": self.entropy / self.rows,
-        }
-
-
 class MixtureLearner(ABC):
     """EM, in whole or half steps; a step is an iteration and ends with an M-step.
 
@@ -178,7 +130,7 @@ class MixtureLearner(ABC):
         self._values = resolve(self.parameters, values)
         if device != "cpu":
             raise InputError(f"the exact backend computes on the CPU, not on '{device}'")
-        self._x, self._info, self._run = x, info, run
+        self._rows, self._info, self._run = Rows(x), info, run
         k = int(self._values["components"])
         centres = np.zeros((k, info.dim))
         if len(x):
@@ -191,6 +143,7 @@ class MixtureLearner(ABC):
         self._components = self._start(x, centres)
         _check_rows(x, info, self._components)
         self._weights = np.full(k, 1 / k)
+        self._q = Exact()
         self._next = "E"
         self._steps = 0
         self._expectation: Expectation | None = None
@@ -243,10 +196,10 @@ class MixtureLearner(ABC):
 
     def half_step(self) -> tuple[str, Mapping[str, float]]:
         """The next half, "E" or "M", and the scalars after it."""
-        if not len(self._x):
+        if not len(self._rows):
             raise InputError("there are no training rows to go on with")
         if self._expectation is None:
-            self._expectation = Expectation.of(self._x, self._weights, self._components)
+            self._expectation = self._rows.expectation(self._weights, self._components, self._q)
         now = self._expectation
         if self._next == "E":
             scalars = self._scalars(now, self._weights, self._components, now)
@@ -258,7 +211,7 @@ class MixtureLearner(ABC):
         except InputError as error:
             raise Diverged(f"step {self._steps + 1}: {error}") from error
         # the pass for the new log-likelihood is also the E-step that comes next
-        after = Expectation.of(self._x, weights, components)
+        after = self._rows.expectation(weights, components, self._q)
         scalars = self._scalars(now, weights, components, after)
         self._weights, self._components, self._expectation = weights, components, after
         self._next = "E"
@@ -279,7 +232,7 @@ class MixtureLearner(ABC):
         return scalars
 
     def snapshot(self) -> Any:
-        log_weights = np.maximum(_log(self._weights), _LOG_SMALLEST)
+        log_weights = np.maximum(log_of(self._weights), _LOG_SMALLEST)
         theta = np.concatenate([log_weights, self._components.theta()])
         return self.model(self.kind, self._info, self._components, theta, Stamp(self._run, self._steps))
 
@@ -307,11 +260,6 @@ class MixtureLearner(ABC):
         own = {name: np.array(array) for name, array in arrays.items() if name != "weights"}
         self._components = self._components.with_arrays(own)
         self._weights, self._expectation = weights, None
-
-
-def _log(weights: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(weights))
 
 
 def _notes(weights: Array, components: Components) -> tuple[str, ...]:

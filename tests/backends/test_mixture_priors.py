@@ -10,9 +10,10 @@ from scipy.stats import dirichlet, invgamma, invwishart, multivariate_normal
 
 from backends.base import DataInfo
 from backends.conformance import conform, small_data
-from backends.exact.em import Expectation
 from backends.exact.gaussian_mixture import GaussianMixtureLearner
 from backends.exact.mixtures import KINDS
+from backends.exact.posteriors import Exact
+from backends.exact.rows import Rows
 
 TYPES = ("full", "tied", "diag", "spherical")
 
@@ -80,8 +81,9 @@ def test_map_em_never_lowers_the_posterior_and_never_collapses(n, d, k, covarian
 @pytest.mark.parametrize("covariance", TYPES)
 def test_the_map_step_is_at_the_mode(covariance):
     """No other mixture on the lines through it along any parameter has a larger expected log-posterior."""
-    learner = gmm(clusters(60), components=2, covariance=covariance, prior="conjugate")
-    form, e = learner._components, Expectation.of(learner._x, np.full(2, 0.5), learner._components)
+    x = clusters(60)
+    form = gmm(x, components=2, covariance=covariance, prior="conjugate")._components
+    e = Rows(x).expectation(np.full(2, 0.5), form, Exact())
     best = form.maximise(e.statistics)
     weights = best.weights(e.statistics[0])
 

@@ -16,9 +16,10 @@ from backends.base import DataInfo, Diverged, HalfSteps, InputError, State
 from backends.conformance import conform, small_data
 from backends.exact import components, gaussian_mixture, seeding
 from backends.exact.bernoulli_mixture import BernoulliMixtureLearner, Bernoullis
-from backends.exact.em import Expectation
 from backends.exact.gaussian_mixture import GaussianMixtureLearner, Gaussians
 from backends.exact.mixtures import KINDS
+from backends.exact.posteriors import Exact
+from backends.exact.rows import Rows
 
 TYPES = ("full", "tied", "diag", "spherical")
 
@@ -240,10 +241,10 @@ def test_expanded_squares_are_those_of_the_differences(covariance, monkeypatch):
     form = gmm(x, components=4, covariance=covariance)._components
     weights = np.array([0.1, 0.2, 0.3, 0.4])
     wide = x.astype(np.float64)
-    expanded, fast = form.log_prob(wide), Expectation.of(x, weights, form)
+    expanded, fast = form.log_prob(wide), Rows(x).expectation(weights, form, Exact())
     assert form._expanded(wide) is not None
     monkeypatch.setattr(gaussian_mixture, "_NEAR", 0.0)
-    plain, slow = form.log_prob(wide), Expectation.of(x, weights, form)
+    plain, slow = form.log_prob(wide), Rows(x).expectation(weights, form, Exact())
     np.testing.assert_allclose(expanded, plain, rtol=0, atol=1e-11)
     for a, b in zip(fast.statistics, slow.statistics, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-9)
@@ -263,9 +264,9 @@ def test_rows_in_many_blocks_give_what_they_give_in_one(monkeypatch):
     x = clusters(1000)
     form = gmm(x, components=4)._components
     weights = np.full(4, 0.25)
-    whole = Expectation.of(x, weights, form)
+    whole = Rows(x).expectation(weights, form, Exact())
     monkeypatch.setattr(components, "_BLOCK", 1)  # 64 rows each
-    parts = Expectation.of(x, weights, form)
+    parts = Rows(x).expectation(weights, form, Exact())
     assert parts.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-12)
     for a, b in zip(parts.statistics, whole.statistics, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)

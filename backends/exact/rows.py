@@ -1,0 +1,74 @@
+"""The pass over the rows that EM for a mixture makes: log joint → q → sums, some rows at a time.
+
+It leaves only sums over the rows, so memory grows with neither n·K nor n·d. This is the place to replace
+where the rows lie on another device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import entr
+
+from backends.base import Array
+from backends.exact.components import Components, blocks
+from backends.exact.posteriors import Posterior, log_sum_exp
+
+
+def log_of(weights: Array) -> Array:
+    """log π, −∞ where a weight is zero."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(weights))
+
+
+def weighted_log(weights: Array, logs: Array) -> Array:
+    """Σ_k weight · log over the last axis, where 0 · log 0 = 0."""
+    terms = np.zeros(np.broadcast_shapes(weights.shape, logs.shape))
+    np.multiply(weights, logs, out=terms, where=weights > 0)
+    return np.asarray(terms.sum(-1))
+
+
+@dataclass(frozen=True, eq=False)
+class Expectation:
+    """What an E-step leaves: sums over n rows of log p(x) and of the entropy of q; and the statistics."""
+
+    rows: int
+    log_likelihood: float
+    entropy: float
+    statistics: tuple[Array, ...]
+
+    def scalars(self, weights: Array, components: Components) -> dict[str, float]:
+        """The bound of this q at other parameters, and its two terms, in nats a datum."""
+        expected = float(weighted_log(self.statistics[0], log_of(weights)))
+        expected += components.expected_log_prob(self.statistics)
+        return {
+            "elbo": (expected + self.entropy) / self.rows,
+            "expected_log_joint": expected / self.rows,
+            "entropy": self.entropy / self.rows,
+        }
+
+
+class Rows:
+    """Rows x (n, d) float32, n ≥ 1, to be passed over."""
+
+    def __init__(self, x: Array) -> None:
+        self._x = x
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def expectation(self, weights: Array, components: Components, q: Posterior) -> Expectation:
+        """One pass, with q(k|x) made at these parameters."""
+        log_weights = log_of(weights)
+        log_likelihood = entropy = 0.0
+        sums: tuple[Array, ...] = ()
+        for _, part in blocks(self._x, len(weights)):
+            log_joint = components.log_prob(part) + log_weights
+            log_p = log_sum_exp(log_joint)
+            r = q.probs(part, log_joint, log_p)
+            log_likelihood += float(log_p.sum())
+            entropy += float(entr(r).sum())
+            own = components.sums(part, r)
+            sums = tuple(a + b for a, b in zip(sums, own, strict=True)) if sums else own
+        return Expectation(len(self._x), log_likelihood, entropy, components.statistics(sums))

@@ -29,7 +29,8 @@ def train(values: dict[str, int], seed: int = 0):  # type: ignore[no-untyped-def
 def two_dimensions() -> list[Row]:
     """ELBO, log p(x) by quadrature, the IWAE bounds below it, and the identity between the three."""
     from backends.base import finish
-    from backends.likelihood import iwae, posterior_kl, quadrature
+    from backends.likelihood import iwae
+    from backends.quadrature import posterior_kl, quadrature
 
     model, x = train({})
     elbo = model.elbo(x, samples=256, seed=1).value

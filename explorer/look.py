@@ -18,12 +18,15 @@ from backends.base import (
     HasElbo,
     HasPrior,
     LogJoint,
+    LogProb,
     Progress,
     Work,
 )
 from backends.data import Split
+from backends.estimates import LogLikelihood, PosteriorKL
 from backends.evaluation import has_log_likelihood
-from backends.likelihood import LogLikelihood, PosteriorKL, log_likelihood, posterior_kl
+from backends.likelihood import log_likelihood
+from backends.quadrature import DIMENSIONS, quadrature_with_kl
 
 RADIUS = 0.25  # "data within"
 ELBO_SAMPLES = 256
@@ -105,10 +108,11 @@ def score(model: Any, split: Split, row: int) -> Work[Score]:
     x = split.x[row : row + 1]
     elbo = model.elbo(x, ELBO_SAMPLES, seed=row) if isinstance(model, HasElbo) else None
     yield Progress(0, 1)
-    log_p = (yield from log_likelihood(model, x)) if has_log_likelihood(model) else None
-    kl = None
-    if isinstance(model, LogJoint) and isinstance(model, Encodes) and 0 < model.latent_dim <= 2:
-        kl = yield from posterior_kl(model, x)
+    log_p, kl = None, None
+    if isinstance(model, LogJoint) and isinstance(model, Encodes) and model.latent_dim in DIMENSIONS:
+        log_p, kl = yield from quadrature_with_kl(model, x)
+    if has_log_likelihood(model) and (log_p is None or isinstance(model, LogProb)):
+        log_p = yield from log_likelihood(model, x)
     return Score(row, model.stamp.step, elbo, log_p, kl)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from backends.base import Array, Elbo, Encodes, Gaussian, finish
 from backends.conformance.case import Case, Grid
 from backends.conformance.require import require, require_mean, require_same
-from backends.likelihood import importance, log_likelihood, quadrature
+from backends.likelihood import importance, log_likelihood
+from backends.quadrature import quadrature
 
 _MASS = 0.02  # what a grid may miss or add
 _DRAWS = 4000  # samples that are compared with a density

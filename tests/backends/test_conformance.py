@@ -14,7 +14,7 @@ import pytest
 from backends.base import Decoded, Elbo, Gaussian, InputError, Responsibilities, Stamp, State, finish
 from backends.conformance import CHECKS, cases, checks_for, conform, run_check
 from backends.conformance.__main__ import main
-from backends.likelihood import quadrature
+from backends.quadrature import quadrature
 from backends.registry import installed
 from backends.run import Run
 

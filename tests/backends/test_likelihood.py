@@ -12,15 +12,10 @@ import pytest
 from scipy import stats
 
 from backends.base import Array, DataInfo, Gaussian, InputError, Stamp, State, finish
-from backends.likelihood import (
-    LogLikelihood,
-    importance,
-    iwae,
-    log_likelihood,
-    posterior_kl,
-    quadrature,
-)
+from backends.estimates import LogLikelihood
+from backends.likelihood import importance, iwae, log_likelihood
 from backends.pytorch.vae import VAE, VAELearner
+from backends.quadrature import posterior_kl, quadrature
 
 
 @dataclass(frozen=True)

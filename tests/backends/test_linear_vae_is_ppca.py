@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from backends.base import Array, DataInfo, finish
-from backends.likelihood import quadrature
 from backends.pytorch.vae import VAELearner
+from backends.quadrature import quadrature
 
 K = 2
 

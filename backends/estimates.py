@@ -1,0 +1,107 @@
+"""What estimators of log p(x) share: their result, row by row, and how much work fits in a slice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from backends.base import Array, Encodes, Estimate, Gaussian, HasParameters, InputError, LogJoint
+
+SLICE = 8e7  # floating-point operations in a slice: at most about 8 ms of one core that is shared
+LOG_2PI = math.log(2 * math.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class RowEstimates:
+    """An estimate for each row of x: value, stderr (n,) float64, nats, made by ``method``.
+
+    stderr is the estimator's own uncertainty; for quadrature it is the |difference| between two
+    resolutions. ess: effective sample size (Σw)²/Σw² of each row, (n,), of Monte Carlo estimates only.
+    """
+
+    value: Array
+    stderr: Array
+    method: str
+    ess: Array | None = None
+
+    def part(self, rows: slice) -> Self:
+        """The estimates of some of the rows."""
+        ess = None if self.ess is None else self.ess[rows]
+        return type(self)(self.value[rows], self.stderr[rows], self.method, ess)
+
+    def mean(self) -> Estimate:
+        """The mean over the rows. Monte Carlo errors of rows are independent; those of quadrature may all
+        have one sign, so that their mean is given."""
+        n = max(1, len(self.value))
+        if self.ess is None:
+            return Estimate(float(self.value.mean()), float(self.stderr.mean()), self.method)
+        stderr = float(np.sqrt(np.square(self.stderr).sum())) / n
+        return Estimate(float(self.value.mean()), stderr, self.method, float(self.ess.min()))
+
+
+class LogLikelihood(RowEstimates):
+    """log p(x), row by row."""
+
+
+class PosteriorKL(RowEstimates):
+    """KL(q(z|x) ‖ p(z|x)), row by row."""
+
+
+# -- how much work fits between two yields -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Floating-point operations, roughly: to encode an x, to decode a z, to pair one with the other."""
+
+    encode: float
+    decode: float
+    pair: float
+
+    @classmethod
+    def of(cls, model: Any) -> Cost:
+        network = 2.0 * model.theta().size if isinstance(model, HasParameters) else 0.0
+        dim = model.info.dim
+        return cls(network + 40 * dim, network + 400 * dim * max(2, model.info.levels), 2 * dim + 200)
+
+
+def slices(n: int, size: float) -> Iterator[slice]:
+    step = max(1, int(size))
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def log_sum_exp(a: Array, axis: int = -1) -> Array:
+    top: Array = a.max(axis, keepdims=True)
+    top[~np.isfinite(top)] = 0.0
+    with np.errstate(divide="ignore"):  # an empty sum is −inf
+        return np.asarray(np.log(np.exp(a - top).sum(axis)) + top.squeeze(axis))
+
+
+def require_joint(model: Any) -> None:
+    if not isinstance(model, LogJoint):
+        raise InputError(f"model '{model.kind}' has no log p(x, z) to estimate log p(x) from")
+
+
+def encode_gaussian(model: Any, x: Array) -> Gaussian:
+    q = model.encode(x) if isinstance(model, Encodes) else None
+    if not isinstance(q, Gaussian):
+        raise InputError(f"model '{model.kind}' has no Gaussian q(z|x)")
+    return q
+
+
+def log_normal(q: Gaussian, z: Array) -> Array:
+    """log q(z|x) of latents (n, m, k) or (m, k) under each row's q → (n, m) float64."""
+    white: Array = z.astype(np.float64) - q.mean.astype(np.float64)[:, None]
+    if q.scale_tril is None:
+        std = q.std.astype(np.float64)
+        white /= std[:, None]
+        log_det = np.log(std).sum(-1)
+    else:
+        tril = q.scale_tril.astype(np.float64)
+        white = np.linalg.solve(tril, white.swapaxes(1, 2)).swapaxes(1, 2)
+        log_det = np.log(np.diagonal(tril, axis1=1, axis2=2)).sum(-1)
+    return np.asarray(-0.5 * (white**2).sum(-1) - log_det[:, None] - 0.5 * z.shape[-1] * LOG_2PI)

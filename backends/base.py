@@ -224,7 +224,10 @@ class HalfSteps(Learner, Protocol):
     def half_step(self) -> tuple[str, Mapping[str, float]]:
         """The next half: "E" or "M", and the scalars after it, "elbo" and "log_likelihood" among them.
 
-        An exact E-step makes the two equal; the M-step that follows raises both (Neal & Hinton 1998).
+        On all rows neither half lowers the "elbo" L(q, θ), plus log p(θ) where there is a prior (Neal & Hinton
+        1998). An E-step with the exact posterior makes it equal to the log-likelihood, which then never
+        falls either. With a restricted q a gap KL(q‖p) stays, and the log-likelihood may fall; on a random
+        batch of the rows both may.
         """
         ...
 
@@ -300,6 +303,24 @@ class HasParameters(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class HasBound(Model, Protocol):
+    """log p(X|θ) and a lower bound on it as functions of θ, for the latent z of each row of x (n, d).
+
+    In nats a datum, at m parameters in the order of ``theta``: thetas (m, p) → (m,) float64; −∞ where float64
+    cannot hold the model at θ, zero without rows.
+    """
+
+    def log_likelihood_at(self, thetas: Array, x: Array) -> Array:
+        """Mean log p(x|θ)."""
+        ...
+
+    def bound_at(self, thetas: Array, x: Array) -> Array:
+        """Mean L(q, θ), where q is this model's own q(z|x), fixed. It lies below log p(x|θ) everywhere, and
+        where q is the exact posterior it touches it at this model's own θ."""
+        ...
+
+
 CAPABILITIES: dict[str, type] = {
     "decodes": Decodes,
     "encodes": Encodes,
@@ -309,6 +330,7 @@ CAPABILITIES: dict[str, type] = {
     "log_joint": LogJoint,
     "elbo": HasElbo,
     "parameters": HasParameters,
+    "bound": HasBound,
 }
 
 

@@ -224,10 +224,10 @@ class HalfSteps(Learner, Protocol):
     def half_step(self) -> tuple[str, Mapping[str, float]]:
         """The next half: "E" or "M", and the scalars after it, "elbo" and "log_likelihood" among them.
 
-        On all rows neither half lowers the "elbo" L(q, θ), plus log p(θ) where there is a prior (Neal & Hinton
-        1998). An E-step with the exact posterior makes it equal to the log-likelihood, which then never
-        falls either. With a restricted q a gap KL(q‖p) stays, and the log-likelihood may fall; on a random
-        batch of the rows both may.
+        On all rows neither half lowers the "elbo" L(q, θ), plus log p(θ) where there is a prior (Neal &
+        Hinton 1998). An E-step with the exact posterior makes it equal to the log-likelihood, which then
+        never falls either. With a restricted q a gap KL(q‖p) stays, and the log-likelihood may fall; on a
+        random batch of the rows both may.
         """
         ...
 

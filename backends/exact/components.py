@@ -63,6 +63,24 @@ class Components(ABC):
         Raises InputError naming a component that has no density there.
         """
 
+    def objective(self, statistics: tuple[Array, ...]) -> float:
+        """What :meth:`maximise` maximises, at these components."""
+        return self.expected_log_prob(statistics)
+
+    @abstractmethod
+    def gradient(self, statistics: tuple[Array, ...]) -> Array:
+        """The gradient of :meth:`objective` with respect to :meth:`theta`."""
+
+    def bounded(self) -> Self:
+        """The nearest components that an M-step may lead to; raises InputError naming one without density."""
+        return self
+
+    def mean_statistics(
+        self, first: tuple[Array, ...], a: float, second: tuple[Array, ...], b: float
+    ) -> tuple[Array, ...]:
+        """The statistics of all these rows, those of ``first`` counted a times and of ``second`` b times."""
+        return tuple(a * one + b * other for one, other in zip(first, second, strict=True))
+
     @abstractmethod
     def sample(self, k: Array, rng: np.random.Generator) -> Array:
         """One row for each component index in k (n,), (n, d)."""

@@ -67,6 +67,15 @@ class Bernoullis(Components):
         empty = (counts < EMPTY)[:, None]
         return self.of(np.where(empty, self.means, on / np.maximum(counts, EMPTY)[:, None]), self.floor)
 
+    def gradient(self, statistics: tuple[Array, ...]) -> Array:
+        """Σ_n r_nk (x_n − μ_k), with respect to the logits."""
+        counts, on = statistics
+        return np.asarray((on - counts[:, None] * self.means).ravel())
+
+    def bounded(self) -> Self:
+        most = logit(1 - self.floor)
+        return type(self)(np.clip(self.logits, -most, most), self.floor)
+
     def sample(self, k: Array, rng: np.random.Generator) -> Array:
         return np.asarray(rng.random((len(k), self.means.shape[1])) < self.means[k], np.float64)
 

@@ -220,6 +220,59 @@ class Gaussians(Components):
                 scale[empty] = self.scale[empty]
         return self._with(means, scale)
 
+    def _widened(self, statistics: tuple[Array, ...]) -> tuple[Array, ...]:
+        """As if each row were spread with variance reg_covar: what :meth:`maximise` then fits."""
+        counts, means, scatter = statistics
+        each = counts if len(scatter) == len(counts) else counts.sum(keepdims=True)
+        more = self.reg_covar * each[:, None]
+        return counts, means, scatter + (more[:, :, None] * np.eye(means.shape[1]) if self._matrices else more)
+
+    def objective(self, statistics: tuple[Array, ...]) -> float:
+        return self.expected_log_prob(self._widened(statistics))
+
+    def gradient(self, statistics: tuple[Array, ...]) -> Array:
+        """With W Wᵀ = Σ⁻¹, L = W⁻ᵀ, δ = x̄ − μ and A = scatter + N δδᵀ it is N Σ⁻¹δ for μ, and for L the lower
+        triangle of W (WᵀAW − N·I); Murphy 2012, §4.1.3.1."""
+        counts, means, scatter = self._widened(statistics)
+        off, n = means - self.means, counts[:, None]
+        if not self._matrices:
+            variances = np.square(self.scale)
+            slope = (scatter + n * np.square(off)) / variances - n
+            if self.covariance == "spherical":
+                slope = slope.sum(1, keepdims=True)
+            return np.concatenate([(n * off / variances).ravel(), slope.ravel()])
+        inverse = np.linalg.inv(self.scale)
+        white = inverse.swapaxes(1, 2)
+        spread = (n * off)[:, :, None] * off[:, None, :]
+        if self.covariance == "tied":
+            spread, scatter, n = (a.sum(0, keepdims=True) for a in (spread, scatter, n))
+        d = means.shape[1]
+        slope = white @ (inverse @ (scatter + spread) @ white - n[:, :, None] * np.eye(d))
+        self._diagonal(slope)[...] *= self._diagonal(self.scale)
+        on_means = counts[:, None] * (white @ (inverse @ off[:, :, None]))[:, :, 0]
+        return np.concatenate([on_means.ravel(), slope[:, *np.tril_indices(d)].ravel()])
+
+    def bounded(self) -> Self:
+        own = self.scale @ self.scale.swapaxes(1, 2) if self._matrices else np.square(self.scale)
+        _cholesky(own, self.means, self.covariance)
+        return self
+
+    def mean_statistics(
+        self, first: tuple[Array, ...], a: float, second: tuple[Array, ...], b: float
+    ) -> tuple[Array, ...]:
+        """Scatters are about other means each: those of all rows lie between (Chan et al. 1979, eq. 2.1)."""
+        (one, means, scatter), (other, other_means, other_scatter) = first, second
+        counts = a * one + b * other
+        share, off = b * other / np.maximum(counts, EMPTY), other_means - means
+        between = (a * one * share)[:, None] * off
+        if self._matrices:
+            between = between[:, :, None] * off[:, None, :]
+            if len(scatter) < len(between):
+                between = between.sum(0, keepdims=True)
+        else:
+            between = between * off
+        return counts, means + share[:, None] * off, a * scatter + b * other_scatter + between
+
     def weights(self, counts: Array) -> Array:
         return super().weights(counts) if self.prior is None else self.prior.weights(counts)
 

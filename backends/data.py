@@ -16,7 +16,7 @@ import numpy as np
 
 from backends.base import Array, DataInfo, InputError
 from backends.files import read_table
-from backends.synthetic import SYNTHETIC, TRAIN, VALIDATION, Synthetic
+from backends.synthetic import SMALL, SMALL_VALIDATION, SYNTHETIC, TRAIN, VALIDATION, Small, Synthetic
 
 SPLITS = ("train", "validation", "test")
 
@@ -110,13 +110,15 @@ _DIGITS = {
     ),
 }  # fmt: skip
 _SYNTHETIC = {s.name: s for s in SYNTHETIC}
+_SMALL = {s.name: s for s in SMALL}
 
 
 def data_sets() -> tuple[DataEntry, ...]:
     """The named data sets. Cheap: loads and draws nothing."""
     digits = [DataEntry(name, d.title, d.doc, 64, d.values, (8, 8)) for name, d in _DIGITS.items()]
     planes = [DataEntry(s.name, s.title, s.doc, 2, "real", None, s.entropy) for s in SYNTHETIC]
-    return (*digits, *planes)
+    small = [DataEntry(s.name, s.title, s.doc, len(s.columns), s.values, None, s.entropy) for s in SMALL]
+    return (*digits, *planes, *small)
 
 
 def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> DataSet:
@@ -128,9 +130,12 @@ def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
     """
     if isinstance(source, Mapping):
         return _reopen(source)
-    if isinstance(source, str) and source in {*_DIGITS, *_SYNTHETIC}:
+    if isinstance(source, str) and source in {*_DIGITS, *_SYNTHETIC, *_SMALL}:
         if label_column is not None:
-            raise InputError(f"{source} has labels of its own, not '{label_column}'")
+            own = "no labels" if source in _SMALL else "labels of its own"
+            raise InputError(f"{source} has {own}, not '{label_column}'")
+        if source in _SMALL:
+            return _small(_SMALL[source])
         return _digits(source) if source in _DIGITS else _synthetic(_SYNTHETIC[source])
     path = Path(source)
     if isinstance(source, str) and path.name == source and not path.suffix and not os.path.exists(path):
@@ -142,7 +147,7 @@ def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
 def _reopen(source: Mapping[str, Any]) -> DataSet:
     name, file, label_column = (source.get(key) for key in ("name", "file", "label_column"))
     if isinstance(name, str) and file is None:
-        if name not in _DIGITS and name not in _SYNTHETIC:
+        if name not in {*_DIGITS, *_SYNTHETIC, *_SMALL}:
             raise InputError(f"there is no data set '{name}'")
         return open_data(name)
     if not isinstance(file, str) or not isinstance(label_column, str | None):
@@ -195,6 +200,21 @@ def _synthetic(synthetic: Synthetic) -> DataSet:
     )
     splits = _split(x, labels, np.arange(len(x)), TRAIN, VALIDATION)
     return DataSet(info, *splits, density=Density(synthetic.log_prob, synthetic.entropy))
+
+
+def _small(small: Small) -> DataSet:
+    x = small.rows()
+    info = DataInfo(
+        small.name,
+        small.title,
+        dim=len(small.columns),
+        values=small.values,
+        display=(0.0, 1.0) if small.values == "binary" else _range(x),
+        columns=small.columns,
+        source={"name": small.name},
+    )
+    splits = _split(x, None, np.arange(len(x)), small.train, SMALL_VALIDATION)
+    return DataSet(info, *splits, density=Density(small.log_prob, small.entropy))
 
 
 def _file(path: Path, label_column: str | None, expected: str | None = None) -> DataSet:

@@ -1,4 +1,4 @@
-"""Synthetic 2-D data whose density is a function, so that its entropy is known.
+"""Synthetic data whose density is a function, so that its entropy is known: planes, and small sets for Bayes.
 
 No model can have a mean log-likelihood above −entropy on such data, save for sampling noise: these sets
 tell how far a model is from the truth, and catch one that reports a likelihood too good to be true.
@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from backends.base import Array
 
 TRAIN, VALIDATION, TEST = 20_000, 2_500, 5_000
+SMALL_VALIDATION, SMALL_TEST = 50, 200
 
 
 @dataclass(frozen=True)
@@ -220,6 +221,83 @@ def _pinwheel_log_prob(x: Array) -> Array:
     return np.asarray(np.logaddexp.reduce(terms, axis=1) - constant)
 
 
+# -- a few rows of a distribution with known parameters ---------------------------------------------
+
+
+@dataclass(frozen=True)
+class Small:
+    """As many rows as a person can follow one by one, of a distribution whose parameters the doc tells.
+
+    train: training rows, beside SMALL_VALIDATION and SMALL_TEST others. draw: (rng, n) → x (n, d) float32.
+    log_prob and entropy are as in :class:`Synthetic`; for values "binary" log_prob is of probabilities.
+    """
+
+    name: str
+    title: str
+    doc: str
+    columns: tuple[str, ...]
+    values: str
+    entropy: float
+    seed: int
+    train: int
+    draw: Callable[[np.random.Generator, int], Array]
+    log_prob: Callable[[Array], Array]
+
+    def rows(self) -> Array:
+        """The rows of the set, always the same."""
+        return self.draw(np.random.default_rng(self.seed), self.train + SMALL_VALIDATION + SMALL_TEST)
+
+
+_HEADS = 0.7
+_NORMAL_MEAN, _NORMAL_STD = 3.0, 1.5
+_NOISE = 0.2
+
+
+def _coin_draw(rng: np.random.Generator, n: int) -> Array:
+    return np.asarray(rng.random((n, 1)) < _HEADS, dtype=np.float32)
+
+
+def _coin_log_prob(x: Array) -> Array:
+    x = np.asarray(x, dtype=np.float64)[:, 0]
+    return np.select([x == 1, x == 0], [np.log(_HEADS), np.log1p(-_HEADS)], -np.inf)
+
+
+def _normal_log_prob(x: Array, mean: Array | float, std: float) -> Array:
+    return np.asarray(-0.5 * ((x - mean) / std) ** 2 - 0.5 * np.log(2 * np.pi * std**2))
+
+
+def _normal_1d_draw(rng: np.random.Generator, n: int) -> Array:
+    return np.asarray(_NORMAL_MEAN + _NORMAL_STD * rng.standard_normal((n, 1)), dtype=np.float32)
+
+
+def _normal_1d_log_prob(x: Array) -> Array:
+    return _normal_log_prob(np.asarray(x, dtype=np.float64)[:, 0], _NORMAL_MEAN, _NORMAL_STD)
+
+
+def _line(x: Array) -> Array:
+    return -0.3 + 0.5 * x
+
+
+def _sine(x: Array) -> Array:
+    return np.sin(np.pi * x)
+
+
+def _noisy_draw(curve: Callable[[Array], Array], rng: np.random.Generator, n: int) -> Array:
+    x = rng.uniform(-1, 1, n)
+    return np.stack([x, curve(x) + _NOISE * rng.standard_normal(n)], 1).astype(np.float32)
+
+
+def _noisy_log_prob(curve: Callable[[Array], Array], x: Array) -> Array:
+    """log p(x) + log p(y|x), x being uniform on [−1, 1]."""
+    rows = np.asarray(x, dtype=np.float64)
+    log_p = _normal_log_prob(rows[:, 1], curve(rows[:, 0]), _NOISE) - np.log(2)
+    return np.where(np.abs(rows[:, 0]) <= 1, log_p, -np.inf)
+
+
+def _normal_entropy(std: float) -> float:
+    return float(0.5 * np.log(2 * np.pi * np.e * std**2))
+
+
 def _numbered(word: str, n: int) -> tuple[str, ...]:
     return tuple(f"{word} {i + 1}" for i in range(n))
 
@@ -254,5 +332,29 @@ SYNTHETIC = (
         "pinwheel", "Pinwheel",
         "Five elongated Gaussians around a circle, sheared into the arms of a pinwheel.",
         _numbered("vane", 5), 2.3205884851, 6, _pinwheel_draw, _pinwheel_log_prob,
+    ),
+)  # fmt: skip
+
+SMALL = (
+    Small(
+        "coin", "Coin", "Flips of a coin that shows heads (1) with probability 0.7.",
+        ("heads",), "binary", float(-_HEADS * np.log(_HEADS) - (1 - _HEADS) * np.log1p(-_HEADS)), 7, 100,
+        _coin_draw, _coin_log_prob,
+    ),
+    Small(
+        "normal-1d", "Normal, one column", "Draws of the normal distribution of mean 3 and σ 1.5.",
+        ("x",), "real", _normal_entropy(_NORMAL_STD), 8, 100, _normal_1d_draw, _normal_1d_log_prob,
+    ),
+    Small(
+        "noisy-line", "Noisy line",
+        "x uniform on [−1, 1], y = −0.3 + 0.5 x with Gaussian noise of σ 0.2 (Bishop 2006, fig. 3.7).",
+        ("x", "y"), "real", float(np.log(2)) + _normal_entropy(_NOISE), 9, 25,
+        partial(_noisy_draw, _line), partial(_noisy_log_prob, _line),
+    ),
+    Small(
+        "noisy-sine", "Noisy sine",
+        "x uniform on [−1, 1], y = sin πx with Gaussian noise of σ 0.2.",
+        ("x", "y"), "real", float(np.log(2)) + _normal_entropy(_NOISE), 10, 25,
+        partial(_noisy_draw, _sine), partial(_noisy_log_prob, _sine),
     ),
 )  # fmt: skip

@@ -42,8 +42,9 @@ def test_every_listed_set_opens_as_listed_and_again_from_its_source(entry):
         assert split.x.shape == (len(split), entry.dim)
         assert split.x.dtype == np.float32
         assert split.x.flags.c_contiguous
-        assert split.labels.dtype == np.int64
-        assert set(split.labels) == set(range(len(info.label_names)))
+        labels = np.zeros(0, np.int64) if split.labels is None else split.labels
+        assert labels.dtype == np.int64
+        assert set(labels) == set(range(len(info.label_names)))
         assert split.x.min() >= low
         assert split.x.max() <= high
     source = json.loads(json.dumps(info.source))
@@ -141,6 +142,8 @@ def test_what_cannot_be_opened_says_why(tmp_path):
         open_data("missing.npy")
     with pytest.raises(InputError, match="digits has labels of its own"):
         open_data("digits", label_column="kind")
+    with pytest.raises(InputError, match="coin has no labels, not 'kind'"):
+        open_data("coin", label_column="kind")
     with pytest.raises(InputError, match="there is no split 'dev'"):
         open_data("digits").split("dev")
 

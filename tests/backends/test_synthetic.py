@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import chi2
 from sklearn.datasets import make_moons
 
-from backends.synthetic import SYNTHETIC, TRAIN, _blurred_log_prob, _moon_nodes, _spiral_nodes
+from backends.synthetic import SMALL, SYNTHETIC, TRAIN, _blurred_log_prob, _moon_nodes, _spiral_nodes
 
 BY_NAME = {s.name: s for s in SYNTHETIC}
 EXTENT = 7.0  # nothing of any of them lies outside
@@ -126,3 +126,50 @@ def test_density_far_away_is_a_number_or_minus_infinity(synthetic):
     log_p = synthetic.log_prob(np.array([[1e3, -1e3], [3e38, 3e38]], dtype=np.float32))
     assert not np.isnan(log_p).any()
     assert (log_p < -1e4).all()
+
+
+# -- the small sets -----------------------------------------------------------------------------------
+
+small_sets = pytest.mark.parametrize("small", SMALL, ids=[s.name for s in SMALL])
+
+
+def small_grid(small):
+    """Every x of a coin, or midpoints of cells that hold nearly all of the density, and their size."""
+    if small.values == "binary":
+        return np.array([[0.0], [1.0]]), 1.0
+    ends = {1: [(-12, 18, 6000)], 2: [(-1, 1, 400), (-3, 3, 1200)]}[len(small.columns)]
+    axes = [low + (high - low) * (np.arange(n) + 0.5) / n for low, high, n in ends]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(ends))
+    return points, np.prod([(high - low) / n for low, high, n in ends])
+
+
+@small_sets
+def test_small_sets_integrate_to_one_and_have_the_typed_entropy(small):
+    points, cell = small_grid(small)
+    log_p = small.log_prob(points)
+    p = np.exp(log_p) * cell
+    assert p.sum() == pytest.approx(1, abs=1e-9)
+    assert -(p @ log_p) == pytest.approx(small.entropy, abs=1e-9)
+
+
+@small_sets
+def test_small_sets_are_drawn_from_their_density(small):
+    x = small.draw(np.random.default_rng(1), 40_000)
+    assert x.shape == (40_000, len(small.columns))
+    assert x.dtype == np.float32
+    log_p = small.log_prob(x)
+    assert log_p.mean() == pytest.approx(-small.entropy, abs=4 * log_p.std() / np.sqrt(len(x)))
+    points, cell = small_grid(small)
+    p = np.exp(small.log_prob(points)) * cell
+    for power in (1, 2):
+        draws = x.astype(float) ** power
+        stderr = draws.std(0) / np.sqrt(len(x))
+        assert (abs(draws.mean(0) - p @ points**power) < 4 * stderr).all()
+    assert np.array_equal(small.rows(), small.rows())
+
+
+def test_small_sets_have_no_density_where_nothing_is_drawn():
+    outside = {"coin": [[0.5]], "noisy-line": [[1.1, 0.0]], "noisy-sine": [[-1.1, 0.0]]}
+    by_name = {s.name: s for s in SMALL}
+    for name, x in outside.items():
+        assert by_name[name].log_prob(np.array(x)).tolist() == [-np.inf]

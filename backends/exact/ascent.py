@@ -46,19 +46,3 @@ def ascend(at: Callable[[Array], Point[T]], start: Point[T], rate: float, steps:
                 length /= 2
         here, length = there, min(2 * length, rate)
     return here
-
-
-def climb(
-    objective: Callable[[Array], tuple[float, Array]],
-    start: Array,
-    rate: float,
-    steps: int,
-    lower: Array | float = -np.inf,
-) -> Array:
-    """:func:`ascend` for a function that gives its value and gradient, over positions not below ``lower``."""
-
-    def at(position: Array) -> Point[None]:
-        position = np.maximum(position, lower)
-        return Point(position, *objective(position), None)
-
-    return ascend(at, at(start), rate, steps).position

@@ -8,72 +8,67 @@ slides that print σ²M, or M = WWᵀ + σ²I, have it wrong.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 
 import numpy as np
 
 from backends.base import Array, DataInfo, Decoded, Elbo, Gaussian, InputError, Stamp
-
-_LOG_2PI = math.log(2 * math.pi)
-
-
-class Factors:
-    """θ = (μ, W, Ψ) and what follows from it; immutable, all float64.
-
-    mean (d,), weights W (d, k), log_noise: the logarithms of the diagonal of Ψ (d,), which is noise.
-    covariance: G (k, k), that of p(z|x), the same for every x.
-    projection: Ψ⁻¹WG (d, k), which takes x − μ to the mean of p(z|x).
-    log_det: log|C| = Σ log ψ + log|I + WᵀΨ⁻¹W| (the matrix determinant lemma); log_det_posterior: log|G|.
-    Raises numpy.linalg.LinAlgError where the numbers are not finite or too far apart for float64.
-    """
-
-    def __init__(self, mean: Array, weights: Array, log_noise: Array) -> None:
-        self.mean, self.weights, self.log_noise = mean, weights, log_noise
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            self.noise = np.exp(log_noise)
-            scaled = weights / self.noise[:, None]  # Ψ⁻¹W
-            precision = np.eye(weights.shape[1]) + weights.T @ scaled
-        usable = np.isfinite(self.noise).all() and (self.noise > 0).all() and np.isfinite(mean).all()
-        if not (usable and np.isfinite(precision).all()):
-            raise np.linalg.LinAlgError("they are not finite, or a noise variance is 0 or infinite")
-        inverse = np.linalg.inv(np.linalg.cholesky(precision))
-        self.covariance = inverse.T @ inverse
-        self.scale_tril = np.linalg.cholesky(self.covariance)
-        self.projection = scaled @ self.covariance
-        self.log_det_posterior = float(2 * np.log(np.diagonal(inverse)).sum())
-        self.log_det = float(log_noise.sum()) - self.log_det_posterior
-        for value in vars(self).values():
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
-
-    def infer(self, x: Array) -> tuple[Array, Array]:
-        """Of x (n, d): the mean of p(z|x), (n, k), and what it leaves of x, x − μ − W·mean (n, d)."""
-        centred = x - self.mean
-        z = centred @ self.projection
-        return z, centred - z @ self.weights.T
-
-    def log_prob(self, x: Array) -> Array:
-        """log N(x; μ, C), (n, d) → (n,), in O(n d k).
-
-        By Woodbury's identity (x − μ)ᵀC⁻¹(x − μ) = rᵀΨ⁻¹r + z̄ᵀz̄, with z̄ the posterior mean and r what it
-        leaves of x: a sum without cancellation.
-        """
-        z, residual = self.infer(x)
-        square = (residual**2 / self.noise).sum(1) + (z**2).sum(1)
-        return np.asarray(-0.5 * (len(self.mean) * _LOG_2PI + self.log_det + square))
+from backends.exact.factor_inference import LOG_2PI, Factors, Posterior, Statistics, exact
+from backends.exact.factor_rows import Rows
 
 
 class FactorModel:
-    """A frozen PPCA or factor analysis (see :class:`backends.base.Model`), of which everything is exact."""
+    """A frozen PPCA or factor analysis (see :class:`backends.base.Model`), of which everything is exact but
+    q(z|x), where it was trained with a restricted one: then log p(x) − ELBO is KL(q‖p(z|x))."""
 
-    def __init__(self, kind: str, info: DataInfo, factors: Factors, stamp: Stamp, *, shared: bool) -> None:
-        """shared: one noise variance for all columns, which is then one parameter."""
+    def __init__(
+        self,
+        kind: str,
+        info: DataInfo,
+        factors: Factors,
+        stamp: Stamp,
+        *,
+        shared: bool,
+        q: Callable[[Factors], Posterior] = exact,
+    ) -> None:
+        """shared: one noise variance for all columns, which is then one parameter. q: q(z|x) of a θ."""
         self.kind = kind
         self.info = info
         self.stamp = stamp
         self.latent_dim = factors.weights.shape[1]
         self._factors = factors
         self._shared = shared
+        self._q = q
+        self._posterior = q(factors)
+
+    @property
+    def mean(self) -> Array:
+        """μ (d,), float64, read-only."""
+        return self._factors.mean
+
+    @property
+    def loadings(self) -> Array:
+        """W (d, k), float64, read-only."""
+        return self._factors.weights
+
+    @property
+    def noise(self) -> Array:
+        """The diagonal of Ψ, the noise's variances (d,), float64, read-only; of PPCA all are σ²."""
+        return self._factors.noise
+
+    def principal_axes(self) -> tuple[Array, Array]:
+        """The eigenvectors of C = WWᵀ + Ψ with the largest eigenvalues, as orthonormal rows (m, d), and the
+        standard deviations of p(x) along them (m,), falling; m = min(k, d). In O(d k²) for PPCA, O(d³) else.
+        """
+        f, m = self._factors, min(self._factors.weights.shape)
+        if self._shared:
+            vectors, singular, _ = np.linalg.svd(f.weights, full_matrices=False)
+            std = np.hypot(singular, np.sqrt(f.noise[0]))
+        else:
+            values, vectors = np.linalg.eigh(f.weights @ f.weights.T + np.diag(f.noise))
+            std, vectors = np.sqrt(np.maximum(values[::-1][:m], 0)), vectors[:, ::-1][:, :m]
+        vectors = vectors * np.where(vectors.sum(0) < 0, -1, 1)
+        return np.ascontiguousarray(vectors.T), std
 
     def _data(self, x: Array) -> Array:
         array = np.asarray(x, np.float64)
@@ -94,15 +89,17 @@ class FactorModel:
         return Decoded(mean.astype(np.float32), _repeat(np.sqrt(f.noise), len(mean)))
 
     def encode(self, x: Array) -> Gaussian:
-        """(n, d) data → p(z|x) itself, whose covariance is the same for every x."""
-        f = self._factors
-        mean = (self._data(x) - f.mean) @ f.projection
-        std = np.sqrt(np.diagonal(f.covariance))
-        return Gaussian(mean.astype(np.float32), _repeat(std, len(mean)), _repeat(f.scale_tril, len(mean)))
+        """(n, d) data → q(z|x), whose covariance is the same for every x: p(z|x) itself, unless the model was
+        trained with a restricted q."""
+        q = self._posterior
+        mean = (self._data(x) - self._factors.mean) @ q.projection
+        std, n = np.sqrt(np.diagonal(q.covariance)), len(mean)
+        tril = None if q.scale_tril is None else _repeat(q.scale_tril, n)
+        return Gaussian(mean.astype(np.float32), _repeat(std, n), tril)
 
     def log_prior(self, z: Array) -> Array:
         """log N(z; 0, I), (n, k) → (n,) float64."""
-        return np.asarray(-0.5 * ((self._latents(z, (2, 3)) ** 2).sum(-1) + self.latent_dim * _LOG_2PI))
+        return np.asarray(-0.5 * ((self._latents(z, (2, 3)) ** 2).sum(-1) + self.latent_dim * LOG_2PI))
 
     def sample_prior(self, n: int, seed: int) -> Array:
         """z ~ N(0, I), (n, k) float32."""
@@ -117,7 +114,8 @@ class FactorModel:
 
     def log_prob(self, x: Array) -> Array:
         """Exact log p(x), (n, d) → (n,) float64."""
-        return self._factors.log_prob(self._data(x))
+        f = self._factors
+        return f.log_density(f.squared_distance(self._data(x) - f.mean))
 
     def log_joint(self, x: Array, z: Array) -> Array:
         """log p(z) + log p(x|z), (n, m) float64, of x (n, d) and z (m, k), shared, or (n, m, k)."""
@@ -130,18 +128,18 @@ class FactorModel:
         back = white @ loading  # WᵀΨ⁻¹(x − μ), (n, k)
         cross = back @ latents.T if latents.ndim == 2 else (latents @ back[:, :, None])[..., 0]
         square = (white**2).sum(1)[:, None] - 2 * cross + (latents @ (loading.T @ loading) * latents).sum(-1)
-        log_lik = -0.5 * (square + self.info.dim * _LOG_2PI + f.log_noise.sum())
+        log_lik = -0.5 * (square + self.info.dim * LOG_2PI + f.log_noise.sum())
         return np.asarray(log_lik + self.log_prior(latents))
 
     def elbo(self, x: Array, samples: int = 1, seed: int = 0) -> Elbo:
-        """Both terms for each row of x (n, d), analytic, for q the exact posterior: their difference is
-        log p(x). No z is drawn: ``samples`` and ``seed`` change nothing."""
-        f, k = self._factors, self.latent_dim
-        z, residual = f.infer(self._data(x))
-        trace = float(np.trace(f.covariance))
-        square = (residual**2 / f.noise).sum(1) + k - trace  # tr(G WᵀΨ⁻¹W) = tr(I − G)
-        reconstruction = -0.5 * (self.info.dim * _LOG_2PI + f.log_noise.sum() + square)
-        kl = 0.5 * ((z**2).sum(1) + trace - k - f.log_det_posterior)
+        """Both terms for each row of x (n, d), analytic, for q as in :meth:`encode`. No z is drawn:
+        ``samples`` and ``seed`` change nothing."""
+        f, q, k = self._factors, self._posterior, self.latent_dim
+        centred = self._data(x) - f.mean
+        z = centred @ q.projection
+        square = ((centred - z @ f.weights.T) ** 2 / f.noise).sum(1) + (q.covariance * f.loading).sum()
+        reconstruction = -0.5 * (self.info.dim * LOG_2PI + f.log_noise.sum() + square)
+        kl = 0.5 * ((z**2).sum(1) + np.trace(q.covariance) - k - q.log_det)
         return Elbo(reconstruction, kl)
 
     def theta(self) -> Array:
@@ -155,17 +153,71 @@ class FactorModel:
 
         Raises InputError for another size, and for parameters that make no density in float64.
         """
-        d, k = self._factors.weights.shape
-        flat = np.array(theta, np.float64)
-        size = d * (k + 1) + (1 if self._shared else d)
-        if flat.shape != (size,):
-            raise InputError(f"theta has shape {flat.shape}, not ({size},)")
-        mean, weights, log_noise = np.split(flat, [d, d * (k + 1)])
         try:
-            factors = Factors(mean, weights.reshape(d, k), np.array(np.broadcast_to(log_noise, d)))
+            factors = Factors(*self._parts(np.array(theta, np.float64)))
         except np.linalg.LinAlgError as error:
             raise InputError(f"these parameters make no density: {error}") from error
-        return FactorModel(self.kind, self.info, factors, self.stamp, shared=self._shared)
+        return FactorModel(self.kind, self.info, factors, self.stamp, shared=self._shared, q=self._q)
+
+    def bound_at(self, thetas: Array, x: Array) -> Array:
+        """Mean L(q, θ) over rows x (n, d), as :class:`backends.base.HasBound` has it, (m, p) → (m,).
+
+        One pass over x, then O(d k²) for each θ.
+        """
+        rows, q, own = Rows(self._data(x)), self._posterior, self._factors.mean
+        if not len(rows):
+            return np.zeros(len(thetas))
+        statistics = Statistics.of(q, rows.variance(own), lambda projection: rows.cross(own, projection))
+        x_mean = rows.mean() - own
+        kl = statistics.kl_prior(q)
+
+        def bound(f: Factors) -> float:
+            there = statistics.about(own - f.mean, x_mean, x_mean @ q.projection)
+            return there.reconstruction(f.weights, f.log_noise) - kl
+
+        return self._at_each(thetas, bound)
+
+    def log_likelihood_at(self, thetas: Array, x: Array) -> Array:
+        """Mean log p(x|θ) over rows x (n, d), as :class:`backends.base.HasBound` has it, (m, p) → (m,).
+
+        At most d rows are passed over for each θ: of more, those whose covariance is that of x.
+        """
+        rows = Rows(self._data(x))
+        if not len(rows):
+            return np.zeros(len(thetas))
+        x_mean = rows.mean()
+        values, vectors = rows.principal(x_mean)
+        spread = (vectors * np.sqrt(values)).T
+
+        def log_likelihood(f: Factors) -> float:
+            distances = f.squared_distance(np.concatenate([spread, (x_mean - f.mean)[None]]))
+            return float(f.log_density(distances.sum()))
+
+        return self._at_each(thetas, log_likelihood)
+
+    def _at_each(self, thetas: Array, function: Callable[[Factors], float]) -> Array:
+        """A function of each θ in (m, p), (m,); −∞ where float64 cannot hold it."""
+        array, out = np.array(thetas, np.float64), []
+        if array.ndim != 2:
+            raise InputError(f"thetas have shape {array.shape}, and they need to be (m, p)")
+        for theta in array:
+            parts = self._parts(theta)
+            try:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    value = function(Factors(*parts))
+            except np.linalg.LinAlgError:
+                value = -np.inf
+            out.append(value if np.isfinite(value) else -np.inf)
+        return np.array(out, np.float64)
+
+    def _parts(self, theta: Array) -> tuple[Array, Array, Array]:
+        """μ, W and log ψ (d,) of θ (p,); InputError for another size."""
+        d, k = self._factors.weights.shape
+        size = d * (k + 1) + (1 if self._shared else d)
+        if theta.shape != (size,):
+            raise InputError(f"theta has shape {theta.shape}, not ({size},)")
+        mean, weights, log_noise = np.split(theta, [d, d * (k + 1)])
+        return mean, weights.reshape(d, k), np.array(np.broadcast_to(log_noise, d))
 
 
 def _repeat(row: Array, n: int) -> Array:

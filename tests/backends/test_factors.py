@@ -16,8 +16,9 @@ from backends.base import Array, DataInfo, HalfSteps, InputError, State, finish
 from backends.conformance import conform
 from backends.data import open_data
 from backends.evaluation import evaluate
-from backends.exact.factors import FactorLearner, factor_analysis, maximum_likelihood, ppca
-from backends.likelihood import posterior_kl, quadrature
+from backends.exact.factor_learners import FactorLearner, factor_analysis, maximum_likelihood, ppca
+from backends.exact.factor_rows import Rows
+from backends.quadrature import posterior_kl, quadrature
 from backends.registry import find_kind
 from backends.run import Run
 
@@ -186,9 +187,9 @@ def test_maximum_likelihood_by_covariance_and_by_singular_values_agree() -> None
     """Of 6 rows with 5 columns, and of the same with 5 columns of zeros, which only dilute the noise."""
     x = rows(6, 5)
     mean = x.mean(0, dtype=np.float64)
-    weights, noise = maximum_likelihood(x, mean, 2)
+    weights, noise = maximum_likelihood(Rows(x), mean, 2)
     wide = np.concatenate([x, np.zeros((6, 5), np.float32)], 1)
-    wide_weights, wide_noise = maximum_likelihood(wide, np.concatenate([mean, np.zeros(5)]), 2)
+    wide_weights, wide_noise = maximum_likelihood(Rows(wide), np.concatenate([mean, np.zeros(5)]), 2)
     np.testing.assert_allclose(wide_noise[0] * 8, noise[0] * 3, rtol=1e-9)
     scale = np.sqrt((weights**2).sum(0) + noise[0]), np.sqrt((wide_weights**2).sum(0) + wide_noise[0])
     np.testing.assert_allclose(*scale, rtol=1e-9)
@@ -298,7 +299,7 @@ def test_a_state_with_numbers_that_make_no_model_is_refused() -> None:
 def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     x = rows()
     whole = learner("factor-analysis", x, 5).step()
-    monkeypatch.setattr("backends.exact.factors._BLOCK", 6 * 7)  # 7 rows at a time
+    monkeypatch.setattr("backends.exact.factor_rows._BLOCK", 6 * 7)  # 7 rows at a time
     parted = learner("factor-analysis", x, 5).step()
     assert parted == pytest.approx(whole, rel=1e-12)
 

@@ -14,7 +14,7 @@ A **Learner** is mutable and belongs to one thread. It makes progress and hands 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -126,6 +126,20 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class ThetaAxis:
+    """One coordinate of a model's parameters θ, as it is drawn.
+
+    low, high: an interval that shows both prior and posterior, the same during most of a run.
+    focus: where 99 % of the posterior lie, in this coordinate alone.
+    """
+
+    name: str
+    low: float
+    high: float
+    focus: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Progress:
     """What a long computation yields between two slices of work of at most a few milliseconds."""
 
@@ -232,6 +246,23 @@ class HalfSteps(Learner, Protocol):
         ...
 
 
+@runtime_checkable
+class Observes(Learner, Protocol):
+    """A learner that takes one row a step, each once, and between them any that are given by hand."""
+
+    @property
+    def total_steps(self) -> int:
+        """Steps after which all rows have been seen; ``step`` then raises InputError."""
+        ...
+
+    def observe(self, rows: Array) -> Sequence[Mapping[str, float]]:
+        """Take rows (m, d) at once, a step each, into the state; returns the scalars of each step.
+
+        Raises InputError, and takes none of them, where one of them is no datum of this model.
+        """
+        ...
+
+
 class Diverged(RuntimeError):  # noqa: N818 - it is what happened, not a mistake
     """Training met a value that is not finite; the learner stays at its last good step."""
 
@@ -321,6 +352,82 @@ class HasBound(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class Bayesian(Model, Protocol):
+    """A distribution of the parameters θ in place of one θ, all of it exact: prior, and posterior p(θ|X)
+    given the rows X seen so far. Arrays of θ are float64, one θ a row, (m, p)."""
+
+    @property
+    def seen(self) -> Array:
+        """X: (n, d) float32, in the order in which they came."""
+        ...
+
+    @property
+    def theta_axes(self) -> tuple[ThetaAxis, ...]:
+        """The p coordinates of θ."""
+        ...
+
+    def log_prior_theta(self, thetas: Array) -> Array:
+        """log p(θ), (m, p) → (m,); −inf where θ is impossible."""
+        ...
+
+    def log_likelihood_theta(self, thetas: Array) -> Array:
+        """log p(X|θ), of all rows together, (m, p) → (m,)."""
+        ...
+
+    def log_posterior_theta(self, thetas: Array) -> Array:
+        """log p(θ|X), normalised, (m, p) → (m,)."""
+        ...
+
+    def log_evidence(self) -> float:
+        """log p(X) = log ∫ p(X|θ) p(θ) dθ, of all rows together, in this order."""
+        ...
+
+    def map_theta(self) -> Array:
+        """Where p(θ|X) is largest, (p,). The mode of a density is that of its coordinates: these ones."""
+        ...
+
+    def ml_theta(self) -> Array | None:
+        """Where p(X|θ) is largest, (p,); None where no single θ is."""
+        ...
+
+    def posterior_mean(self) -> Array:
+        """E[θ|X], (p,)."""
+        ...
+
+    def sample_theta(self, n: int, seed: int, prior: bool = False) -> Array:
+        """θ ~ p(θ|X), or from the prior, (n, p); the same seed gives the same rows."""
+        ...
+
+    def log_predictive(self, x: Array) -> Array:
+        """log p(x|X) = log ∫ p(x|θ) p(θ|X) dθ of each row by itself, (n, d) → (n,) float64.
+
+        Of a regression it is log p(y|x, X), its rows being (x, y); so is the next.
+        """
+        ...
+
+    def log_plug_in(self, x: Array) -> Array:
+        """log p(x|θ) at :meth:`map_theta`, (n, d) → (n,) float64."""
+        ...
+
+
+@runtime_checkable
+class Regresses(Model, Protocol):
+    """p(y|x) of two columns: rows (x, y), a curve of x and noise about it."""
+
+    def predict(self, x: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of p(y|x, X) at inputs x (n,), (n,) float64 each."""
+        ...
+
+    def predict_plug_in(self, x: Array) -> tuple[Array, Array]:
+        """Those of p(y|x, θ) at the θ that is most probable."""
+        ...
+
+    def curves(self, thetas: Array, x: Array) -> Array:
+        """E[y|x, θ] of each θ in (m, p) at inputs x (n,), (m, n) float64."""
+        ...
+
+
 CAPABILITIES: dict[str, type] = {
     "decodes": Decodes,
     "encodes": Encodes,
@@ -331,6 +438,8 @@ CAPABILITIES: dict[str, type] = {
     "elbo": HasElbo,
     "parameters": HasParameters,
     "bound": HasBound,
+    "bayes": Bayesian,
+    "regression": Regresses,
 }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from backends.base import (
     Array,
+    Bayesian,
     Decodes,
     Encodes,
     Gaussian,
@@ -37,7 +38,8 @@ def probe_inputs(model: Any, x: Array | None) -> dict[str, Array]:
 
 
 def probe_outputs(model: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """What a model answers to probe inputs: "decode", "encode", "log_prob", "log_joint", those it can."""
+    """What a model answers to probe inputs: "decode", "encode", "log_prob", "log_joint", "log_predictive",
+    those it can."""
     x, z = inputs.get("x"), inputs.get("z")
     out: dict[str, Array] = {}
     if z is not None and isinstance(model, Decodes):
@@ -49,6 +51,8 @@ def probe_outputs(model: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
         out["log_prob"] = model.log_prob(x)
     if x is not None and z is not None and isinstance(model, LogJoint):
         out["log_joint"] = model.log_joint(x, z)
+    if x is not None and isinstance(model, Bayesian):
+        out["log_predictive"] = model.log_predictive(x)
     return out
 
 

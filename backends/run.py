@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from backends import checkpoint, probes
-from backends.base import Array, DataInfo, InputError, Learner, State, Value
+from backends.base import Array, DataInfo, InputError, Learner, Observes, State, Value
 from backends.curves import Curves
 from backends.data import DataSet, open_data
 from backends.manifest import Manifest, library_versions
@@ -78,7 +78,7 @@ class Run:
         found, kind = find_kind(model, backend)
         resolved = resolve(kind.parameters, values)
         kind.check_data(data.info, resolved)
-        if not len(data.train):
+        if not len(data.train) and "bayes" not in kind.capabilities:  # those take rows by hand
             raise InputError(f"the data set '{data.info.name}' has no training rows")
         _check_device(found, device)
         id = secrets.token_hex(6)
@@ -101,9 +101,28 @@ class Run:
     def step(self) -> Mapping[str, float]:
         """One step; its scalars are also appended to the curves, under "batch/…"."""
         scalars = self.learner.step()
-        for name, value in scalars.items():
-            self.curves.append(f"batch/{name}", self.learner.steps, value)
+        self._record(self.learner.steps, scalars)
         return scalars
+
+    def _record(self, step: int, scalars: Mapping[str, float]) -> None:
+        for name, value in scalars.items():
+            self.curves.append(f"batch/{name}", step, value)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step can be made any more: a learner that takes each row once has seen them all."""
+        return isinstance(self.learner, Observes) and self.steps >= self.learner.total_steps
+
+    def observe(self, rows: Array) -> None:
+        """Rows (m, d) given by hand, a step each, with their scalars on the curves as of any step.
+
+        Raises InputError for a learner that takes none, and for rows that it cannot take.
+        """
+        if not isinstance(self.learner, Observes):
+            raise InputError(f"a {self.kind.name} takes no rows by hand")
+        first = self.learner.steps + 1
+        for step, scalars in enumerate(self.learner.observe(rows), first):
+            self._record(step, scalars)
 
     def model(self) -> Any:
         """A Model of this moment."""

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from backends.base import Value
-from backends.conformance import densities, learners, models
-from backends.conformance.case import Case, cases, small_data, takes
+from backends.conformance import bayes, densities, learners, models
+from backends.conformance.case import Case, cases, one_column, small_data, takes
 from backends.data import DataSet
 from backends.registry import ModelKind
 
@@ -83,6 +83,13 @@ CHECKS: tuple[Check, ...] = (
     ),
     _check("ELBO ≤ log p(x)", densities.elbo_is_a_bound, "elbo", "log_joint"),
     _check("ELBO ≤ exact log p(x)", densities.elbo_is_a_bound, "elbo", "log_prob"),
+    _check("Bayes' theorem", bayes.theorem, "bayes"),
+    _check("densities of θ integrate to one", bayes.thetas_integrate, "bayes"),
+    _check("evidence by the chain rule", bayes.chain_rule, "bayes"),
+    _check("rows in any order", bayes.any_order, "bayes"),
+    _check("rows given by hand", bayes.by_hand, "bayes"),
+    _check("the modes of θ", bayes.modes, "bayes"),
+    _check("predictions follow their densities", bayes.predictions, "bayes", "regression"),
 )  # fmt: skip
 
 
@@ -118,10 +125,12 @@ def conform(
     if data is None and values is None:
         over = cases(kind, device)
     else:
-        sets = small_data() if data is None else (data,)
-        over = tuple(
-            Case(kind, one, values or {}, device) for one in sets if takes(kind, one.info, values or {})
-        )
+        sets = [(data,)] if data is not None else [small_data(), one_column()]
+        over = ()
+        for some in sets:
+            over = over or tuple(
+                Case(kind, one, values or {}, device) for one in some if takes(kind, one.info, values or {})
+            )
     if not over:
         raise ValueError(f"the kind '{kind.name}' takes none of this data; give it some that it takes")
     return [run_check(check, case) for case in over for check in checks_for(case)]

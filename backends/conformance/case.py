@@ -46,6 +46,17 @@ def small_data() -> tuple[DataSet, ...]:
     )
 
 
+def one_column() -> tuple[DataSet, ...]:
+    """Data for the kinds that take only one column: flips of a coin, and numbers away from the origin."""
+    rng = np.random.default_rng(0)
+    n = sum(_ROWS.values())
+    flips, labels = rng.random((n, 1)) < 0.2, rng.integers(2, size=n)
+    return (
+        _data_set(DataInfo("flips", "Flips", 1, "binary"), flips, labels),
+        _data_set(DataInfo("numbers", "Numbers", 1, display=(0, 10)), rng.normal(5, 1.5, (n, 1)), labels),
+    )
+
+
 def _data_set(info: DataInfo, x: Array, labels: Array) -> DataSet:
     x = x.astype(np.float32)
     ends = np.cumsum(list(_ROWS.values()))[:-1]
@@ -209,9 +220,13 @@ class Case:
 
 def cases(kind: ModelKind, device: str = "cpu") -> tuple[Case, ...]:
     """A kind on all the small data it takes: with its default settings where those do, or else with each
-    single choice of a parameter that makes it take them."""
+    single choice of a parameter that makes it take them. One column is for kinds that take no more."""
+    return _cases(kind, small_data(), device) or _cases(kind, one_column(), device)
+
+
+def _cases(kind: ModelKind, sets: tuple[DataSet, ...], device: str) -> tuple[Case, ...]:
     found = []
-    for data in small_data():
+    for data in sets:
         if takes(kind, data.info, {}):
             changes: list[dict[str, Value]] = [{}]
         else:

@@ -96,4 +96,16 @@ def answers(model: Any, x: Array, z: Array) -> dict[str, Array]:
             out["elbo.stderr"] = bound.stderr
     if "parameters" in can:
         out["theta"] = model.theta()
+    if "bayes" in can:
+        thetas = model.sample_theta(n, 3)
+        out |= {
+            "sample_theta": thetas,
+            "log_prior_theta": model.log_prior_theta(thetas),
+            "log_likelihood_theta": model.log_likelihood_theta(thetas),
+            "log_posterior_theta": model.log_posterior_theta(thetas),
+            "log_predictive": model.log_predictive(x),
+            "map_theta": model.map_theta(),
+        }
+    if "regression" in can:
+        out["predict.mean"], out["predict.std"] = model.predict(x[:, 0])
     return out

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from backends.exact import factors, mixtures
+from backends.exact import conjugate, factors, mixtures
 from backends.registry import Backend
 
 BACKEND = Backend(
     name="exact",
     title="Exact (NumPy)",
-    kinds=(*factors.KINDS, *mixtures.KINDS),
+    kinds=(*factors.KINDS, *mixtures.KINDS, *conjugate.KINDS),
     libraries=("numpy", "scipy"),
 )

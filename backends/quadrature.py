@@ -32,7 +32,7 @@ _GRIDS = {1: (501, 1001, 64001), 2: (36, 71, 1121)}
 DIMENSIONS = tuple(_GRIDS)
 _EDGE = 1e-5  # largest integrand allowed on the box's edge, relative to its peak
 _GROUP = 150  # rows that share a grid: enough that decoding a node is cheap beside pairing it with them
-_NEGLIGIBLE = -20.0  # log of an integrand relative to its row's peak: a thousand such nodes are 2e-6 of log p(x)
+_NEGLIGIBLE = -20.0  # log of an integrand relative to its row's peak: 1000 such nodes are 2e-6 nats
 
 
 def quadrature(model: object, x: Array, tol: float = 0.01) -> Work[LogLikelihood]:

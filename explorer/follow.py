@@ -34,8 +34,8 @@ class Follower(QObject):
         self._session, self._exploration = session, exploration
         self._training = False
         self._done: LiveReport | None = None  # the newest of this run
-        self._encode = Pace(self._request_encodings, interval=0.15, duty=0.12, parent=self)
-        self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.12, parent=self)
+        self._encode = Pace(self._request_encodings, interval=0.2, duty=0.12, parent=self)
+        self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.06, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.moment_changed.connect(self._moment)

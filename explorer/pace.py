@@ -15,9 +15,7 @@ class Pace(QObject):
     and from one beginning to the next it waits at least ``interval``.
     """
 
-    LONGEST = (
-        2.0  # seconds of rest, however long the work took: on a busy machine it took long for others' sake
-    )
+    LONGEST = 4.0  # seconds of rest, however long the work took: on a busy machine others made it long
 
     def __init__(self, action: Callable[[], bool], interval: float, duty: float, parent: QObject) -> None:
         """action: returns whether it began work, of which ``done`` will tell the end. interval: seconds."""

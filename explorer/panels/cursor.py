@@ -78,7 +78,8 @@ class CursorPanel(QWidget):
             layout.addWidget(widget)
         layout.addStretch(0)
 
-        self._pace = Pace(self._request_score, interval=0.3, duty=0.05, parent=self)
+        self._pace = Pace(self._request_score, interval=0.5, duty=0.05, parent=self)
+        self._follow = Pace(self._request_look, interval=0.08, duty=0.25, parent=self)
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST)
@@ -94,6 +95,7 @@ class CursorPanel(QWidget):
     def _run_changed(self, _: object) -> None:
         self._nearest = None
         self._pace.reset()
+        self._follow.reset()
         self._rest.stop()
         for slot in ("hover", "datum", "score"):
             self._exploration.cancel(slot)
@@ -128,22 +130,31 @@ class CursorPanel(QWidget):
             self.datum_rows.set(key, None)
 
     def _model_changed(self, _: object) -> None:
-        self._point_changed(self._session.point)
+        self._follow.poke()  # the hand is followed at once, training a dozen times a second
         if self._nearest is not None and not self._rest.isActive():
             self._pace.poke()
 
     def _point_changed(self, z: Array | None) -> None:
-        model, encodings = self._session.model, self._session.encodings
         if z is None:
             self._clear()
-            return
-        if not isinstance(model, Decodes) or len(z) != model.latent_dim:
-            return
+        else:
+            self._request_look()
+
+    def _request_look(self) -> bool:
+        model, encodings, z = self._session.model, self._session.encodings, self._session.point
+        if not isinstance(model, Decodes) or z is None or len(z) != model.latent_dim:
+            return False
         points = None if encodings is None else encodings.z
         tag = self._session.point_tag
         self._exploration.request(
-            "hover", Priority.HOVER, lambda: look(model, z, points, tag), self._show, doing="decode the point"
+            "hover",
+            Priority.HOVER,
+            lambda: look(model, z, points, tag),
+            self._show,
+            doing="decode the point",
+            ended=self._follow.done,
         )
+        return True
 
     def _show(self, seen: Look) -> None:
         run = self._session.run

@@ -105,7 +105,7 @@ class CurvesPanel(QWidget):
         layout.addWidget(self.plot, 1)
         layout.addLayout(row)
 
-        self._pace = Pace(self._redraw, interval=0.12, duty=0.2, parent=self)
+        self._pace = Pace(self._redraw, interval=0.2, duty=0.2, parent=self)
         self.buttons.idClicked.connect(self._choose_split)
         self.extra.linkActivated.connect(self.plot.toggle)
         self.plot.legend_changed.connect(self._legend_changed)

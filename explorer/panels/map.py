@@ -49,7 +49,7 @@ class MapPanel(QWidget):
         layout.addWidget(self.canvas, 1)
         self.held = False
 
-        self._pace = Pace(self._request_field, interval=0.1, duty=0.25, parent=self)
+        self._pace = Pace(self._request_field, interval=0.15, duty=0.25, parent=self)
         self.planes.chosen.connect(self._choose_plane)
         self.canvas.moved.connect(self._hovered)
         self.canvas.clicked.connect(self._clicked)

@@ -32,7 +32,7 @@ from explorer.state import RunSpec, with_value
 from explorer.training import Moment
 from explorer.widgets.card import section_title
 from explorer.widgets.form import LABEL_WIDTH, Choice, ParameterForm
-from explorer.widgets.values import format_number
+from explorer.widgets.values import LiveLabel, format_number
 
 OPEN_FILE = "Open a file…"
 RUN_PARAMETERS = (
@@ -116,16 +116,18 @@ class RunPanel(QWidget):
         self.progress = QProgressBar(self)
         self.progress.setTextVisible(False)
         self.progress.setAccessibleName("Progress of training")
-        self.steps_label, self.rate_label = QLabel(self), QLabel(self)
-        self.epoch_label, self.note = QLabel(self), QLabel(self)
+        right = Qt.AlignmentFlag.AlignRight
+        self.steps_label, self.rate_label = LiveLabel(self), LiveLabel(self, right)
+        self.epoch_label, self.note = LiveLabel(self), QLabel(self)
         facts = QGridLayout()
         facts.setVerticalSpacing(2)
         facts.addWidget(self.steps_label, 0, 0)
-        facts.addWidget(self.rate_label, 0, 1, Qt.AlignmentFlag.AlignRight)
+        facts.addWidget(self.rate_label, 0, 1)
         facts.addWidget(self.epoch_label, 1, 0)
-        facts.addWidget(self.note, 1, 1, Qt.AlignmentFlag.AlignRight)
-        for label in (self.steps_label, self.rate_label, self.epoch_label, self.note):
-            label.setProperty("role", "muted")
+        facts.addWidget(self.note, 1, 1, right)
+        facts.setColumnStretch(0, 3)
+        facts.setColumnStretch(1, 2)
+        self.note.setProperty("role", "muted")
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -295,11 +297,8 @@ class RunPanel(QWidget):
         if target is None and not training:
             every = self._session.state.run.steps
             target = -(-max(steps, 1) // every) * every if every else None
-        if training and target is None:
-            self.progress.setRange(0, 0)
-        else:
-            self.progress.setRange(0, max(target or 1, 1))
-            self.progress.setValue(min(steps, target or 1) if target else 0)
+        self.progress.setRange(0, max(target or 1, 1))  # without an end nothing fills
+        self.progress.setValue(min(steps, target) if target else 0)
         of = f" / {format_number(target)}" if target else ""
         self.steps_label.setText(f"{format_number(steps)}{of} steps")
         rate = moment.steps_per_second if moment is not None else 0.0

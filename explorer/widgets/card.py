@@ -9,13 +9,13 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMenu,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from explorer.theme import theme, title_font
+from explorer.widgets.values import LiveLabel
 
 _RADIUS = 8.0
 _MARGIN = 12
@@ -59,8 +59,7 @@ class CardDock(QDockWidget):
 
     def set_status(self, text: str) -> None:
         """The live text at the right of the title."""
-        if self.status.text() != text:
-            self.status.setText(text)
+        self.status.setText(text)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         tokens = theme().tokens
@@ -97,12 +96,7 @@ class _TitleBar(QWidget):
     def __init__(self, title: str, parent: CardDock) -> None:
         super().__init__(parent)
         self.title = section_title(title, self)
-        self.status = QLabel(self)
-        self.status.setProperty("role", "muted")
-        self.status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.status.setMinimumWidth(0)
-        # The text may be any length; it must not widen the dock.
-        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.status = LiveLabel(self, Qt.AlignmentFlag.AlignRight)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(_MARGIN, 4, _MARGIN, 0)
         self._row.setSpacing(12)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from PySide6.QtCore import QPoint, QSize, Qt
-from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QSizePolicy, QWidget
 
 from explorer.theme import theme
@@ -38,6 +38,39 @@ def format_number(x: float | None, digits: int = 2) -> str:
 def difference(a: float, b: float) -> float:
     """a − b, and 0 where all that is left of it is rounding: below 10⁻¹⁰ of either."""
     return 0.0 if abs(a - b) <= 1e-10 * max(abs(a), abs(b)) else a - b
+
+
+class LiveLabel(QWidget):
+    """A label whose text changes many times a second: it takes the room that there is, and a new text costs
+    a repaint of it and never a new layout of the window, as a QLabel's does."""
+
+    linkActivated = Signal(str)  # noqa: N815 - as of a QLabel, for which this stands in
+
+    def __init__(self, parent: QWidget, align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft) -> None:
+        super().__init__(parent)
+        self._label = QLabel(self)  # in no layout: what it asks for ends at this widget
+        self._label.setProperty("role", "muted")
+        self._label.setAlignment(align | Qt.AlignmentFlag.AlignVCenter)
+        self._label.linkActivated.connect(self.linkActivated)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def text(self) -> str:
+        """The text on show."""
+        return self._label.text()
+
+    def setText(self, text: str) -> None:
+        """Show a text; it may be rich."""
+        if text != self._label.text():
+            self._label.setText(text)
+
+    def sizeHint(self) -> QSize:
+        return QSize(0, self.fontMetrics().height() + 2)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._label.resize(self.size())
 
 
 class ValueRows(QWidget):

@@ -17,6 +17,7 @@ from scipy.special import expit, logit
 
 from backends.base import Array, InputError
 from backends.exact.components import EMPTY, Components, check_arrays
+from backends.exact.densities import Linear
 from backends.exact.em import MixtureLearner
 from backends.exact.mixtures import BERNOULLI_PARAMETERS
 
@@ -28,6 +29,7 @@ class Bernoullis(Components):
         self.logits, self.floor = logits, floor
         self.means = expit(logits)
         self._log_off = -np.logaddexp(0.0, logits)  # log(1 − μ); log μ is larger by the logit
+        self.density = Linear(logits, self._log_off.sum(1))
 
     @classmethod
     def of(cls, probs: Array, floor: float) -> Self:
@@ -47,16 +49,6 @@ class Bernoullis(Components):
 
     def at(self, theta: Array) -> Self:
         return type(self)(theta.reshape(self.logits.shape).copy(), self.floor)
-
-    def log_prob(self, x: Array) -> Array:
-        return np.asarray(x @ self.logits.T + self._log_off.sum(1))
-
-    def sums(self, x: Array, r: Array) -> tuple[Array, ...]:
-        """N_k (K,), and how often each pixel is on, (K, d)."""
-        return r.sum(0), r.T @ x
-
-    def statistics(self, sums: tuple[Array, ...]) -> tuple[Array, ...]:
-        return sums
 
     def expected_log_prob(self, statistics: tuple[Array, ...]) -> float:
         counts, on = statistics

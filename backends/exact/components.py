@@ -9,9 +9,11 @@ from typing import Self
 import numpy as np
 
 from backends.base import Array, InputError
+from backends.exact.densities import Density
 
 EMPTY = 1e-10  # a component with fewer points than this has none: what it was is kept
-_BLOCK = 2**15  # numbers in a block of rows: a quarter of a megabyte, which stays in the cache
+_BLOCK = 2**17  # numbers in a block of rows: a megabyte, which stays in the cache
+_FEWEST = 256  # rows in a block, below which matrix products are slow
 
 
 class Components(ABC):
@@ -23,6 +25,8 @@ class Components(ABC):
 
     #: (K, d): the mean of each component.
     means: Array
+    #: What computes log p(x|k) and the sums.
+    density: Density
 
     @abstractmethod
     def arrays(self) -> dict[str, Array]:
@@ -40,17 +44,17 @@ class Components(ABC):
     def at(self, theta: Array) -> Self:
         """Components of the same form with other parameters, in the order of :meth:`theta`."""
 
-    @abstractmethod
     def log_prob(self, x: Array) -> Array:
-        """log p(x|k), (n, d) → (n, K)."""
+        """log p(x|k), (n, d) float64 → (n, K)."""
+        return np.asarray(self.density.log_prob(self.density.features(x)))
 
-    @abstractmethod
     def sums(self, x: Array, r: Array) -> tuple[Array, ...]:
-        """Σ_n r_nk t(x_n) of rows x (n, d) with responsibilities r (n, K)."""
+        """Σ_n r_nk t(x_n) of rows x (n, d) float64 with responsibilities r (n, K)."""
+        return self.density.sums(self.density.features(x), r)
 
-    @abstractmethod
     def statistics(self, sums: tuple[Array, ...]) -> tuple[Array, ...]:
         """Sums over all rows in the form that the M-step and the bound take; counts foremost."""
+        return self.density.statistics(sums)
 
     @abstractmethod
     def expected_log_prob(self, statistics: tuple[Array, ...]) -> float:
@@ -103,7 +107,7 @@ class Components(ABC):
 
 def blocks(x: Array, width: int) -> Iterator[tuple[slice, Array]]:
     """Rows of x (n, d) in float64, some at a time; ``width`` numbers a row are computed from them."""
-    rows = max(64, _BLOCK // max(width, x.shape[1], 1))
+    rows = max(_FEWEST, _BLOCK // max(width, x.shape[1], 1))
     for start in range(0, len(x), rows):
         part = slice(start, min(start + rows, len(x)))
         yield part, x[part].astype(np.float64)

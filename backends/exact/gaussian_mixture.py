@@ -18,13 +18,15 @@ from scipy.linalg import solve_triangular
 
 from backends.base import Array, InputError
 from backends.exact.components import EMPTY, Components, blocks, check_arrays, numbers
+from backends.exact.densities import Density, Pairs, Squares, Tied, Whitened
 from backends.exact.em import Mixture, MixtureLearner
 from backends.exact.mixtures import GAUSSIAN_PARAMETERS
 from backends.exact.priors import ConjugatePrior
 from backends.exact.seeding import nearest
 
 _LOG_2PI = math.log(2 * math.pi)
-_NEAR = 1e5  # squared distance, in standard deviations, up to which expanded squares keep eleven digits
+_NEAR = 1e6  # in nats: the largest terms of expanded squares; rounding is then 1e-10 of a nat at most
+_MOST_COLUMNS = 100  # up to which a product over all pairs of columns is faster than whitening
 
 # What is left of a variance when the other columns are known, against all of it, and a standard deviation
 # against the mean: less than this cannot be told from rounding.
@@ -61,10 +63,32 @@ class Gaussians(Components):
             white = 1 / scale
             log_det = 2 * np.log(np.broadcast_to(scale, (len(scale), d))).sum(1)
             self._precision_diagonal = np.square(white)
-            self._precisions = np.broadcast_to(self._precision_diagonal, (k, d))
-            self._centre = means.mean(0)
-        self._white = np.broadcast_to(white, (k, *white.shape[1:]))
+        self._own_white = white
+        self._white = np.broadcast_to(white, (k, *((d, d) if self._matrices else (d,))))
         self._log_normaliser = np.broadcast_to(-0.5 * (d * _LOG_2PI + log_det), k)
+        self.density = self._density()
+
+    def _density(self) -> Density:
+        """The fastest form that keeps the digits.
+
+        Expanded squares z² − 2zm + m², with z and m from amid the means, turn all components into one matrix
+        product. Rounding then depends on the largest terms, Σ_ij |z_i Σ⁻¹_ij z_j|; for rows within four
+        standard deviations of a component, |z| ≤ |m| + 4σ. Further out log p(x|k) itself is as large.
+        """
+        off = np.abs(self.means - self.means.mean(0))
+        if self.covariance in ("diag", "spherical"):
+            terms = np.square(off / self.scale + 4).sum(1)
+            if terms.max() < _NEAR:
+                return Squares(self.means, np.square(self._white), self._log_normaliser)
+        elif self.means.shape[1] <= _MOST_COLUMNS or self.covariance == "tied":
+            reach = off + 4 * np.sqrt(np.square(self.scale).sum(2))
+            y = np.abs(self._own_white).swapaxes(1, 2) @ reach[:, :, None]
+            if np.square(y).sum((1, 2)).max() < _NEAR:
+                white, scale = self._own_white, self.scale
+                if self.covariance == "tied":
+                    return Tied(self.means, white[0], scale[0], self._log_normaliser)
+                return Pairs(self.means, white @ white.swapaxes(1, 2), self._log_normaliser)
+        return Whitened(self.means, self._white, self._log_normaliser, self.covariance == "tied")
 
     def placed(self, means: Array, covariances: Array) -> Self:
         """The same form elsewhere: means (K, d) and covariances (K, d, d), (1, d, d), (K, d) or (K, 1), for
@@ -128,76 +152,16 @@ class Gaussians(Components):
         """A view of the positive part of a scale."""
         return np.einsum("kii->ki", scale) if self._matrices else scale
 
-    def _expanded(self, x: Array) -> tuple[Array, Array] | None:
-        """z = x − c and z², c amid the means: for variances a column, (z − m)² = z² − 2zm + m² is then a
-        matrix product for all components at once. None for covariance matrices, and where some row is so far
-        from c, in standard deviations of some component, that the difference would lose digits."""
-        if self._matrices:
-            return None
-        z = x - self._centre
-        squares = np.square(z)
-        return (z, squares) if (self._precisions @ squares.max(0)).max() < _NEAR else None
-
-    def log_prob(self, x: Array) -> Array:
-        expanded = self._expanded(x) if len(x) else None
-        if expanded is not None:
-            z, squares = expanded
-            means, precisions = self.means - self._centre, self._precisions
-            out = squares @ precisions.T
-            out -= 2 * (z @ (precisions * means).T)
-            out += (precisions * means**2).sum(1)
-            return np.asarray(self._log_normaliser - 0.5 * out)
-        out = np.empty((len(x), len(self.means)))
-        for k, (mean, white) in enumerate(zip(self.means, self._white, strict=True)):
-            y = self._whiten(x - mean, white)
-            out[:, k] = np.einsum("nd,nd->n", y, y)
-        return self._log_normaliser - 0.5 * out
-
-    def _whiten(self, difference: Array, white: Array) -> Array:
-        return difference @ white if self._matrices else difference * white
-
-    def sums(self, x: Array, r: Array) -> tuple[Array, ...]:
-        """N_k, and about each mean the first and second moments: (K,), (K, d), (K, d, d) or (K, d)."""
-        expanded = self._expanded(x)
-        if expanded is not None:
-            (z, squares), counts, means = expanded, r.sum(0), self.means - self._centre
-            first = r.T @ z
-            second = r.T @ squares - 2 * means * first + counts[:, None] * means**2
-            return counts, first - counts[:, None] * means, second
-        k, d = self.means.shape
-        first = np.empty((k, d))
-        second = np.empty((k, d, d) if self._matrices else (k, d))
-        for i, mean in enumerate(self.means):
-            difference = x - mean
-            weighted = difference * r[:, i, None]
-            first[i] = weighted.sum(0)
-            if self._matrices:
-                second[i] = weighted.T @ difference
-            else:
-                second[i] = np.einsum("nd,nd->d", weighted, difference)
-        return r.sum(0), first, second
-
-    def statistics(self, sums: tuple[Array, ...]) -> tuple[Array, ...]:
-        """N_k, the weighted means x̄_k, and the scatter about these.
-
-        Moments about the components' own means lose no digits, unlike those about the origin.
-        """
-        counts, first, second = sums
-        shift = first / np.maximum(counts, EMPTY)[:, None]
-        lost = first[:, :, None] * shift[:, None, :] if self._matrices else first * shift
-        return counts, self.means + shift, second - lost
-
     def expected_log_prob(self, statistics: tuple[Array, ...]) -> float:
         counts, means, scatter = statistics
-        total = float(counts @ self._log_normaliser)
-        for k, white in enumerate(self._white):
-            y = self._whiten(means[k] - self.means[k], white)
-            if self._matrices:
-                spread = float(((scatter[k] @ white) * white).sum())
-            else:
-                spread = float((scatter[k] * white**2).sum())
-            total -= 0.5 * (spread + float(counts[k] * (y @ y)))
-        return total
+        off = means - self.means
+        if self._matrices:
+            spread = ((scatter @ self._own_white) * self._own_white).sum()
+            y = np.einsum("kd,kde->ke", off, self._white)
+        else:
+            spread = (scatter * np.square(self._own_white)).sum()
+            y = off * self._white
+        return float(counts @ (self._log_normaliser - 0.5 * np.square(y).sum(1)) - 0.5 * spread)
 
     def maximise(self, statistics: tuple[Array, ...]) -> Self:
         counts, means, scatter = statistics
@@ -206,7 +170,7 @@ class Gaussians(Components):
         empty = counts < EMPTY
         counts = np.where(empty, 1.0, counts)
         if self.covariance == "tied":
-            covariances = scatter.sum(0, keepdims=True) / statistics[0].sum()
+            covariances = scatter / statistics[0].sum()
         elif self.covariance == "full":
             covariances = scatter / counts[:, None, None]
         else:
@@ -225,7 +189,9 @@ class Gaussians(Components):
         counts, means, scatter = statistics
         each = counts if len(scatter) == len(counts) else counts.sum(keepdims=True)
         more = self.reg_covar * each[:, None]
-        return counts, means, scatter + (more[:, :, None] * np.eye(means.shape[1]) if self._matrices else more)
+        if self._matrices:
+            more = more[:, :, None] * np.eye(means.shape[1])
+        return counts, means, scatter + more
 
     def objective(self, statistics: tuple[Array, ...]) -> float:
         return self.expected_log_prob(self._widened(statistics))
@@ -279,8 +245,7 @@ class Gaussians(Components):
     def log_prior(self, weights: Array) -> float | None:
         if self.prior is None:
             return None
-        white = self._white[: len(self.scale)]
-        return self.prior.log_density(weights, self.means, white, self._log_normaliser)
+        return self.prior.log_density(weights, self.means, self._own_white, self._log_normaliser)
 
     def sample(self, k: Array, rng: np.random.Generator) -> Array:
         noise = rng.standard_normal((len(k), self.means.shape[1]))

@@ -43,7 +43,7 @@ class ConjugatePrior:
         return np.asarray(more / more.sum())
 
     def maximise(self, counts: Array, means: Array, scatter: Array) -> tuple[Array, Array]:
-        """Means (K, d) and covariances at the mode, from N_k, x̄_k and the scatter about x̄_k.
+        """Means (K, d) and covariances at the mode, from N_k, x̄_k and the scatter about x̄_k; tied: Σ_k of it.
 
         μ_k = (N_k x̄_k + κμ₀)/(N_k + κ), and with S_k = scatter + κN_k/(κ + N_k)·(x̄_k − μ₀)(x̄_k − μ₀)ᵀ
 
@@ -53,18 +53,16 @@ class ConjugatePrior:
         (k, d), nu, n = means.shape, self.nu, counts[:, None]
         off = means - self.mean
         pull = KAPPA * n / (KAPPA + n) * off
-        if self.covariance in ("full", "tied"):
-            scatter = scatter + pull[:, :, None] * off[:, None, :]
-        else:
-            scatter = scatter + pull * off
         if self.covariance == "full":
+            scatter = scatter + pull[:, :, None] * off[:, None, :]
             covariances = (self.scale + scatter) / (nu + n[:, :, None] + d + 2)
         elif self.covariance == "tied":
-            covariances = (self.scale + scatter.sum(0, keepdims=True)) / (nu + counts.sum() + d + k + 1)
+            covariances = (self.scale + scatter + pull.T @ off) / (nu + counts.sum() + d + k + 1)
         elif self.covariance == "diag":
-            covariances = (self.scale + scatter) / (nu + n + 3)
+            covariances = (self.scale + scatter + pull * off) / (nu + n + 3)
         else:
-            covariances = (self.scale + scatter.sum(1, keepdims=True)) / (nu + (n + 1) * d + 2)
+            scatter = (scatter + pull * off).sum(1, keepdims=True)
+            covariances = (self.scale + scatter) / (nu + (n + 1) * d + 2)
         return (n * means + KAPPA * self.mean) / (n + KAPPA), covariances
 
     def log_density(self, weights: Array, means: Array, white: Array, log_normaliser: Array) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -16,6 +17,7 @@ from backends.base import DataInfo, Diverged, HalfSteps, InputError, State
 from backends.conformance import conform, small_data
 from backends.exact import components, gaussian_mixture, seeding
 from backends.exact.bernoulli_mixture import BernoulliMixtureLearner, Bernoullis
+from backends.exact.densities import Pairs, Squares, Tied, Whitened
 from backends.exact.gaussian_mixture import GaussianMixtureLearner, Gaussians
 from backends.exact.mixtures import KINDS
 from backends.exact.posteriors import Exact
@@ -52,12 +54,23 @@ def bmm(x, seed=0, **values):
 
 
 @pytest.mark.parametrize("covariance", TYPES)
-def test_fifty_iterations_are_those_of_scikit_learn(covariance):
+@pytest.mark.parametrize(
+    "x",
+    [
+        clusters(600),
+        clusters(600) + np.float32([100, 0, -3000]),
+        (clusters(600, 2) * [1, 1e-3]) @ np.float32([[1, 1], [-1, 1]]),
+        clusters(600) * np.float32([1e4, 1, 1e-2]),
+        np.r_[clusters(300), clusters(300) + np.float32(3000)],
+    ],
+    ids=["near", "far from the origin", "thin", "columns of other units", "far apart"],
+)
+def test_fifty_iterations_are_those_of_scikit_learn(x, covariance):
     from sklearn.mixture import GaussianMixture
 
-    x = clusters(600)
+    x = x.astype(np.float32)
     wide = x.astype(np.float64)
-    learner = gmm(x, components=4, covariance=covariance)
+    learner = gmm(x, components=4, covariance=covariance, seed=1)
     start = learner.snapshot()
     precisions = np.linalg.inv(start.covariances)
     own = {
@@ -235,27 +248,36 @@ def test_a_models_elbo_is_log_p_and_its_terms_are_those_of_the_definition():
     assert bound.stderr is None
 
 
-@pytest.mark.parametrize("covariance", ["diag", "spherical"])
-def test_expanded_squares_are_those_of_the_differences(covariance, monkeypatch):
+FAST = {"full": Pairs, "tied": Tied, "diag": Squares, "spherical": Squares}
+
+
+@pytest.mark.parametrize("covariance", TYPES)
+def test_one_matrix_product_gives_what_whitening_gives(covariance, monkeypatch):
     x = clusters(300)
-    form = gmm(x, components=4, covariance=covariance)._components
-    weights = np.array([0.1, 0.2, 0.3, 0.4])
-    wide = x.astype(np.float64)
-    expanded, fast = form.log_prob(wide), Rows(x).expectation(weights, form, Exact())
-    assert form._expanded(wide) is not None
+    start = gmm(x, components=4, covariance=covariance)
+    start.step()
+    form = start._components
     monkeypatch.setattr(gaussian_mixture, "_NEAR", 0.0)
-    plain, slow = form.log_prob(wide), Rows(x).expectation(weights, form, Exact())
-    np.testing.assert_allclose(expanded, plain, rtol=0, atol=1e-11)
+    plain = form.with_arrays(form.arrays())
+    assert type(form.density) is FAST[covariance]
+    assert type(plain.density) is Whitened
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(form.log_prob(wide), plain.log_prob(wide), rtol=0, atol=1e-11)
+    weights = np.array([0.1, 0.2, 0.3, 0.4])
+    fast, slow = (Rows(x).expectation(weights, one, Exact()) for one in (form, plain))
+    assert fast.log_likelihood == pytest.approx(slow.log_likelihood, rel=1e-13)
+    assert fast.entropy == pytest.approx(slow.entropy, rel=1e-11)
     for a, b in zip(fast.statistics, slow.statistics, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-9)
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-9)
 
 
-@pytest.mark.parametrize("covariance", ["diag", "spherical"])
-def test_squares_are_not_expanded_where_digits_would_be_lost(covariance):
+@pytest.mark.parametrize("covariance", TYPES)
+def test_components_are_whitened_one_by_one_where_digits_would_be_lost(covariance):
     x = clusters(40, 2)
     form = gmm(x, components=2, covariance=covariance)._components
-    thin = form.placed(form.means, np.full(form.scale.shape, 1e-8))
-    assert thin._expanded(x.astype(np.float64)) is None
+    own = 1e-8 * (np.eye(2) if form.scale.ndim == 3 else 1)
+    thin = form.placed(form.means, np.broadcast_to(own, form.scale.shape))
+    assert type(thin.density) is Whitened
     want = [multivariate_normal(mean, 1e-8 * np.eye(2)).logpdf(x) for mean in thin.means]
     np.testing.assert_allclose(thin.log_prob(x.astype(np.float64)), np.stack(want, 1), rtol=1e-12)
 
@@ -265,11 +287,25 @@ def test_rows_in_many_blocks_give_what_they_give_in_one(monkeypatch):
     form = gmm(x, components=4)._components
     weights = np.full(4, 0.25)
     whole = Rows(x).expectation(weights, form, Exact())
-    monkeypatch.setattr(components, "_BLOCK", 1)  # 64 rows each
+    monkeypatch.setattr(components, "_BLOCK", 1)  # 256 rows each
     parts = Rows(x).expectation(weights, form, Exact())
     assert parts.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-12)
     for a, b in zip(parts.statistics, whole.statistics, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("near", [0.0, 1e6], ids=["whitened", "one product"])
+def test_memory_does_not_grow_with_the_rows(near, monkeypatch):
+    monkeypatch.setattr(gaussian_mixture, "_NEAR", near)
+    peaks = []
+    for n in (50_000, 200_000):
+        learner = gmm(clusters(n, 4), components=8, init="random-points")
+        learner.step()
+        tracemalloc.start()
+        learner.step()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0] < 8 * 50_000 * 8 * 4  # n·K·d numbers would be this
 
 
 def test_data_far_from_the_origin_lose_no_digits():

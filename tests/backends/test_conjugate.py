@@ -1,0 +1,588 @@
+"""Conjugate Bayes against scipy's distributions, the textbooks' update formulas and numerical integration."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.integrate import dblquad, quad
+from scipy.optimize import minimize
+from scipy.special import comb, gammaln
+
+from backends.base import DataInfo, Diverged, InputError, Observes, State
+from backends.conformance import conform
+from backends.data import DataSet, Split, open_data
+from backends.exact.conjugate_beta import BetaBernoulliLearner
+from backends.exact.conjugate_normal import NormalGammaLearner
+from backends.exact.conjugate_regression import RegressionLearner
+from backends.parameters import resolve
+from backends.registry import find_kind
+from backends.run import Run
+
+LEARNERS = {
+    "beta-bernoulli": BetaBernoulliLearner,
+    "normal-gamma": NormalGammaLearner,
+    "bayesian-linear-regression": RegressionLearner,
+}
+# every form of each kind: its name, its values, and a shipped set to be run on
+FORMS = [
+    ("beta-bernoulli", {}, "coin"),
+    ("beta-bernoulli", {"a": 0.5, "b": 0.5}, "coin"),
+    ("normal-gamma", {}, "normal-1d"),
+    ("normal-gamma", {"prior_mean": -4.0, "prior_count": 3.0, "shape": 0.7, "rate": 0.2}, "normal-1d"),
+    ("bayesian-linear-regression", {}, "noisy-line"),
+    ("bayesian-linear-regression", {"noise": "unknown"}, "noisy-line"),
+    ("bayesian-linear-regression", {"degree": 9, "alpha": 5e-3}, "noisy-sine"),
+    ("bayesian-linear-regression", {"basis": "gaussian", "noise": "unknown", "shape": 1.5}, "noisy-sine"),
+    ("bayesian-linear-regression", {"degree": 20, "alpha": 1e-6}, "noisy-sine"),
+    ("bayesian-linear-regression", {"basis": "gaussian", "bumps": 100, "low": -3.0}, "noisy-sine"),
+]
+every_form = pytest.mark.parametrize(("kind", "values", "data"), FORMS, ids=[f"{f[0]} {f[1]}" for f in FORMS])
+
+
+def learn(kind, x, steps=None, seed=0, **values):
+    """A learner on rows x, after so many steps; by default after all of them."""
+    dim = 2 if kind == "bayesian-linear-regression" else 1
+    x = np.asarray(x, np.float32).reshape(-1, dim)
+    learner = LEARNERS[kind](x, DataInfo("mine", "Mine", dim), values, seed)
+    for _ in range(len(x) if steps is None else steps):
+        learner.step()
+    return learner
+
+
+def coin_model(ones, zeros, **values):
+    return learn("beta-bernoulli", [1] * ones + [0] * zeros, **values).snapshot()
+
+
+# -- the coin -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ones", "zeros", "a", "b"), [(0, 0, 2, 2), (7, 3, 1, 1), (4, 0, 0.5, 3), (2, 9, 30, 0.1)]
+)
+def test_a_coin_is_scipys_beta(ones, zeros, a, b):
+    model = coin_model(ones, zeros, a=float(a), b=float(b))
+    theta = np.linspace(0.01, 0.99, 99)
+    n = ones + zeros
+    posterior = stats.beta(a + ones, b + zeros)
+    np.testing.assert_allclose(
+        model.log_prior_theta(theta[:, None]), stats.beta.logpdf(theta, a, b), atol=1e-10
+    )
+    np.testing.assert_allclose(model.log_posterior_theta(theta[:, None]), posterior.logpdf(theta), atol=1e-10)
+    likelihood = stats.binom.logpmf(ones, n, theta) - np.log(comb(n, ones))
+    np.testing.assert_allclose(model.log_likelihood_theta(theta[:, None]), likelihood, atol=1e-10)
+    evidence = stats.betabinom.logpmf(ones, n, a, b) - np.log(comb(n, ones))  # of one order of the flips
+    assert model.log_evidence() == pytest.approx(evidence, abs=1e-10)
+    assert model.posterior_mean()[0] == pytest.approx(posterior.mean(), abs=1e-14)
+    np.testing.assert_allclose(model.theta_axes[0].focus, posterior.ppf([0.005, 0.995]), rtol=1e-8)
+    p_one = (a + ones) / (a + b + n)
+    np.testing.assert_allclose(np.exp(model.log_predictive([[1], [0]])), [p_one, 1 - p_one], rtol=1e-12)
+    draws = model.sample_theta(2000, 1)
+    assert stats.kstest(draws[:, 0], posterior.cdf).pvalue > 1e-3
+    assert stats.kstest(model.sample_theta(2000, 1, prior=True)[:, 0], stats.beta(a, b).cdf).pvalue > 1e-3
+
+
+def test_the_evidence_of_a_coin_is_the_integral():
+    value, _ = quad(lambda t: t**5 * (1 - t) ** 2 * stats.beta.pdf(t, 1.5, 2.5), 0, 1)
+    assert coin_model(5, 2, a=1.5, b=2.5).log_evidence() == pytest.approx(np.log(value), abs=1e-9)
+
+
+def test_all_sequences_of_flips_together_have_probability_one():
+    total = sum(
+        np.exp(coin_model(sum(s), 5 - sum(s), a=0.3).log_evidence())
+        for s in itertools.product((0, 1), repeat=5)
+    )
+    assert total == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "ones", "zeros", "mode"),
+    [
+        (2, 2, 3, 1, 4 / 6), (1, 1, 0, 0, 0.5), (1, 1, 3, 0, 1), (0.5, 0.5, 0, 2, 0), (0.5, 0.5, 0, 0, 0.5),
+        (0.9, 0.2, 0, 0, 1), (1, 0.5, 0, 0, 1), (1, 2, 0, 0, 0),
+    ],
+)  # fmt: skip
+def test_the_mode_of_a_coin_is_inside_or_at_the_end_where_the_density_rises(a, b, ones, zeros, mode):
+    assert coin_model(ones, zeros, a=float(a), b=float(b)).map_theta()[0] == pytest.approx(mode, abs=1e-15)
+
+
+def test_a_plug_in_at_the_end_calls_impossible_what_the_predictive_does_not():
+    model = coin_model(3, 0, a=1.0, b=1.0)
+    assert model.log_plug_in([[1], [0]]).tolist() == [0, -np.inf]
+    assert np.exp(model.log_predictive([[0]])) == pytest.approx(0.2)  # Laplace's rule of succession
+    assert model.ml_theta().tolist() == [1]
+    assert coin_model(0, 0).ml_theta() is None
+    outside = np.array([[-0.1], [1.1]])
+    for log_prob in (model.log_prior_theta, model.log_likelihood_theta, model.log_posterior_theta):
+        assert log_prob(outside).tolist() == [-np.inf, -np.inf]
+
+
+# -- the normal ---------------------------------------------------------------------------------------
+
+NUMBERS = np.random.default_rng(3).normal(2, 1.5, 9).astype(np.float32)
+PRIOR = {"prior_mean": 0.5, "prior_count": 0.7, "shape": 1.3, "rate": 2.1}
+
+
+def murphy(x, prior_mean, prior_count, shape, rate):
+    """μ, κ, a, b of the posterior (Murphy 2007, eq. 86-89)."""
+    x, n = np.asarray(x, np.float64), len(x)
+    if not n:
+        return prior_mean, prior_count, shape, rate
+    kappa = prior_count + n
+    mu = (prior_count * prior_mean + n * x.mean()) / kappa
+    spread = ((x - x.mean()) ** 2).sum() + prior_count * n * (x.mean() - prior_mean) ** 2 / kappa
+    return mu, kappa, shape + n / 2, rate + spread / 2
+
+
+def log_normal_gamma(theta, mu, kappa, a, b):
+    """log p(μ, σ): that of (μ, λ), and |dλ/dσ| = 2/σ³."""
+    mean, sigma = theta.T
+    log_p = stats.norm.logpdf(mean, mu, sigma / np.sqrt(kappa)) + stats.gamma.logpdf(
+        sigma**-2, a, scale=1 / b
+    )
+    return log_p + np.log(2 / sigma**3)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 9])
+def test_a_normal_is_murphys(n):
+    x = NUMBERS[:n]
+    model = learn("normal-gamma", x, **PRIOR).snapshot()
+    mu, kappa, a, b = murphy(x, **PRIOR)
+    theta = np.stack([np.linspace(-3, 5, 50), np.geomspace(0.2, 6, 50)], 1)
+    prior = log_normal_gamma(theta, *PRIOR.values())
+    np.testing.assert_allclose(model.log_prior_theta(theta), prior, rtol=1e-10)
+    np.testing.assert_allclose(
+        model.log_posterior_theta(theta), log_normal_gamma(theta, mu, kappa, a, b), rtol=1e-9
+    )
+    likelihood = stats.norm.logpdf(x.astype(float), theta[:, :1], theta[:, 1:]).sum(1)
+    np.testing.assert_allclose(model.log_likelihood_theta(theta), likelihood, rtol=1e-9)
+    predictive = stats.t(2 * a, mu, np.sqrt(b * (kappa + 1) / (a * kappa)))
+    at = np.linspace(-20, 25, 70)
+    np.testing.assert_allclose(model.log_predictive(at[:, None]), predictive.logpdf(at), rtol=1e-10)
+    np.testing.assert_array_equal(model.log_prob(at[:, None]), model.log_predictive(at[:, None]))
+    assert stats.kstest(model.sample(3000, 1)[:, 0], predictive.cdf).pvalue > 1e-3
+    _, k0, a0, b0 = PRIOR.values()
+    evidence = gammaln(a) - gammaln(a0) + a0 * np.log(b0) - a * np.log(b)  # eq. 95
+    evidence += 0.5 * np.log(k0 / kappa) - n / 2 * np.log(2 * np.pi)
+    assert model.log_evidence() == pytest.approx(evidence, abs=1e-10)
+    focus = [axis.focus for axis in model.theta_axes]
+    tails = np.array([0.005, 0.995])
+    np.testing.assert_allclose(focus[0], stats.t.ppf(tails, 2 * a, mu, np.sqrt(b / (a * kappa))), rtol=1e-8)
+    np.testing.assert_allclose(focus[1], stats.invgamma.ppf(tails, a, scale=b) ** 0.5, rtol=1e-8)
+    draws = model.sample_theta(3000, 2)
+    assert stats.kstest(draws[:, 0], stats.t(2 * a, mu, np.sqrt(b / (a * kappa))).cdf).pvalue > 1e-3
+    assert stats.kstest(draws[:, 1] ** 2, stats.invgamma(a, scale=b).cdf).pvalue > 1e-3
+    sigma, _ = quad(lambda s: s * 2 / s**3 * stats.gamma.pdf(s**-2, a, scale=1 / b), 0, np.inf)
+    np.testing.assert_allclose(model.posterior_mean(), [mu, sigma], rtol=1e-6)
+
+
+def test_the_evidence_of_a_normal_is_the_integral():
+    model = learn("normal-gamma", NUMBERS[:4], **PRIOR).snapshot()
+
+    def joint(mean, sigma):
+        theta = np.array([[mean, sigma]])
+        return np.exp(model.log_prior_theta(theta) + model.log_likelihood_theta(theta))[0]
+
+    value, _ = dblquad(joint, 0, 60, -60, 60, epsabs=1e-13, epsrel=1e-9)
+    assert model.log_evidence() == pytest.approx(np.log(value), abs=1e-4)
+
+
+def test_far_from_the_origin_no_digits_are_lost():
+    """Against sums in exact fractions."""
+    x = (1e5 + np.random.default_rng(0).normal(0, 0.1, 200)).astype(np.float32)
+    learner = learn("normal-gamma", x, prior_mean=1e5, prior_count=0.01)
+    exact = [Fraction(float(v)) for v in x]
+    mean, n, k0 = sum(exact) / 200, 200, Fraction(0.01)
+    spread = sum((v - mean) ** 2 for v in exact) + k0 * n * (mean - 100_000) ** 2 / (k0 + n)
+    assert learner.snapshot().posterior.b == pytest.approx(float(2 + spread / 2), rel=1e-9)
+
+
+def test_no_width_or_a_negative_one_is_impossible():
+    model = learn("normal-gamma", NUMBERS).snapshot()
+    theta = np.array([[2.0, 0.0], [2.0, -1.0], [2.0, 1e-200], [2.0, 1e200]])
+    for log_prob in (model.log_prior_theta, model.log_likelihood_theta, model.log_posterior_theta):
+        assert log_prob(theta)[:3].tolist() == [-np.inf] * 3
+        assert log_prob(theta)[3] < -100
+
+
+# -- regression ---------------------------------------------------------------------------------------
+
+POINTS = np.random.default_rng(5).uniform(-1, 1, (7, 2)).astype(np.float32)
+
+
+def design(x, basis="polynomial", degree=1, bumps=9):
+    x = np.asarray(x, np.float64)
+    if basis == "polynomial":
+        return np.stack([x**j for j in range(degree + 1)], 1)
+    centres = np.linspace(-1, 1, bumps)
+    return np.stack(
+        [x**0] + [np.exp(-((x - c) ** 2) / (2 * (centres[1] - centres[0]) ** 2)) for c in centres], 1
+    )
+
+
+@pytest.mark.parametrize("form", [{}, {"degree": 0}, {"degree": 7}, {"basis": "gaussian", "bumps": 5}])
+@pytest.mark.parametrize("n", [0, 1, 7])
+def test_regression_with_known_noise_is_bishops(n, form):
+    alpha, beta = 0.3, 11.0
+    x, y = POINTS[:n].astype(np.float64).T
+    phi = design(x, **form)
+    m = phi.shape[1]
+    model = learn("bayesian-linear-regression", POINTS[:n], alpha=alpha, beta=beta, **form).snapshot()
+    covariance = np.linalg.inv(alpha * np.eye(m) + beta * phi.T @ phi)  # eq. 3.54
+    mean = beta * covariance @ phi.T @ y  # eq. 3.53
+    thetas = np.random.default_rng(0).normal(size=(20, m))
+    posterior = stats.multivariate_normal(mean, covariance)
+    np.testing.assert_allclose(model.log_posterior_theta(thetas), posterior.logpdf(thetas), rtol=1e-8)
+    prior = stats.norm.logpdf(thetas, 0, alpha**-0.5).sum(1)
+    np.testing.assert_allclose(model.log_prior_theta(thetas), prior, rtol=1e-10)
+    likelihood = stats.norm.logpdf(y, thetas @ phi.T, beta**-0.5).sum(1)
+    np.testing.assert_allclose(model.log_likelihood_theta(thetas), likelihood, atol=1e-9)
+    marginal = stats.multivariate_normal(np.zeros(n), np.eye(n) / beta + phi @ phi.T / alpha) if n else None
+    assert model.log_evidence() == pytest.approx(marginal.logpdf(y) if n else 0, abs=1e-10)
+    np.testing.assert_allclose(model.map_theta(), mean, atol=1e-10)
+    np.testing.assert_allclose(model.posterior_mean(), mean, atol=1e-10)
+    at = np.linspace(-1.5, 1.5, 20)
+    wide = design(at, **form)
+    std = np.sqrt(1 / beta + np.einsum("nj,jk,nk->n", wide, covariance, wide))  # eq. 3.59
+    np.testing.assert_allclose(model.predict(at), [wide @ mean, std], rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(model.predict_plug_in(at), [wide @ mean, np.full(20, beta**-0.5)], atol=1e-9)
+    rows = np.stack([at, np.sin(3 * at)], 1)
+    predictive = stats.norm.logpdf(rows[:, 1], wide @ mean, std)
+    np.testing.assert_allclose(model.log_predictive(rows), predictive, rtol=1e-7)
+    plug_in = stats.norm.logpdf(rows[:, 1], wide @ mean, beta**-0.5)
+    np.testing.assert_allclose(model.log_plug_in(rows), plug_in, rtol=1e-7)
+    np.testing.assert_allclose(model.curves(thetas, at), thetas @ wide.T, rtol=1e-10, atol=1e-12)
+    if n >= m:
+        np.testing.assert_allclose(model.ml_theta(), np.linalg.lstsq(phi, y)[0], rtol=1e-7)
+    else:
+        assert model.ml_theta() is None
+
+
+@pytest.mark.parametrize("form", [{}, {"degree": 5}, {"basis": "gaussian", "bumps": 4}])
+def test_regression_with_unknown_noise_is_a_multivariate_t(form):
+    alpha, a0, b0, n = 0.4, 1.7, 0.3, 7
+    x, y = POINTS.astype(np.float64).T
+    phi = design(x, **form)
+    m = phi.shape[1]
+    model = learn(
+        "bayesian-linear-regression", POINTS, alpha=alpha, noise="unknown", shape=a0, rate=b0, **form
+    ).snapshot()
+    evidence = stats.multivariate_t(np.zeros(n), b0 / a0 * (np.eye(n) + phi @ phi.T / alpha), 2 * a0).logpdf(
+        y
+    )
+    assert model.log_evidence() == pytest.approx(evidence, abs=1e-9)
+    precision = alpha * np.eye(m) + phi.T @ phi
+    mean = np.linalg.solve(precision, phi.T @ y)
+    a, b = a0 + n / 2, b0 + (y @ y - mean @ precision @ mean) / 2
+    at = np.linspace(-1.5, 1.5, 20)
+    wide = design(at, **form)
+    scale = np.sqrt(b / a * (1 + np.einsum("nj,jk,nk->n", wide, np.linalg.inv(precision), wide)))
+    predictive = stats.t(2 * a, wide @ mean, scale)
+    rows = np.stack([at, np.cos(at)], 1)
+    np.testing.assert_allclose(model.log_predictive(rows), predictive.logpdf(rows[:, 1]), rtol=1e-8)
+    np.testing.assert_allclose(
+        model.predict(at), [predictive.mean(), predictive.std()], rtol=1e-8, atol=1e-10
+    )
+    thetas = model.sample_theta(3000, 1)
+    log_p = [
+        stats.multivariate_normal(mean, s**2 * np.linalg.inv(precision)).logpdf(w)
+        + stats.invgamma.logpdf(s**2, a, scale=b) + np.log(2 * s)
+        for w, s in zip(thetas[:30, :-1], thetas[:30, -1], strict=True)
+    ]  # fmt: skip
+    np.testing.assert_allclose(model.log_posterior_theta(thetas[:30]), log_p, rtol=1e-8)
+    std = np.sqrt(b / a * np.diagonal(np.linalg.inv(precision)))
+    for j in range(m):
+        assert stats.kstest(thetas[:, j], stats.t(2 * a, mean[j], std[j]).cdf).pvalue > 1e-3
+    np.testing.assert_allclose(model.theta_axes[0].focus, stats.t.ppf([0.005, 0.995], 2 * a, mean[0], std[0]))
+    assert [axis.name for axis in model.theta_axes] == [*(f"w{j}" for j in range(m)), "σ"]
+
+
+def test_the_evidence_of_a_line_is_the_integral():
+    model = learn("bayesian-linear-regression", POINTS[:3], alpha=2.0, beta=4.0).snapshot()
+
+    def joint(w0, w1):
+        theta = np.array([[w0, w1]])
+        return np.exp(model.log_prior_theta(theta) + model.log_likelihood_theta(theta))[0]
+
+    value, _ = dblquad(joint, -6, 6, -6, 6, epsabs=1e-12, epsrel=1e-8)
+    assert model.log_evidence() == pytest.approx(np.log(value), abs=1e-6)
+
+
+def test_low_and_high_are_the_ends_of_the_basis():
+    """The same curve in other units of x."""
+    moved = POINTS * np.float32([10, 1]) + np.float32([100, 0])
+    models = [
+        learn("bayesian-linear-regression", rows, degree=4, **ends).snapshot()
+        for rows, ends in ((POINTS, {}), (moved, {"low": 90.0, "high": 110.0}))
+    ]
+    at = np.linspace(-1, 1, 9)
+    np.testing.assert_allclose(models[1].predict(100 + 10 * at), models[0].predict(at), rtol=1e-4, atol=1e-5)
+
+
+def test_a_curve_through_all_points_has_no_most_likely_noise():
+    unknown = {"noise": "unknown", "degree": 2}
+    assert learn("bayesian-linear-regression", POINTS[:3], **unknown).snapshot().ml_theta() is None
+    theta = learn("bayesian-linear-regression", POINTS, **unknown).snapshot().ml_theta()
+    left = POINTS[:, 1] - design(POINTS[:, 0], degree=2) @ theta[:-1]
+    assert theta[-1] == pytest.approx(np.sqrt((left**2).mean()))
+    same_x = np.stack([np.full(5, 0.3), np.arange(5)], 1)
+    assert learn("bayesian-linear-regression", same_x).snapshot().ml_theta() is None
+    assert learn("normal-gamma", [3.1] * 4).snapshot().ml_theta() is None
+    np.testing.assert_allclose(
+        learn("normal-gamma", NUMBERS).snapshot().ml_theta(), [NUMBERS.mean(), NUMBERS.std()], rtol=1e-5
+    )
+
+
+# -- what holds for all of them -----------------------------------------------------------------------
+
+
+def started(kind, values, data):
+    data = open_data(data)
+    return LEARNERS[kind](data.train.x, data.info, values, 1, run="run")
+
+
+@every_form
+def test_the_evidence_is_the_sum_of_the_predictions(kind, values, data):
+    learner, total = started(kind, values, data), 0.0
+    while learner.steps < learner.total_steps:
+        scalars = learner.step()
+        total += scalars["log_predictive"]
+        assert scalars["log_evidence"] == pytest.approx(total, rel=1e-10, abs=1e-10)
+    assert learner.steps == len(open_data(data).train)
+    assert learner.snapshot().log_evidence() == scalars["log_evidence"]
+
+
+@every_form
+def test_map_is_where_an_optimiser_ends(kind, values, data):
+    learner = started(kind, values, data)
+    for _ in range(10):
+        learner.step()
+    model = learner.snapshot()
+    best = model.map_theta()
+    top = model.log_posterior_theta(best[None])[0]
+    spread = model.sample_theta(500, 0).std(0)
+    found = minimize(
+        lambda u: -model.log_posterior_theta((best + spread * u)[None])[0], np.full(len(best), 0.01),
+        method="Powell" if len(best) < 5 else "L-BFGS-B",
+    )  # fmt: skip
+    assert -found.fun <= top + 1e-8 * (1 + abs(top))
+    assert -found.fun == pytest.approx(top, abs=0.01)
+
+
+@every_form
+def test_the_same_rows_in_any_order_are_the_same_posterior(kind, values, data):
+    models = []
+    for seed in (0, 1):
+        rows = open_data(data)
+        learner = LEARNERS[kind](rows.train.x, rows.info, values, seed)
+        for _ in range(learner.total_steps):
+            learner.step()
+        models.append(learner.snapshot())
+    one, other = models
+    assert not np.array_equal(one.seen, other.seen)
+    assert one.log_evidence() == pytest.approx(other.log_evidence(), rel=1e-10)
+    thetas = one.sample_theta(20, 0)
+    np.testing.assert_allclose(
+        one.log_posterior_theta(thetas), other.log_posterior_theta(thetas), rtol=1e-8, atol=1e-6
+    )
+
+
+@every_form
+def test_conforms(kind, values, data):
+    bad = [
+        f"{r.check.name}: {r.sentence}"
+        for r in conform(find_kind(kind)[1], open_data(data), values)
+        if not r.ok
+    ]
+    # the conformance kit sees 12 steps on fresh runs of at least 24 rows
+    assert bad == []
+
+
+floats = st.floats(-1e3, 1e3, width=32)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(floats, floats), min_size=1, max_size=8), st.integers(0, 6),
+    st.sampled_from(["known", "unknown"]), st.floats(1e-3, 1e3),
+)  # fmt: skip
+def test_any_points_have_a_posterior(points, degree, noise, alpha):
+    learner = learn(
+        "bayesian-linear-regression", points, 0, degree=degree, noise=noise, alpha=alpha, low=-1e3, high=1e3
+    )
+    total = sum(learner.step()["log_predictive"] for _ in points)
+    model = learner.snapshot()
+    assert model.log_evidence() == pytest.approx(total, rel=1e-9, abs=1e-8)
+    thetas = model.sample_theta(5, 0)
+    joint = model.log_prior_theta(thetas) + model.log_likelihood_theta(thetas) - model.log_evidence()
+    scale = max(1, abs(model.log_evidence()))
+    np.testing.assert_allclose(model.log_posterior_theta(thetas), joint, rtol=1e-8, atol=1e-8 * scale)
+
+
+# -- rows, given and by hand --------------------------------------------------------------------------
+
+
+def test_without_rows_there_is_the_prior_and_rows_by_hand_make_a_posterior():
+    learner = learn("bayesian-linear-regression", [])
+    assert isinstance(learner, Observes)
+    assert (learner.steps, learner.total_steps) == (0, 0)
+    with pytest.raises(InputError, match="there are no rows of 'mine'"):
+        learner.step()
+    model = learner.snapshot()
+    assert model.seen.shape == (0, 2)
+    assert model.log_evidence() == 0
+    scalars = learner.observe(POINTS[:2])
+    learner.observe(POINTS[2])  # one row may come as it is
+    assert learner.steps == learner.total_steps == 3
+    np.testing.assert_array_equal(learner.snapshot().seen, POINTS[:3])
+    stepped = learn("bayesian-linear-regression", POINTS[:3]).snapshot()
+    assert learner.snapshot().log_evidence() == pytest.approx(stepped.log_evidence(), rel=1e-12)
+    assert [set(s) for s in scalars] == [{"log_predictive", "log_evidence"}] * 2
+    assert model.seen.shape == (0, 2)  # a snapshot stays what it was
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "sentence"),
+    [
+        ("beta-bernoulli", [[1], [0.5]], "values other than 0 and 1"),
+        ("normal-gamma", [[1], [np.inf]], "row 2, column 1 is inf"),
+        ("normal-gamma", [[1, 2]], r"x has shape \(1, 2\), and this model needs \(n, 1\)"),
+        ("normal-gamma", [[1], [1e300]], "row 2, column 1 is inf"),
+        ("bayesian-linear-regression", [[0, 0], [3e38, 1]], "log_predictive is"),
+    ],
+)
+def test_of_rows_by_hand_all_are_taken_or_none(kind, rows, sentence):
+    learner = learn(kind, [], **({"degree": 20} if kind.startswith("bayesian") else {}))
+    with pytest.raises(InputError, match=sentence):
+        learner.observe(rows)
+    assert learner.steps == 0
+    assert learner.snapshot().log_evidence() == 0
+
+
+def test_a_training_row_too_far_out_diverges_and_changes_nothing():
+    learner = learn("bayesian-linear-regression", [[3e38, 1]], 0, degree=20)
+    with pytest.raises(Diverged, match="log_predictive is"):
+        learner.step()
+    assert (learner.steps, learner.total_steps) == (0, 1)
+
+
+def test_after_the_last_row_a_run_is_finished_and_goes_on_by_hand(tmp_path):
+    run = Run.start("beta-bernoulli", open_data("coin"), {}, seed=4)
+    while not run.finished:
+        run.step()
+    assert run.steps == 100
+    with pytest.raises(InputError, match="all 100 training rows of 'coin' have been seen"):
+        run.step()
+    run.observe([[1], [1], [0]])
+    assert run.finished
+    steps, values = run.curves.get("batch/log_predictive")
+    assert steps.tolist() == list(range(1, 104))
+    assert values.sum() == pytest.approx(run.model().log_evidence(), abs=1e-9)
+    run.save(tmp_path / "run")
+    opened = Run.open(tmp_path / "run")
+    assert opened.notes == ()
+    assert opened.finished
+    np.testing.assert_array_equal(opened.model().seen, run.model().seen)
+    assert opened.model().log_evidence() == run.model().log_evidence()
+
+
+def test_a_run_begins_on_no_rows_and_is_saved_with_those_by_hand(tmp_path):
+    info = DataInfo("blank", "Blank", 2, display=(-1, 1))
+    none = Split(np.zeros((0, 2), np.float32))
+    run = Run.start("bayesian-linear-regression", DataSet(info, none, none, none), {})
+    run.observe(POINTS)
+    run.save(tmp_path / "run")
+    opened = Run.open(tmp_path / "run")
+    np.testing.assert_array_equal(opened.model().seen, POINTS)
+    np.testing.assert_array_equal(opened.model().map_theta(), run.model().map_theta())
+    with pytest.raises(InputError, match="a gmm takes no rows by hand"):
+        Run.start("gmm", open_data("noisy-sine"), {}).observe(POINTS)
+    with pytest.raises(InputError, match="no training rows"):
+        Run.start("gmm", DataSet(info, none, none, none), {})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"seen": np.full((3, 1), 0.5, np.float32)}, "values other than 0 and 1"),
+        ({"seen": np.full((3, 1), np.nan, np.float32)}, "not finite"),
+        ({"seen": np.ones((3, 2), np.float32)}, "array seen is"),
+        ({"taken": 4}, "taken: 4 training rows cannot be among the 3 seen"),
+        ({"taken": -1}, "taken: -1 is not a whole number"),
+        ({"seed": 1.5}, "seed: 1.5 is not a whole number"),
+    ],
+)
+def test_a_damaged_state_is_refused(change, sentence):
+    state = learn("beta-bernoulli", [1, 0, 1]).state()
+    learner = learn("beta-bernoulli", [1, 0, 1], 1)
+    before = learner.snapshot().log_evidence()
+    arrays = {**state.arrays, **{k: v for k, v in change.items() if k == "seen"}}
+    values = {**state.values, **{k: v for k, v in change.items() if k != "seen"}}
+    with pytest.raises(InputError, match=sentence):
+        learner.restore(State(arrays, values))
+    assert learner.snapshot().log_evidence() == before
+
+
+# -- what is refused ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("beta-bernoulli", {"a": 0}), ("beta-bernoulli", {"b": -1}), ("beta-bernoulli", {"a": float("nan")}),
+        ("normal-gamma", {"prior_count": 0}), ("normal-gamma", {"shape": 0.5}), ("normal-gamma", {"rate": 0}),
+        ("bayesian-linear-regression", {"alpha": 0}), ("bayesian-linear-regression", {"beta": 0}),
+        ("bayesian-linear-regression", {"shape": 1}), ("bayesian-linear-regression", {"degree": -1}),
+    ],
+)  # fmt: skip
+def test_improper_priors_are_refused(kind, values):
+    with pytest.raises(InputError, match=next(iter(values))):
+        resolve(find_kind(kind)[1].parameters, values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "values", "sentence"),
+    [
+        ("beta-bernoulli", "normal-1d", {}, "one column of 0 and 1, and normal-1d has one column of real"),
+        ("beta-bernoulli", "digits", {}, "digits has 64 columns"),
+        ("normal-gamma", "noisy-line", {}, "one column, and noisy-line has 2"),
+        ("bayesian-linear-regression", "coin", {}, "two columns, x and y, and coin has one"),
+        ("bayesian-linear-regression", "noisy-line", {"low": 2.0}, "low is 2.0, and must be below high"),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(kind, data, values, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Run.start(kind, open_data(data), values)
+
+
+def test_bad_questions_are_refused():
+    model = learn("bayesian-linear-regression", POINTS).snapshot()
+    with pytest.raises(InputError, match=r"thetas has shape \(3, 3\), and this model needs \(m, 2\)"):
+        model.log_prior_theta(np.zeros((3, 3)))
+    with pytest.raises(InputError, match=r"x has shape \(2, 1\), and the inputs are \(n,\)"):
+        model.predict(np.zeros((2, 1)))
+    with pytest.raises(InputError, match="CPU"):
+        RegressionLearner(POINTS, DataInfo("mine", "Mine", 2), {}, device="cuda")
+    with pytest.raises(InputError, match="row 2, column 1 is nan"):
+        learn("normal-gamma", [1, np.nan])
+
+
+@pytest.mark.parametrize("kind", LEARNERS)
+def test_the_truth_of_the_shipped_sets_lies_in_the_posterior(kind):
+    data, truth = {
+        "beta-bernoulli": ("coin", [0.7]),
+        "normal-gamma": ("normal-1d", [3, 1.5]),
+        "bayesian-linear-regression": ("noisy-line", [-0.3, 0.5]),
+    }[kind]
+    run = Run.start(kind, open_data(data), {})
+    while not run.finished:
+        run.step()
+    for axis, true in zip(run.model().theta_axes, truth, strict=True):
+        assert axis.low <= axis.focus[0] < true < axis.focus[1] <= axis.high
+    assert dataclasses.is_dataclass(axis)

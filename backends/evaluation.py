@@ -10,6 +10,7 @@ import numpy as np
 
 from backends.base import (
     Array,
+    Bayesian,
     Encodes,
     Estimate,
     HasElbo,
@@ -34,7 +35,8 @@ _BLOCK = 16  # rows a slice; fixed, because a block's seed and so the result dep
 class Report:
     """Averages over the rows of each split, in nats a datum.
 
-    splits: by split, then by quantity (elbo, reconstruction, kl_prior, log_likelihood: what the model has).
+    splits: by split, then by quantity (elbo, reconstruction, kl_prior, log_likelihood, and of a regression
+    log_predictive: what the model has).
     """
 
     step: int
@@ -101,6 +103,11 @@ def evaluate(
         for split, some in x.items():
             report[split]["log_likelihood"] = result.part(slice(begin, begin + len(some))).mean()
             begin += len(some)
+    elif isinstance(model, Bayesian):  # of a regression, which has no p(x)
+        for done, (split, some) in enumerate(x.items(), 1):
+            mean = float(model.log_predictive(some).mean())
+            report[split]["log_predictive"] = Estimate(mean, 0.0, "exact")
+            yield Progress(done, len(x), f"log p(y|x), {split}")
     for split, n in sizes.items():
         if len(x[split]) < n:
             report[split] = {name: _of_rows(e, len(x[split]), n) for name, e in report[split].items()}

@@ -15,9 +15,10 @@ from scipy.integrate import dblquad, quad
 from scipy.optimize import minimize
 from scipy.special import comb, gammaln
 
-from backends.base import DataInfo, Diverged, InputError, Observes, State
+from backends.base import DataInfo, Diverged, InputError, Observes, State, finish
 from backends.conformance import conform
 from backends.data import DataSet, Split, open_data
+from backends.evaluation import evaluate
 from backends.exact.conjugate_beta import BetaBernoulliLearner
 from backends.exact.conjugate_normal import NormalGammaLearner
 from backends.exact.conjugate_regression import RegressionLearner
@@ -571,6 +572,20 @@ def test_bad_questions_are_refused():
         RegressionLearner(POINTS, DataInfo("mine", "Mine", 2), {}, device="cuda")
     with pytest.raises(InputError, match="row 2, column 1 is nan"):
         learn("normal-gamma", [1, np.nan])
+
+
+def test_an_evaluation_tells_what_predictions_are_worth():
+    data = open_data("noisy-line")
+    run = Run.start("bayesian-linear-regression", data, {})
+    for _ in range(25):
+        run.step()
+    report = finish(evaluate(run.model(), data))
+    log_p = run.model().log_predictive(data.test.x)
+    assert report.splits["test"]["log_predictive"].json() == {
+        "value": pytest.approx(log_p.mean()), "stderr": 0, "method": "exact"
+    }  # fmt: skip
+    best = np.log(2) - data.density.entropy  # E log p(y|x), of the truth itself
+    assert log_p.mean() == pytest.approx(best, abs=0.2)
 
 
 @pytest.mark.parametrize("kind", LEARNERS)

@@ -13,7 +13,7 @@ from backends.base import Array, DataInfo, InputError, Learner, Value
 from backends.parameters import Parameter
 
 GROUP = "latent_explorer.backends"
-_OURS = ("backends.pytorch", "backends.exact")
+_OURS = ("backends.exact", "backends.pytorch")
 
 
 class MakeLearner(Protocol):

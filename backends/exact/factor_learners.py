@@ -278,7 +278,8 @@ class EM(FactorLearner):
             weights, own = self._climb(objective, flat(f.weights / self._unit, own))
             return weights, np.array(np.broadcast_to(own, len(weights)))
         try:
-            weights = np.linalg.solve(statistics.second, statistics.cross.T).T
+            # contiguous, as it is when it comes from a file: products may round otherwise if it is not
+            weights = np.ascontiguousarray(np.linalg.solve(statistics.second, statistics.cross.T).T)
         except np.linalg.LinAlgError as error:
             raise Diverged(f"step {self._steps + 1} has no maximum ({error})") from error
         noise = statistics.variance - (weights * statistics.cross).sum(1)

@@ -1,10 +1,12 @@
-"""Models trained by gradients, in PyTorch. Importing this module does not import torch; ``load`` does."""
+"""Models in PyTorch. Importing this module does not import torch; ``load`` does."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from backends.base import DataInfo, InputError, Value
+from backends.exact import factors
 from backends.parameters import Parameter
 from backends.registry import Backend, ModelKind, lazy
 
@@ -123,6 +125,10 @@ BACKEND = Backend(
             default_steps=10_000,
             check_data=check_vae_data,
             size=vae_size,
+        ),
+        *(
+            replace(kind, load=lazy(f"backends.pytorch.factors:{kind.name.replace('-', '_')}"))
+            for kind in factors.KINDS
         ),
     ),
     devices=devices,

@@ -63,7 +63,7 @@ def names(found):
 
 def test_ours_are_there_and_whole():
     found = installed()
-    assert names(found) == ["pytorch", "exact"]
+    assert names(found) == ["exact", "pytorch"]
     assert found.broken == ()
     assert find_kind("vae")[0].name == "pytorch"
     assert find_kind("ppca")[0].name == "exact"
@@ -71,7 +71,7 @@ def test_ours_are_there_and_whole():
 
 def test_a_plugin_is_found_and_its_kind_trained_saved_and_opened(site, tmp_path):
     site.install("mine", PLUGIN)
-    assert names(installed()) == ["pytorch", "exact", "mine"]
+    assert names(installed()) == ["exact", "pytorch", "mine"]
     backend, kind = find_kind("linear")
     assert (backend.name, backend.devices()) == ("mine", ("cpu",))
     data = open_data("two-moons")
@@ -126,7 +126,7 @@ def test_a_broken_plugin_is_listed_and_hinders_nothing(site, code, entry, error)
 
 def test_a_kind_that_is_not_there_is_named_with_those_that_are(site):
     site.install("mine", PLUGIN)
-    with pytest.raises(InputError, match=r"^there is no model 'wae'; there are .*linear, ppca, vae$"):
+    with pytest.raises(InputError, match=r"^there is no model 'wae'; there are .*linear, .*ppca, vae$"):
         find_kind("wae")
     with pytest.raises(InputError, match="there is no model 'vae' in backend 'mine'"):
         find_kind("vae", "mine")

@@ -11,6 +11,7 @@ import numpy as np
 from backends.base import Array
 
 _NO_GAIN = 1e-14  # of the value: what a step is expected to gain, and float64 would not show
+_LEAST = 0.1  # of what the gradient promises, which a step must gain (Armijo 1966)
 
 T = TypeVar("T")
 
@@ -29,9 +30,9 @@ def ascend(at: Callable[[Array], Point[T]], start: Point[T], rate: float, steps:
     """The point after ``steps`` steps φ ← φ + rate·∇f(φ), where ``at`` gives the point at, or nearest to, a
     position.
 
-    A step that lowers f, or leads where f is not finite, is halved until it does neither, and the next step
-    begins at twice its length, at most ``rate``. So f never falls, and no rate is too large. It ends early
-    where no step gains anything.
+    A step that lowers f, gains less than a tenth of what its gradient promises, or leads where f is not
+    finite is halved until it does not, and the next begins at twice its length, at most ``rate``. So f never
+    falls, and no rate is too large. It ends early where no step gains anything.
     """
     here, length = start, rate
     for _ in range(steps):
@@ -41,7 +42,8 @@ def ascend(at: Callable[[Array], Point[T]], start: Point[T], rate: float, steps:
                 if not _NO_GAIN * max(1.0, abs(here.value)) < length * slope < np.inf:
                     return here
                 there = at(here.position + length * here.gradient)
-                if here.value <= there.value < np.inf:
+                promised = float((here.gradient * (there.position - here.position)).sum())
+                if here.value + _LEAST * max(0.0, promised) <= there.value < np.inf:
                     break
                 length /= 2
         here, length = there, min(2 * length, rate)

@@ -19,7 +19,8 @@ from scipy.linalg import solve_triangular
 from backends.base import Array, InputError
 from backends.exact.components import EMPTY, Components, blocks, check_arrays, numbers
 from backends.exact.densities import Density, Pairs, Squares, Tied, Whitened
-from backends.exact.em import Mixture, MixtureLearner
+from backends.exact.em import MixtureLearner
+from backends.exact.mixture_model import Mixture
 from backends.exact.mixtures import GAUSSIAN_PARAMETERS
 from backends.exact.priors import ConjugatePrior
 from backends.exact.seeding import nearest

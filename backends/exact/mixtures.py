@@ -21,6 +21,36 @@ _INIT = Parameter(
     choices=("k-means++", "random-points"),
 )  # fmt: skip
 
+_FITTING = (
+    Parameter(
+        "posterior", "choice", "exact",
+        "The q(k|x) of the bound L(q, θ). exact: p(k|x), and EM is exact. hard: all mass on the most "
+        "probable component; k-means is its limit. gradient: a softmax of a linear function of the "
+        "standardised x, whose parameters φ, and then θ, climb the bound by gradient steps. With the last "
+        "two a gap KL(q‖p(k|x)) to log p(x) stays.",
+        choices=("exact", "hard", "gradient"),
+    ),
+    Parameter(
+        "gradient_steps", "int", 10,
+        "With posterior gradient: steps φ ← φ + η∇L in each E half-step, and steps θ ← θ + η∇L in each M "
+        "half-step, by all rows of the data or batch, L in nats a datum.",
+        minimum=1, maximum=10_000, live=True,
+    ),
+    Parameter(
+        "learning_rate", "float", 1.0,
+        "With posterior gradient: the η of those steps. One that would lower L is halved until it does not, "
+        "so that the bound never falls, whatever η.",
+        minimum=0, open_minimum=True, maximum=1e6, live=True,
+    ),
+    Parameter(
+        "batch_size", "int", 0,
+        "Rows in a step; 0, or as many as there are, for all. By batches it is stochastic EM: the M-step "
+        "takes a running average of the batches' statistics, in which batch t has weight (t + 2)^−0.6 "
+        "(Cappé & Moulines 2009), and what a step reports is of its batch.",
+        minimum=0, maximum=2**31 - 1,
+    ),
+)  # fmt: skip
+
 GAUSSIAN_PARAMETERS = (
     _COMPONENTS,
     Parameter(
@@ -45,6 +75,7 @@ GAUSSIAN_PARAMETERS = (
         "floor is then part of the prior.",
         choices=("none", "conjugate"),
     ),
+    *_FITTING,
 )  # fmt: skip
 
 BERNOULLI_PARAMETERS = (
@@ -56,6 +87,7 @@ BERNOULLI_PARAMETERS = (
         "on in the training rows would otherwise make every image that has it impossible.",
         title="Probability floor", minimum=1e-12, maximum=0.25,
     ),
+    *_FITTING,
 )  # fmt: skip
 
 
@@ -69,8 +101,17 @@ def gaussian_size(info: DataInfo, values: Mapping[str, Value]) -> int:
     )
 
 
+def check_posterior(values: Mapping[str, Value]) -> None:
+    """Raise InputError for gradient steps with a prior, which they leave out."""
+    if values["posterior"] == "gradient" and values.get("prior", "none") != "none":
+        raise InputError(
+            f"posterior gradient climbs the bound without a prior: choose prior none, not {values['prior']}"
+        )
+
+
 def check_gaussian_data(info: DataInfo, values: Mapping[str, Value]) -> None:
-    """Raise InputError when the covariances would not fit into memory."""
+    """Raise InputError when the covariances would not fit into memory, or the settings exclude each other."""
+    check_posterior(values)
     size = gaussian_size(info, values)
     if size > _MOST_NUMBERS:
         raise InputError(
@@ -93,7 +134,7 @@ def check_bernoulli_data(info: DataInfo, values: Mapping[str, Value]) -> None:
         )
 
 
-_CAPABILITIES = frozenset(("encodes", "samples", "log_prob", "elbo", "parameters"))
+_CAPABILITIES = frozenset(("encodes", "samples", "log_prob", "elbo", "parameters", "bound"))
 
 KINDS: tuple[ModelKind, ...] = (
     ModelKind(
@@ -105,6 +146,7 @@ KINDS: tuple[ModelKind, ...] = (
         capabilities=_CAPABILITIES,
         load=lazy("backends.exact.gaussian_mixture:GaussianMixtureLearner"),
         default_steps=100,
+        half_steps=True,
         check_data=check_gaussian_data,
         size=gaussian_size,
     ),
@@ -117,6 +159,7 @@ KINDS: tuple[ModelKind, ...] = (
         capabilities=_CAPABILITIES,
         load=lazy("backends.exact.bernoulli_mixture:BernoulliMixtureLearner"),
         default_steps=100,
+        half_steps=True,
         check_data=check_bernoulli_data,
         size=bernoulli_size,
     ),

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import entr
 
 from backends.base import Array
 from backends.exact.components import Components, blocks
-from backends.exact.posteriors import Posterior, log_sum_exp
+from backends.exact.posteriors import Amortised, Posterior, log_sum_exp
 
 
 def log_of(weights: Array) -> Array:
@@ -31,16 +30,18 @@ def weighted_log(weights: Array, logs: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
-    """What an E-step leaves: sums over n rows of log p(x) and of the entropy of q; and the statistics."""
+    """What an E-step leaves: sums over n rows of log p(x) and of the entropy of q; the statistics; and where
+    q has parameters φ, the gradient of the bound in them, (d + 1, K)."""
 
     rows: int
     log_likelihood: float
     entropy: float
     statistics: tuple[Array, ...]
+    gradient: Array | None = None
 
-    def scalars(self, weights: Array, components: Components) -> dict[str, float]:
+    def scalars(self, log_weights: Array, components: Components) -> dict[str, float]:
         """The bound of this q at other parameters, and its two terms, in nats a datum."""
-        expected = float(weighted_log(self.statistics[0], log_of(weights)))
+        expected = float(weighted_log(self.statistics[0], log_weights))
         expected += components.expected_log_prob(self.statistics)
         return {
             "elbo": (expected + self.entropy) / self.rows,
@@ -58,17 +59,34 @@ class Rows:
     def __len__(self) -> int:
         return len(self._x)
 
+    def batch(self, indices: Array) -> Rows:
+        """Some of the rows, by number."""
+        return Rows(self._x[indices])
+
     def expectation(self, weights: Array, components: Components, q: Posterior) -> Expectation:
-        """One pass, with q(k|x) made at these parameters."""
+        """One pass, with q(k|x) made at these weights (K,) and components."""
         log_weights = log_of(weights)
         log_likelihood = entropy = 0.0
         sums: tuple[Array, ...] = ()
-        for _, part in blocks(self._x, len(weights)):
-            log_joint = components.log_prob(part) + log_weights
+        gradient = None
+        density = components.density
+        for _, part in blocks(self._x, density.width):
+            features = density.features(part)
+            log_joint = density.log_prob(features)
+            log_joint += log_weights
             log_p = log_sum_exp(log_joint)
             r = q.probs(part, log_joint, log_p)
             log_likelihood += float(log_p.sum())
-            entropy += float(entr(r).sum())
-            own = components.sums(part, r)
+            entropy += _entropy(r)
+            own = density.sums(features, r)
             sums = tuple(a + b for a, b in zip(sums, own, strict=True)) if sums else own
-        return Expectation(len(self._x), log_likelihood, entropy, components.statistics(sums))
+            if isinstance(q, Amortised):
+                slope = q.gradient(part, log_joint, r)
+                gradient = slope if gradient is None else gradient + slope
+        return Expectation(len(self._x), log_likelihood, entropy, components.statistics(sums), gradient)
+
+
+def _entropy(r: Array) -> float:
+    """−Σ r log r, where 0 log 0 = 0."""
+    logs = np.log(np.maximum(r, 1e-300))
+    return -float(np.vdot(r.T, logs.T))

@@ -32,6 +32,8 @@ class MakeLearner(Protocol):
 class ModelKind:
     """A kind of model that can be trained. ``load`` imports what is heavy and returns the maker.
 
+    half_steps: its learner, with the defaults, is a :class:`backends.base.HalfSteps`: it climbs by EM, and
+    can end when it climbs no more.
     size: how many numbers a learner's state holds at least (its parameters, say), without building it; with
     it, a damaged or hostile file that asks for a huge model is refused before anything is allocated.
     """
@@ -43,6 +45,7 @@ class ModelKind:
     capabilities: frozenset[str]
     load: Callable[[], MakeLearner]
     default_steps: int = 5000
+    half_steps: bool = False
     check_data: Callable[[DataInfo, Mapping[str, Value]], None] = lambda info, values: None
     size: Callable[[DataInfo, Mapping[str, Value]], int] | None = None
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from backends import checkpoint, probes
-from backends.base import Array, DataInfo, InputError, Learner, Observes, State, Value
+from backends.base import Array, DataInfo, HalfSteps, InputError, Learner, Observes, State, Value
 from backends.curves import Curves
 from backends.data import DataSet, open_data
+from backends.history import History
 from backends.manifest import Manifest, library_versions
 from backends.parameters import resolve
 from backends.registry import Backend, ModelKind, find_kind
@@ -55,7 +56,9 @@ class Run:
         self.seed = seed
         self.device = device
         self.learner = learner
+        self.by_halves = isinstance(learner, HalfSteps)
         self.curves = Curves()
+        self.history = History()
         self.notes: tuple[str, ...] = ()
         self._fingerprint: str | None = None
         self._probe_x = None if data is None else np.array(data.train.x[: probes.ROWS])
@@ -100,9 +103,50 @@ class Run:
 
     def step(self) -> Mapping[str, float]:
         """One step; its scalars are also appended to the curves, under "batch/…"."""
+        if self.by_halves:
+            while True:
+                half, scalars = self.half_step()
+                if half == "M":
+                    return scalars
         scalars = self.learner.step()
         self._record(self.learner.steps, scalars)
         return scalars
+
+    def half_step(self) -> tuple[str, Mapping[str, float]]:
+        """The next half of a step of EM, "E" or "M", and the scalars after it.
+
+        They are appended to the curves "half/…", by the number of halves made: odd after an E, even after an
+        M. The model after each M joins :attr:`history`. Raises InputError where the learner has no halves.
+        """
+        learner = self.learner
+        if not isinstance(learner, HalfSteps):
+            raise InputError(f"a {self.kind.name} is not trained in half-steps")
+        if not self.history.models:
+            self.history.add(self.model())
+        half, scalars = learner.half_step()
+        made = 2 * learner.steps + (half == "E")
+        self.curves.append_all(made, {f"half/{name}": value for name, value in scalars.items()})
+        if half == "M":
+            self._record(learner.steps, scalars)
+            if self.history.wants(learner.steps):
+                self.history.add(self.model())
+        return half, scalars
+
+    @property
+    def change(self) -> float | None:
+        """By how much the last step of EM raised what it climbs: L(q, θ), plus log p(θ) where there is a
+        prior; nats a datum. None for other learners, on batches of the rows, and before the second step."""
+        if not self.by_halves or self.values.get("batch_size"):
+            return None
+        for name in ("log_posterior", "elbo"):
+            _, values = self.curves.get(f"batch/{name}")
+            if len(values):
+                return float(values[-1] - values[-2]) if len(values) > 1 else None
+        return None
+
+    def settled(self, tolerance: float) -> bool:
+        """Whether the last step of EM raised what it climbs by less than this; 0 is never."""
+        return tolerance > 0 and (change := self.change) is not None and change < tolerance
 
     def _record(self, step: int, scalars: Mapping[str, float]) -> None:
         for name, value in scalars.items():

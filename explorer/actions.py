@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from backends.base import DataInfo, InputError, Value
 from backends.data import DataSet, open_data
-from backends.registry import find_kind
 from backends.run import Run
 from explorer.compute import Exploration, Failure, Priority
 from explorer.kept import forget, keep, kept_path
 from explorer.session import Session
 from explorer.settings import Settings
+from explorer.spec import begin, full_values, same_run, source_of, spec_of, steps_to_go, suit
 from explorer.state import RunSpec
 from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
@@ -131,7 +129,8 @@ class Actions(QObject):
         self._trainer.adopt(lambda: run)
         spec, chosen = spec_of(run), self._session.state.run
         steps = chosen.steps if chosen.model == spec.model else run.kind.default_steps
-        self._session.begin(replace(self._session.state, run=replace(spec, steps=steps)))
+        spec = replace(spec, steps=steps, tolerance=chosen.tolerance)
+        self._session.begin(replace(self._session.state, run=spec))
         for note in run.notes:
             self._session.say(note, "warning")
         if path is not None:
@@ -222,7 +221,7 @@ class Actions(QObject):
         """Go on with the open run, or begin another when what is chosen differs from it."""
         run, spec = self._session.run, self._session.state.run
         if run is not None and same_run(spec_of(run), spec):
-            self._trainer.play(steps_to_go(run.steps, spec.steps))
+            self._trainer.play(steps_to_go(run.steps, spec.steps), spec.tolerance)
         else:
             self.restart()
 
@@ -251,6 +250,13 @@ class Actions(QObject):
         else:
             self._begin(1)
 
+    def half_step(self) -> None:
+        """Half a step of EM of the open run, or the first of another."""
+        run, spec = self._session.run, self._session.state.run
+        if run is None or not same_run(spec_of(run), spec):
+            self._begin(0)
+        self._trainer.half_step()
+
     def restart(self) -> None:
         """Begin a run of what is chosen, from its seed."""
         spec = self._session.state.run
@@ -261,7 +267,7 @@ class Actions(QObject):
         self._keep()
         self._exploration.cancel("open")  # what is begun now is wanted more
         self.busy.emit("")
-        self._trainer.adopt(lambda: begin(spec), steps)
+        self._trainer.adopt(lambda: begin(spec), steps, spec.tolerance)
 
     def _state_changed(self, old: Any, new: Any) -> None:
         """Live hyper-parameters of the open run change at once; the others wait for the next run."""
@@ -326,78 +332,3 @@ def looks_like_run(path: Path) -> bool:
             return file.read(9)[8:] == b"{"
     except OSError:
         return False
-
-
-def begin(spec: RunSpec) -> Run:
-    """A run as specified; raises InputError where it cannot be."""
-    data = open_data(spec.data)
-    return Run.start(spec.model, data, spec.values, seed=spec.seed, device=spec.device)
-
-
-def suit(spec: RunSpec, info: DataInfo) -> RunSpec:
-    """The specification with the first single choice changed that lets its model take such data.
-
-    Unchanged where it can already, or where no one choice would do: then the run will say why.
-    """
-    _, kind = find_kind(spec.model)
-    chosen = dict(full_values(spec))
-    options = [{}, *({p.name: c} for p in kind.parameters for c in p.choices)]
-    for option in options:
-        try:
-            kind.check_data(info, chosen | option)
-        except InputError:
-            continue
-        return replace(spec, values={**spec.values, **option})
-    return spec
-
-
-def spec_of(run: Run) -> RunSpec:
-    """What would have to be chosen to begin this run again."""
-    return RunSpec(source_of(run.info), run.kind.name, dict(run.values), run.device, run.seed)
-
-
-def source_of(info: DataInfo) -> str:
-    """What to choose to get these data: a name, or the whole path of a file."""
-    return str(info.source.get("name") or info.source.get("file") or info.name)
-
-
-def sound(spec: RunSpec) -> RunSpec:
-    """The specification without the hyper-parameters that its model does not know or take (any more)."""
-    try:
-        _, kind = find_kind(spec.model)
-    except InputError:
-        return replace(spec, values={})
-    values = {}
-    for parameter in kind.parameters:
-        if parameter.name in spec.values:
-            try:
-                values[parameter.name] = parameter.check(spec.values[parameter.name])
-            except InputError:
-                continue
-    return replace(spec, values=values)
-
-
-def full_values(spec: RunSpec) -> Mapping[str, Value]:
-    """All hyper-parameters of a specification, those not given at their default."""
-    try:
-        _, kind = find_kind(spec.model)
-    except InputError:
-        return spec.values
-    return {p.name: spec.values.get(p.name, p.default) for p in kind.parameters}
-
-
-def same_run(a: RunSpec, b: RunSpec) -> bool:
-    """Would both begin the same run, apart from what may change while it trains?"""
-    try:
-        _, kind = find_kind(a.model)
-    except InputError:
-        return False
-    live = {p.name for p in kind.parameters if p.live}
-    values = [{k: v for k, v in full_values(s).items() if k not in live} for s in (a, b)]
-    heads = [(s.data, s.model, s.device, s.seed) for s in (a, b)]
-    return heads[0] == heads[1] and values[0] == values[1]
-
-
-def steps_to_go(done: int, every: int) -> int | None:
-    """Steps to the next multiple of ``every``; None, no end, for 0."""
-    return every - done % every if every else None

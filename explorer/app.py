@@ -17,12 +17,13 @@ from PySide6.QtWidgets import QApplication
 
 from backends.registry import installed
 from explorer import settings as settings_
-from explorer.actions import Actions, is_data, sound
+from explorer.actions import Actions, is_data
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
 from explorer.follow import Follower
 from explorer.kept import describe, kept_runs
 from explorer.session import Message, Session
+from explorer.spec import sound
 from explorer.theme import apply, theme
 from explorer.threads import keep_responsive
 from explorer.training import Trainer
@@ -110,6 +111,8 @@ class Program(QObject):
                     enabled=lambda: bool(session.redo_text)),
             Command("toggle", "Train or pause", "Run", window.run.toggle, "Space", "play"),
             Command("step", "One step", "Run", actions.step, "Ctrl+Right", "step"),
+            Command("half-step", "Half a step of EM", "Run", actions.half_step, "Ctrl+Shift+Right", "step",
+                    enabled=lambda: session.run is not None and session.run.by_halves),
             Command("stop", "Stop and keep the run", "Run", actions.stop, "", "stop"),
             Command("restart", "Restart from the seed", "Run", actions.restart, "Ctrl+R", "restart"),
             Command("resample", "Draw other samples", "Run", window.samples.resample, "Ctrl+D", "restart",
@@ -184,10 +187,9 @@ class Interrupts(QObject):
         self._close()
 
 
-def devices() -> tuple[str, ...]:
-    """Every device of every backend, once. Loads what is heavy."""
-    found = [device for backend in installed().backends for device in backend.devices()]
-    return tuple(dict.fromkeys(found)) or ("cpu",)
+def devices() -> dict[str, tuple[str, ...]]:
+    """The devices of each backend, by its name. Loads what is heavy."""
+    return {backend.name: backend.devices() for backend in installed().backends}
 
 
 def run_window(path: str | None) -> int:

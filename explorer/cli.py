@@ -111,6 +111,11 @@ def _parsers() -> tuple[argparse.ArgumentParser, tuple[str, ...]]:
         "--steps", type=_count, metavar="N", help="steps to make (with --resume: further steps)"
     )
     train.add_argument("--seed", type=_seed, metavar="S", help="default: 0")
+    train.add_argument("--backend", metavar="B", help="where several have the model; default: the first")
+    train.add_argument(
+        "--tolerance", type=_tolerance, default=0.0, metavar="T",
+        help="end EM when a step raises its bound by less than T nats a datum; default: 0, never",
+    )  # fmt: skip
     train.add_argument("--device", metavar="D", help="cpu, cuda, mps; default: cpu, or where the run was")
     train.add_argument("--out", metavar="FILE", help="where to save (with --resume the default is its file)")
     train.add_argument("--resume", metavar="FILE", help="go on with a saved run")
@@ -171,6 +176,16 @@ def _file_command(
 
 def _count(text: str) -> int:
     return _whole(text, 1)
+
+
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
+    if not 0 <= value < 1e300:
+        raise argparse.ArgumentTypeError(f"{text} is not a number ≥ 0")
+    return value
 
 
 def _seed(text: str) -> int:

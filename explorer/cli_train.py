@@ -42,7 +42,8 @@ def train(options: Namespace) -> int:
             check_writable(out)
         run, data = _resume(options) if options.resume else _start(options)
         _print_notes(run)
-        return _Training(run, data, options.steps or run.kind.default_steps, out, options.json, stop).go()
+        steps = options.steps or run.kind.default_steps
+        return _Training(run, data, steps, options.tolerance, out, options.json, stop).go()
 
 
 def evaluate(options: Namespace) -> int:
@@ -80,11 +81,11 @@ def _print_notes(run: Run) -> None:
 def _start(options: Namespace) -> tuple[Run, DataSet]:
     if options.model is None or options.data is None:
         raise InputError("train needs a MODEL and --data, or --resume (see latent-explorer train --help)")
-    _, kind = find_kind(options.model)
+    backend, kind = find_kind(options.model, options.backend)
     values = parse_settings(kind.parameters, options.set)
     data = open_data(options.data)
-    run = Run.start(kind.name, data, values, seed=options.seed or 0, device=options.device or "cpu")
-    return run, data
+    device, seed = options.device or "cpu", options.seed or 0
+    return Run.start(kind.name, data, values, seed=seed, device=device, backend=backend.name), data
 
 
 def _resume(options: Namespace) -> tuple[Run, DataSet]:
@@ -92,6 +93,8 @@ def _resume(options: Namespace) -> tuple[Run, DataSet]:
     run = Run.open(options.resume, device=options.device, data=data)
     if options.model not in (None, run.kind.name):
         raise InputError(f"'{options.resume}' holds a {run.kind.name}, not a {options.model}")
+    if options.backend not in (None, run.backend.name):
+        raise InputError(f"'{options.resume}' is of the backend {run.backend.name}, not {options.backend}")
     if options.seed not in (None, run.seed):
         raise InputError(f"'{options.resume}' was started with seed {run.seed}, which cannot change now")
     if run.data is None:
@@ -111,9 +114,17 @@ class _Training:
     """The loop, and what it says and saves on the way."""
 
     def __init__(
-        self, run: Run, data: DataSet, steps: int, out: str | None, as_json: bool, stop: _Stop
+        self,
+        run: Run,
+        data: DataSet,
+        steps: int,
+        tolerance: float,
+        out: str | None,
+        as_json: bool,
+        stop: _Stop,
     ) -> None:
         self.run, self.data, self.out, self.as_json, self.stop = run, data, out, as_json, stop
+        self.tolerance = tolerance
         self.first, self.last = run.steps, run.steps + steps
         self.report_every = min(max(1, steps // REPORTS), REPORT_STEPS)
         self.evaluate_every = max(1, -(-steps // EVALUATIONS))
@@ -144,9 +155,9 @@ class _Training:
     def _train(self, bar: _Bar) -> str:
         """Step until the end, a signal or a failure, whose reason is returned."""
         run, sums, summed = self.run, dict[str, float](), 0
-        while run.steps < self.last and not self.stop.signal:
+        while run.steps < self.last and not self.stop.signal and not run.finished:
             try:
-                scalars = run.step()
+                scalars = self._step()
             except RuntimeError as error:  # Diverged, or what torch raises when memory runs out
                 return str(error) or type(error).__name__
             for name, value in scalars.items():
@@ -158,7 +169,21 @@ class _Training:
                 sums, summed = {}, 0
             if time.monotonic() - self.saved > AUTOSAVE_S:
                 self._autosave()
+            if run.settled(self.tolerance):
+                break
         return ""
+
+    def _step(self) -> Mapping[str, float]:
+        """One step; with --json a line after each half of one of EM."""
+        run = self.run
+        if not (run.by_halves and self.as_json):
+            return run.step()
+        while True:
+            half, scalars = run.half_step()
+            line = {"step": run.steps + (half == "E"), "half": half, **scalars}
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+            if half == "M":
+                return scalars
 
     def _report(self, means: Mapping[str, float], bar: _Bar) -> None:
         """means: of the steps' scalars since the last report."""

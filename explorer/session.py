@@ -65,6 +65,7 @@ class Session(QObject):
         self.run: Run | None = None
         self.model: Model | None = None
         self.moment: Moment | None = None
+        self.past: Model | None = None  # an earlier moment of the run, while that is looked at
         self.encodings: Encodings | None = None
         self.report: Report | None = None  # the newest live evaluation
         self.plane: Plane = coordinate_plane(2)
@@ -141,7 +142,12 @@ class Session(QObject):
         """Take over what training published; a run other than the open one becomes the open one."""
         fresh = moment.run is not self.run
         newer = self.model is None or fresh or moment.model.stamp != self.model.stamp
-        self.run, self.model, self.moment = moment.run, moment.model, moment
+        self.run, self.moment = moment.run, moment
+        if fresh:
+            self.past = None
+        newer = newer and self.past is None
+        if self.past is None:
+            self.model = moment.model
         if fresh:
             self.encodings = self.report = None
             if self.point is not None and len(self.point) != moment.model.latent_dim:
@@ -151,6 +157,14 @@ class Session(QObject):
         self.moment_changed.emit(moment)
         if newer:
             self.model_changed.emit(moment.model)
+
+    def look_back(self, model: Model | None) -> None:
+        """Show an earlier moment of the run in place of the newest, whatever training does; None: the newest
+        again."""
+        if self.moment is not None and model is not self.past:
+            self.past = model
+            self.model = model or self.moment.model
+            self.model_changed.emit(self.model)
 
     def set_encodings(self, encodings: Encodings) -> None:
         """Say where the data lie in latent space."""

@@ -23,10 +23,12 @@ class RunSpec:
 
     data: str = "digits"
     model: str = "vae"
+    backend: str = ""  # "" is the first that has the model
     values: Mapping[str, Value] = field(default_factory=dict)
     device: str = "cpu"
     seed: int = setting(0, range(2**31).__contains__)
     steps: int = setting(10_000, range(10**9 + 1).__contains__)
+    tolerance: float = setting(1e-6, lambda t: 0 <= t < 1e300)  # where EM ends; 0 is nowhere
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))

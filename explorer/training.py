@@ -63,6 +63,8 @@ class Trainer(QObject):
         self._run: Run | None = None
         self._model: Model | None = None  # the newest snapshot of it
         self._remaining = 0  # steps still to make; -1 is no end
+        self._tolerance = 0.0  # EM ends when a step raises its bound by less; 0 is never
+        self._slow = 0.0  # seconds to look at each half-step of EM
         self._rate: deque[tuple[float, int]] = deque()
         self._closing = False
         self._arrived.connect(self._drain)
@@ -88,33 +90,54 @@ class Trainer(QObject):
         self,
         make: Callable[[], Run],
         steps: int | None = 0,
+        tolerance: float = 0.0,
         doing: str = "start the run",
         failed: Callable[[Failure], None] | None = None,
     ) -> None:
         """Take over the run that ``make`` gives (called on the training thread) and train ``steps`` steps.
 
-        None trains without an end. Where ``make`` fails, the run that was open stays, and goes on.
+        None trains without an end; EM also ends where a step raises its bound by less than ``tolerance``
+        nats a datum. Where ``make`` fails, the run that was open stays, and goes on.
         """
 
         def action() -> None:
             run = make()
             self._run, self._model, self._remaining = run, None, -1 if steps is None else steps
+            self._tolerance = tolerance
             self._rate.clear()
 
         self.order(doing, action, failed=failed)
 
-    def play(self, steps: int | None) -> None:
-        """Train that many steps more; None for no end."""
+    def play(self, steps: int | None, tolerance: float = 0.0) -> None:
+        """Train that many steps more, or until EM raises its bound by less than tolerance; None: no end."""
 
         def action() -> None:
             if self._run is not None:
-                self._remaining = -1 if steps is None else steps
+                self._remaining, self._tolerance = -1 if steps is None else steps, tolerance
 
         self.order("go on training", action)
 
     def pause(self) -> None:
         """Stop after the step at hand; ``play`` goes on from there."""
         self.play(0)
+
+    def half_step(self) -> None:
+        """Pause, and make the next half of a step of EM."""
+
+        def action() -> None:
+            if self._run is not None:
+                self._remaining = 0
+                self._run.half_step()
+
+        self.order("make half a step", action)
+
+    def slow_down(self, seconds: float) -> None:
+        """From now on rest so long after each half-step of EM, so that it can be watched; 0: full speed."""
+
+        def action() -> None:
+            self._slow = seconds
+
+        self.order("change the speed", action)
 
     def set(self, name: str, value: Value) -> None:
         """Change a live hyper-parameter."""
@@ -152,12 +175,17 @@ class Trainer(QObject):
                 self._carry_out(order)
             if closing:
                 return
+            rest = 0.0
             if self._remaining and self._run is not None:
                 self._attempt("train", self._step)
+                rest = self._slow if self._run.by_halves else 0.0
             now = time.perf_counter()
-            if orders or not self._remaining or now - published >= PUBLISH_EVERY:
+            if orders or rest or not self._remaining or now - published >= PUBLISH_EVERY:
                 published = now
                 self._publish()
+            if rest and self._remaining:
+                with self._condition:
+                    self._condition.wait_for(lambda: self._orders or self._closing, rest)
 
     def _carry_out(self, order: _Order) -> None:
         try:
@@ -177,10 +205,18 @@ class Trainer(QObject):
             self._post((self.failed.emit, Failure.of(error, doing)))
 
     def _step(self) -> None:
-        assert self._run is not None
-        self._run.step()
+        run = self._run
+        assert run is not None
+        if self._slow and run.by_halves:
+            half, _ = run.half_step()
+            if half == "E":
+                return
+        else:
+            run.step()
         if self._remaining > 0:
             self._remaining -= 1
+        if run.finished or run.settled(self._tolerance):
+            self._remaining = 0
 
     def _publish(self) -> None:
         if (run := self._run) is None:

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QMenuBar,
     QPushButton,
     QStackedWidget,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -39,17 +40,18 @@ from explorer.panels.run import RunPanel
 from explorer.panels.samples import SamplesPanel
 from explorer.session import Message, Session
 from explorer.settings import Settings
+from explorer.suited import PANELS
 from explorer.widgets.card import CardDock
 from explorer.widgets.messages import MessageBar
 from explorer.widgets.palette import Palette
 from explorer.widgets.values import format_number
 
 QWIDGETSIZE_MAX = (1 << 24) - 1
-ARRANGEMENT, REARRANGED = 1, 2  # versions of the saved arrangement: the standard one, and one of the user's
+ARRANGEMENT, REARRANGED = 3, 4  # versions of the saved arrangement: the standard one, and one of the user's
 FILTER = "Runs (*.safetensors);;All files (*)"
 LEFT, RIGHT = 284, 264
 WIDEST = 320
-BOTTOM = 0.28  # of the height
+BOTTOM, BOTTOM_SUITED = 0.28, 0.42  # of the height; more where the model has more to show than curves
 
 
 class Window(QMainWindow):
@@ -87,6 +89,14 @@ class Window(QMainWindow):
             "curves": CardDock("curves", "ELBO and log p(x) · nats", self.curves, self),
             "samples": CardDock("samples", "Samples", self.samples, self),
         }
+        self.suited: dict[str, Any] = {}  # panels by the name of their dock
+        for make in PANELS:
+            panel = make(session, exploration, actions, None)
+            self.suited[panel.name] = panel
+            dock = self.docks[panel.name] = CardDock(panel.name, panel.title, panel, self)
+            if hasattr(panel, "status"):
+                panel.status.connect(dock.set_status)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for dock in self.docks.values():
             dock.topLevelChanged.connect(self._rearranged)
         self.map.status.connect(self._map_status)
@@ -232,8 +242,12 @@ class Window(QMainWindow):
         self.splitDockWidget(docks["map"], docks["cursor"], across)
         self.splitDockWidget(docks["map"], docks["curves"], down)
         self.splitDockWidget(docks["cursor"], docks["samples"], down)
-        for dock in docks.values():
-            dock.show()
+        for name, dock in docks.items():
+            if name in self.suited:
+                self.tabifyDockWidget(docks["curves"], dock)
+            else:
+                dock.show()
+        self._show_suited()
         self._arrangement = ARRANGEMENT
         self._limit_docks(WIDEST)
         self._size_docks()
@@ -251,7 +265,8 @@ class Window(QMainWindow):
         docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         middle = max(self.width() - LEFT - RIGHT - 40, 200)
         self.resizeDocks([docks["run"], docks["map"], docks["cursor"]], [LEFT, middle, RIGHT], across)
-        bottom = int(self.height() * BOTTOM)
+        more = any(not self.docks[name].isHidden() for name in self.suited)
+        bottom = int(self.height() * (BOTTOM_SUITED if more else BOTTOM))
         heights = [self.height() - bottom - 90, bottom]
         self.resizeDocks([docks["map"], docks["curves"]], heights, down)
         self.resizeDocks([docks["cursor"], docks["samples"]], heights, down)
@@ -287,7 +302,22 @@ class Window(QMainWindow):
         self.canvas.setCurrentWidget(self.map if latent else self.data)
         self.under.setCurrentWidget(self.cursor_panel if latent else self.place)
         self.docks["map"].setWindowTitle("Latent map" if latent else "Data plane")
+        self._show_suited()
         self._show_title()
+
+    def _show_suited(self) -> None:
+        """Panels that have something to show of this run; the first of them on top, where it was not there
+        for the run before."""
+        run, model = self.session.run, self.session.model
+        before = [name for name in self.suited if not self.docks[name].isHidden()]
+        now = [name for name, p in self.suited.items() if run is not None and p.suits(run, model)]
+        if now == before:
+            return
+        for name in self.suited:
+            self.docks[name].setVisible(name in now)
+        self.docks[now[0] if now else "curves"].raise_()
+        if self._arrangement == ARRANGEMENT:
+            self._size_docks()
 
     def _map_status(self, text: str) -> None:
         if self.canvas.currentWidget() is self.map:

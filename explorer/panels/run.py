@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from backends.base import InputError
 from backends.data import data_sets
 from backends.parameters import Parameter
 from backends.registry import find_kind, installed
-from explorer.actions import Actions, full_values, same_run, spec_of
+from explorer.actions import Actions
 from explorer.icons import set_icon
 from explorer.pace import Pace
 from explorer.session import Session
+from explorer.spec import full_values, kind_of, same_run, spec_of
 from explorer.state import RunSpec, with_value
 from explorer.training import Moment
 from explorer.widgets.card import section_title
@@ -44,6 +46,12 @@ RUN_PARAMETERS = (
         "steps", "int", 10_000, "Where Train ends: at the next multiple of this many steps. 0 has no end.",
         minimum=0, maximum=10**9,
     ),
+    Parameter(
+        "tolerance", "float", 1e-6,
+        "EM ends when a step raises what it climbs, the bound (plus the log-prior, if any), by less than "
+        "this, in nats a datum. 0 is never.",
+        minimum=0, maximum=1e9,
+    ),
 )  # fmt: skip
 
 
@@ -56,7 +64,8 @@ class RunPanel(QWidget):
         super().__init__(parent)
         self._session, self._actions = session, actions
         self._form: ParameterForm | None = None
-        self._form_model = ""
+        self._form_kind = ("", "")
+        self._devices: Mapping[str, tuple[str, ...]] = {}
 
         self.data, self.model, self.device = Choice(self), Choice(self), Choice(self)
         grid = QGridLayout()
@@ -72,7 +81,7 @@ class RunPanel(QWidget):
                     "What to train on. A file of your own can also be dropped on the window.",
                 ),
                 ("Model", self.model, "What to train."),
-                ("Device", self.device, "Where to train."),
+                ("Device", self.device, "What computes, and where."),
             )
         ):
             label = QLabel(text, self)
@@ -170,16 +179,31 @@ class RunPanel(QWidget):
         self.data.addItem(OPEN_FILE, None)
         for backend in installed().backends:
             for kind in backend.kinds:
-                self.model.addItem(kind.title, kind.name)
-                self.model.setItemData(self.model.count() - 1, kind.doc, Qt.ItemDataRole.ToolTipRole)
-        self.set_devices(("cpu",))
+                if self.model.findData(kind.name) < 0:
+                    self.model.addItem(kind.title, kind.name)
+                    self.model.setItemData(self.model.count() - 1, kind.doc, Qt.ItemDataRole.ToolTipRole)
 
-    def set_devices(self, devices: tuple[str, ...]) -> None:
-        """Offer these devices."""
+    def set_devices(self, devices: Mapping[str, tuple[str, ...]]) -> None:
+        """Offer these devices, by backend."""
+        self._devices = devices
+        self._fill_devices()
+
+    def _fill_devices(self) -> None:
+        """Every backend that has the chosen model, on each of its devices."""
+        spec = self._session.state.run
+        having = [b for b in installed().backends if any(kind.name == spec.model for kind in b.kinds)]
         self.device.clear()
-        for name in devices:
-            self.device.addItem(name.upper() if name == "cpu" else name, name)
-        self._select(self.device, self._session.state.run.device)
+        for backend in having:
+            for name in self._devices.get(backend.name, ("cpu",)):
+                where = name.upper() if name == "cpu" else name
+                text = where if len(having) == 1 else f"{where} · {backend.title}"
+                self.device.addItem(text, (backend.name, name))
+        if having:
+            chosen = (spec.backend or having[0].name, spec.device)
+            found = [i for i in range(self.device.count()) if tuple(self.device.itemData(i)) == chosen]
+            if not found:
+                self.device.addItem(spec.device, chosen)
+            self.device.setCurrentIndex(found[0] if found else self.device.count() - 1)
 
     def _select(self, box: Choice, value: str) -> None:
         index = box.findData(value)
@@ -209,11 +233,14 @@ class RunPanel(QWidget):
         run = self._session.state.run
         name = self.model.itemData(index)
         if name != run.model:
-            _, kind = find_kind(name)
-            self._apply(replace(run, model=name, values={}, steps=kind.default_steps), "choose model")
+            backend, kind = find_kind(name)
+            device = run.device if run.device in self._devices.get(backend.name, ()) else "cpu"
+            chosen = replace(run, model=name, backend="", device=device, values={}, steps=kind.default_steps)
+            self._apply(chosen, "choose model")
 
     def _device_chosen(self, index: int) -> None:
-        self._apply(replace(self._session.state.run, device=self.device.itemData(index)), "choose device")
+        backend, device = self.device.itemData(index)
+        self._apply(replace(self._session.state.run, backend=backend, device=device), "choose device")
 
     def _run_value(self, change: tuple[str, Any]) -> None:
         name, value = change
@@ -229,25 +256,27 @@ class RunPanel(QWidget):
 
     def _show_state(self) -> None:
         spec = self._session.state.run
-        for box, value in ((self.data, spec.data), (self.model, spec.model), (self.device, spec.device)):
+        for box, value in ((self.data, spec.data), (self.model, spec.model)):
             self._select(box, value)
-        self.run_form.set_values({"seed": spec.seed, "steps": spec.steps})
+        self._fill_devices()
+        self.run_form.set_values({"seed": spec.seed, "steps": spec.steps, "tolerance": spec.tolerance})
         self._show_form(spec)
         self._show_intent()
 
     def _show_form(self, spec: RunSpec) -> None:
-        if spec.model != self._form_model:
+        if (spec.model, spec.backend) != self._form_kind:
             if self._form is not None:
                 self._column.removeWidget(self._form)
                 self._form.hide()
                 self._form.deleteLater()
                 self._form = None
-            self._form_model = spec.model
+            self._form_kind = (spec.model, spec.backend)
             try:
-                _, kind = find_kind(spec.model)
+                kind = kind_of(spec)
             except InputError as error:
                 self._session.say(str(error), "error")
                 return
+            self.run_form.set_row_visible("tolerance", kind.half_steps)
             self._form = ParameterForm(kind.parameters, self._inner)
             self._form.changed.connect(self._value)
             self._form.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)

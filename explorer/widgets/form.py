@@ -106,6 +106,14 @@ class ParameterForm(QWidget):
         for name, row in self._rows.items():
             row.set_enabled(names is None or name in names)
 
+    def set_row_visible(self, name: str, visible: bool) -> None:
+        """Show or hide a parameter that means nothing to the chosen model."""
+        row = self._rows[name]
+        row.label.setVisible(visible)
+        row.field.setVisible(visible)
+        if not visible:
+            row.show_value(row.value)  # what cannot be seen is not in error
+
     def invalid(self) -> list[str]:
         """What is wrong with the fields that are marked, one sentence each."""
         return [row.error.text() for row in self._rows.values() if row.error.text()]

@@ -83,6 +83,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     _check("ELBO ≤ log p(x)", densities.elbo_is_a_bound, "elbo", "log_joint"),
     _check("ELBO ≤ exact log p(x)", densities.elbo_is_a_bound, "elbo", "log_prob"),
+    _check("L(q, θ) ≤ log p(X|θ)", densities.bound_along_lines, "bound", "parameters"),
     _check("Bayes' theorem", bayes.theorem, "bayes"),
     _check("densities of θ integrate to one", bayes.thetas_integrate, "bayes"),
     _check("evidence by the chain rule", bayes.chain_rule, "bayes"),

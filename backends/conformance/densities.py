@@ -11,7 +11,7 @@ import numpy as np
 
 from backends.base import Array, Elbo, Encodes, Gaussian, finish
 from backends.conformance.case import Case, Grid
-from backends.conformance.require import require, require_mean, require_same
+from backends.conformance.require import require, require_input_error, require_mean, require_same
 from backends.likelihood import importance, log_likelihood
 from backends.quadrature import quadrature
 
@@ -169,3 +169,30 @@ def elbo_from_its_definition(case: Case) -> None:
     what = "elbo's reconstruction differs from E_q[log p(x, z) − log p(z)]"
     require_mean(log_joint - log_p, bound.reconstruction, what, also=own)
     require_mean(log_q - log_p, bound.kl_prior, "kl_prior differs from E_q[log q(z|x) − log p(z)]")
+
+
+def bound_along_lines(case: Case) -> None:
+    """L(q, θ) ≤ log p(X|θ) along lines through the model's own θ, where they are its mean elbo and log_prob:
+    so where q is the exact posterior they touch there."""
+    model, x, theta = case.model, case.inputs(20)[0], case.model.theta()
+    steps = np.array([0, -1, -0.1, -0.01, 0.01, 0.1, 1])[:, None]
+    directions = np.random.default_rng(0).standard_normal((3, len(theta)))
+    thetas = np.concatenate([theta + steps * direction for direction in directions])
+    curve, bound = model.log_likelihood_at(thetas, x), model.bound_at(thetas, x)
+    for name, a in (("log_likelihood_at", curve), ("bound_at", bound)):
+        right = a.shape == (len(thetas),) and a.dtype == np.float64 and np.isfinite(a).all()
+        require(right, f"{name} of {len(thetas)} θ gives {a.dtype} {a.shape}, or what is not finite")
+    over = (bound - curve) / np.maximum(1, np.abs(curve))
+    require(over.max() < 1e-8, f"bound_at is above log_likelihood_at by {over.max():.3g} of it")
+    if "log_prob" in case.kind.capabilities:
+        off = abs(curve[0] - model.log_prob(x).mean()) / max(1, abs(curve[0]))
+        require(off < 1e-8, f"log_likelihood_at its own θ is {off:.3g} off the mean of log_prob")
+    if "elbo" in case.kind.capabilities:
+        own = model.elbo(x, samples=100, seed=1)
+        noise = 0.0 if own.stderr is None else float(np.sqrt(np.square(own.stderr).sum())) / len(x)
+        off = abs(bound[0] - own.value.mean())
+        allowed = 6 * noise + 1e-6 * max(1, abs(bound[0]))
+        require(off < allowed, f"bound_at its own θ is {off:.3g} off the mean of elbo")
+    for call in (model.log_likelihood_at, model.bound_at):
+        require(not call(thetas, x[:0]).any(), "without rows a bound along θ is not zero")
+        require_input_error(lambda call=call: call(theta[1:], x), "a θ of another size")  # type: ignore[misc]

@@ -16,7 +16,7 @@ PARAMETERS = (
     Parameter("batch_size", "int", 32, "Rows a step.", minimum=1),
 )
 CAPABILITIES = frozenset(
-    ("decodes", "encodes", "prior", "samples", "log_prob", "log_joint", "elbo", "parameters")
+    ("decodes", "encodes", "prior", "samples", "log_prob", "log_joint", "elbo", "parameters", "bound")
 )
 K = 2
 SIGMA = 0.7
@@ -98,6 +98,16 @@ class Linear:
         if np.shape(theta) != self.mean.shape:
             raise InputError(f"theta has shape {np.shape(theta)}, not {self.mean.shape}")
         return type(self)(self.stamp, self.info, np.array(theta, np.float64))
+
+    def log_likelihood_at(self, thetas, x):
+        return np.array([self.at(theta).log_prob(x).mean() if len(x) else 0.0 for theta in thetas])
+
+    def bound_at(self, thetas, x):
+        """log p(x|θ) − KL(q‖p(z|x, θ)), whose covariance is that of q."""
+        mean, tril = self.posterior(x)
+        off = [np.linalg.solve(tril, (mean - self.at(theta).posterior(x)[0]).T) for theta in thetas]
+        kl = np.array([0.5 * (u**2).sum(0).mean() if len(x) else 0.0 for u in off])
+        return self.log_likelihood_at(thetas, x) - kl
 
 
 class LinearLearner:

@@ -234,6 +234,11 @@ WRONG = {
     ],
     "ELBO ≤ log p(x)": [],
     "ELBO ≤ exact log p(x)": [with_bound(lambda e: Elbo(e.reconstruction + 2, e.kl_prior, e.stderr))],
+    "L(q, θ) ≤ log p(X|θ)": [
+        model("bound_at", lambda self, t, x: self.log_likelihood_at(t, x) + 0.1),
+        model("bound_at", lambda self, t, x: Linear.bound_at(self, t, x) - 0.5),
+        model("log_likelihood_at", lambda self, t, x: Linear.log_likelihood_at(self, t, x) + 0.1),
+    ],
     "Bayes' theorem": [
         coin("log_evidence", lambda self: BetaBernoulli.log_evidence(self) + 0.1 * len(self.seen)),
         coin("log_posterior_theta", lambda self, t: self.log_prior_theta(t) + self.log_likelihood_theta(t)),

@@ -13,7 +13,7 @@ import numpy as np
 
 from backends.base import Array, DataInfo, InputError
 
-_BLOCK = 2**17  # numbers in a block of rows: 1 MiB of float64 stays in the cache
+_BLOCK = 2**16  # numbers in a block of rows: half a MiB of float64 stays in the cache
 
 
 class Rows:

@@ -37,10 +37,10 @@ _EM = (
         minimum=1, maximum=10_000, live=True,
     ),
     Parameter(
-        "learning_rate", "float", 0.1,
+        "learning_rate", "float", 0.5,
         "With posterior gradient: the length η of a step, φ ← φ + η∇φ L and θ ← θ + η∇θ L, in units in which "
         "the data have variance one. A step that would lower the ELBO is halved until it does not.",
-        minimum=0, maximum=1000, open_minimum=True, live=True,
+        minimum=0, maximum=1e6, open_minimum=True, live=True,
     ),
     Parameter(
         "batch_size", "int", 0,
@@ -86,6 +86,7 @@ KINDS = (
         capabilities=_CAPABILITIES,
         load=lazy("backends.exact.factor_learners:ppca"),
         default_steps=100,
+        half_steps=True,
         check_data=check_data,
         size=_ppca_size,
     ),
@@ -98,6 +99,7 @@ KINDS = (
         capabilities=_CAPABILITIES,
         load=lazy("backends.exact.factor_learners:factor_analysis"),
         default_steps=100,
+        half_steps=True,
         check_data=check_data,
         size=_factor_analysis_size,
     ),

@@ -18,7 +18,7 @@ computed from those sums and the new θ: not by the road on which log p(X|θ) is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,9 +61,8 @@ class MixtureLearner(ABC):
     ) -> None:
         self._values = resolve(self.parameters, values)
         check_posterior(self._values)
-        if device != "cpu":
-            raise InputError(f"the exact backend computes on the CPU, not on '{device}'")
-        self._rows, self._info, self._run = Rows(x), info, run
+        self._passes = self.passes_on(device)
+        self._rows, self._info, self._run = self._passes(x), info, run
         k = int(self._values["components"])
         centres = np.zeros((k, info.dim))
         if len(x):
@@ -89,6 +88,13 @@ class MixtureLearner(ABC):
         self._next = "E"
         self._steps = 0
         self._expectation: Expectation | None = None
+
+    @staticmethod
+    def passes_on(device: str) -> Callable[[Array], Rows]:
+        """What makes rows that are passed over on this device; raises InputError where none are."""
+        if device != "cpu":
+            raise InputError(f"the exact backend computes on the CPU, not on '{device}'")
+        return Rows
 
     @abstractmethod
     def _start(self, x: Array, centres: Array) -> Components:
@@ -245,7 +251,8 @@ class MixtureLearner(ABC):
 
     def snapshot(self) -> Any:
         stamp = Stamp(self._run, self._steps)
-        return self.model(self.kind, self._info, self._components, self._theta(), stamp, self._q)
+        theta = self._theta()
+        return self.model(self.kind, self._info, self._components, theta, stamp, self._q, self._passes)
 
     def state(self) -> State:
         """θ, the parameters of q if it has any, the averaged statistics if there are batches, the steps made

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import log_softmax
 
 from backends.base import Array, DataInfo, Elbo, InputError, Responsibilities, Stamp
-from backends.exact.components import EMPTY, Components, blocks, numbers
-from backends.exact.posteriors import Exact, Posterior, log_sum_exp
+from backends.exact.components import EMPTY, Components, numbers
+from backends.exact.posteriors import Exact, Posterior
 from backends.exact.rows import Rows, log_of, weighted_log
 
 
@@ -32,10 +32,11 @@ class Mixture:
         theta: Array,
         stamp: Stamp,
         q: Posterior = Exact(),  # noqa: B008 - frozen
+        passes: Callable[[Array], Rows] = Rows,
     ) -> None:
         k = len(form.means)
         self.kind, self.info, self.stamp = kind, info, stamp
-        self._theta, self._q = theta, q
+        self._theta, self._q, self._passes = theta, q, passes
         self._log_weights: Array = log_softmax(theta[:k])
         self._components = form.at(theta[k:])
         self.weights: Array = np.exp(self._log_weights)
@@ -54,10 +55,7 @@ class Mixture:
     def log_prob(self, x: Array) -> Array:
         """Exact log p(x), (n, d) → (n,) float64."""
         check_rows(x, self.info, self._components)
-        out = np.empty(len(x))
-        for rows, part in blocks(x, len(self.weights)):
-            out[rows] = log_sum_exp(self._components.log_prob(part) + self._log_weights)
-        return out
+        return self._passes(x).log_prob(self._log_weights, self._components)
 
     def elbo(self, x: Array, samples: int = 1, seed: int = 0) -> Elbo:
         """The bound, exactly: Σ_k q_k log p(x|k), and KL(q‖π); their difference is log p(x) − KL(q‖p(k|x)).
@@ -81,7 +79,7 @@ class Mixture:
         if np.shape(theta) != self._theta.shape:
             raise InputError(f"theta has shape {np.shape(theta)}, not {self._theta.shape}")
         theta = np.array(theta, np.float64)
-        return type(self)(self.kind, self.info, self._components, theta, self.stamp, self._q)
+        return type(self)(self.kind, self.info, self._components, theta, self.stamp, self._q, self._passes)
 
     def log_likelihood_at(self, thetas: Array, x: Array) -> Array:
         """Mean log p(x|θ), thetas (m, p) → (m,), by a pass over the rows x (n, d) for each θ."""
@@ -94,7 +92,7 @@ class Mixture:
         check_rows(x, self.info, self._components)
         if not len(x):
             return self._each(thetas, x, lambda mixture: 0.0)
-        e_step = Rows(x).expectation(self.weights, self._components, self._q)
+        e_step = self._passes(x).expectation(self.weights, self._components, self._q)
         return self._each(
             thetas, x, lambda mixture: e_step.scalars(mixture._log_weights, mixture._components)["elbo"]
         )
@@ -115,11 +113,7 @@ class Mixture:
     def _posterior(self, x: Array) -> tuple[Array, Array]:
         """q(k|x) and log π_k p(x|k), both (n, K)."""
         check_rows(x, self.info, self._components)
-        q, log_joint = np.empty((2, len(x), len(self.weights)))
-        for rows, part in blocks(x, len(self.weights)):
-            log_joint[rows] = self._components.log_prob(part) + self._log_weights
-            q[rows] = self._q.probs(part, log_joint[rows], log_sum_exp(log_joint[rows]))
-        return q, log_joint
+        return self._passes(x).posterior(self._log_weights, self._components, self._q)
 
 
 def notes(weights: Array, components: Components) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""The pass over the rows that EM for a mixture makes: log joint → q → sums, some rows at a time.
+"""The passes over rows that a mixture makes: log joint → q → sums, some rows at a time.
 
-It leaves only sums over the rows, so memory grows with neither n·K nor n·d. This is the place to replace
+EM's leaves only sums over the rows, so memory grows with neither n·K nor n·d. This is the place to replace
 where the rows lie on another device.
 """
 
@@ -51,7 +51,7 @@ class Expectation:
 
 
 class Rows:
-    """Rows x (n, d) float32, n ≥ 1, to be passed over."""
+    """Rows x (n, d) float32, to be passed over."""
 
     def __init__(self, x: Array) -> None:
         self._x = x
@@ -63,8 +63,23 @@ class Rows:
         """Some of the rows, by number."""
         return Rows(self._x[indices])
 
+    def log_prob(self, log_weights: Array, components: Components) -> Array:
+        """log p(x) of each row, (n,)."""
+        out = np.empty(len(self))
+        for rows, part in blocks(self._x, components.density.width):
+            out[rows] = log_sum_exp(components.log_prob(part) + log_weights)
+        return out
+
+    def posterior(self, log_weights: Array, components: Components, q: Posterior) -> tuple[Array, Array]:
+        """q(k|x) and log π_k p(x|k) of each row, both (n, K)."""
+        probs, log_joint = np.empty((2, len(self), len(log_weights)))
+        for rows, part in blocks(self._x, components.density.width):
+            log_joint[rows] = components.log_prob(part) + log_weights
+            probs[rows] = q.probs(part, log_joint[rows], log_sum_exp(log_joint[rows]))
+        return probs, log_joint
+
     def expectation(self, weights: Array, components: Components, q: Posterior) -> Expectation:
-        """One pass, with q(k|x) made at these weights (K,) and components."""
+        """One pass over n ≥ 1 rows, with q(k|x) made at these weights (K,) and components."""
         log_weights = log_of(weights)
         log_likelihood = entropy = 0.0
         sums: tuple[Array, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from backends.base import DataInfo, InputError, Value
-from backends.exact import factors
+from backends.exact import factors, mixtures
 from backends.parameters import Parameter
 from backends.registry import Backend, ModelKind, lazy
 
@@ -108,6 +108,8 @@ def vae_size(info: DataInfo, values: Mapping[str, Value]) -> int:
     return size
 
 
+_MIXTURES = ("TorchGaussianMixtureLearner", "TorchBernoulliMixtureLearner")
+
 BACKEND = Backend(
     name="pytorch",
     title="PyTorch",
@@ -129,6 +131,10 @@ BACKEND = Backend(
         *(
             replace(kind, load=lazy(f"backends.pytorch.factors:{kind.name.replace('-', '_')}"))
             for kind in factors.KINDS
+        ),
+        *(
+            replace(kind, load=lazy(f"backends.pytorch.mixtures:{learner}"))
+            for kind, learner in zip(mixtures.KINDS, _MIXTURES, strict=True)
         ),
     ),
     devices=devices,

@@ -10,7 +10,8 @@ All q here are of this form. The exact one has P = Ψ⁻¹WG and G = (I + WᵀΨ
 
 The best P is the exact one for each G. KL(q‖p(z|x)), which is what a restricted q costs, is then the same
 for every x: ½(tr ΛG − k − log|ΛG|). With a diagonal q, EM goes on to turn W until Λ is diagonal and nothing
-is lost: PPCA and factor analysis fix W only up to such a rotation. With a spherical q the gap stays.
+is lost: PPCA and factor analysis fix W only up to such a rotation. With a spherical q the gap stays, unless
+k = 1 or the data vary alike along all k directions.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ import math
 from itertools import product
 
 import numpy as np
-from scipy.ndimage import maximum_filter
 
 from backends.base import Array, Encodes, Gaussian, InputError, Progress, Work
 from backends.estimates import (
@@ -168,7 +167,7 @@ class _Grid:
             corner = np.clip(position.astype(np.int64), 0, old - 2)
             for offset in np.ndindex((2,) * k):
                 near[tuple((corner + offset).T)] = True
-        near = maximum_filter(near, size=3)
+        near = _widened(near)
         self.points = points = 2 * old - 1
         below, above = np.arange(points) // 2, np.arange(1, points + 1) // 2
         wanted = np.zeros((points,) * k, bool)
@@ -242,6 +241,16 @@ class _Grid:
     def reaches_edge(self) -> bool:
         """Whether some row's integrand is not negligible on the box's edge."""
         return bool((self._edge > self._top + math.log(_EDGE)).any())
+
+
+def _widened(mask: Array) -> Array:
+    """The mask and all neighbours of what is in it, diagonal ones too."""
+    for axis in range(mask.ndim):
+        along, out = np.moveaxis(mask, axis, 0), np.moveaxis(mask.copy(), axis, 0)
+        out[1:] |= along[:-1]
+        out[:-1] |= along[1:]
+        mask = np.moveaxis(out, 0, axis)
+    return mask
 
 
 def _take(q: Gaussian, rows: slice | Array) -> Gaussian:

@@ -24,6 +24,7 @@ from backends.exact.mixture_model import Mixture
 from backends.exact.mixtures import GAUSSIAN_PARAMETERS
 from backends.exact.priors import ConjugatePrior
 from backends.exact.seeding import nearest
+from backends.placement import Placement
 
 _LOG_2PI = math.log(2 * math.pi)
 _NEAR = 1e6  # in nats: the largest terms of expanded squares; rounding is then 1e-10 of a nat at most
@@ -73,8 +74,9 @@ class Gaussians(Components):
         """The fastest form that keeps the digits.
 
         Expanded squares z² − 2zm + m², with z and m from amid the means, turn all components into one matrix
-        product. Rounding then depends on the largest terms, Σ_ij |z_i Σ⁻¹_ij z_j|; for rows within four
-        standard deviations of a component, |z| ≤ |m| + 4σ. Further out log p(x|k) itself is as large.
+        product. Rounding then depends on the sizes of the terms, Σ_ij |z_i Σ⁻¹_ij z_j| ≤ ||W|ᵀ|z||² with
+        W Wᵀ = Σ⁻¹. For rows within four standard deviations of a component, |z| ≤ |m| + 4σ; further out
+        log p(x|k) itself is large, and keeps as many digits.
         """
         off = np.abs(self.means - self.means.mean(0))
         if self.covariance in ("diag", "spherical"):
@@ -316,6 +318,27 @@ class GaussianMixtureLearner(MixtureLearner):
             prior = ConjugatePrior(covariance, mean, own)
         repeats = 1 if covariance == "tied" else k
         return Gaussians(centres, np.repeat(one, repeats, axis=0), covariance, reg_covar, prior)
+
+    def _placed(self, start: Components, placed: Placement) -> Components:
+        """With covariances, where they are given, as in :meth:`Gaussians.placed`; also (d, d) for tied and
+        (K,) for spherical."""
+        assert isinstance(start, Gaussians)
+        own = placed.covariances
+        if own is None:
+            return start
+        shape = start.scale.shape
+        short = {"tied": shape[1:], "spherical": shape[:1]}.get(start.covariance, shape)
+        if own.shape not in (shape, short):
+            raise InputError(
+                f"init: covariances have shape {own.shape}, and covariance {start.covariance} takes {short}"
+            )
+        own = own.reshape(shape)
+        if own.ndim == 3 and not np.allclose(own, own.swapaxes(1, 2), rtol=1e-6, atol=0):
+            raise InputError("init: a covariance matrix is not symmetric")
+        try:
+            return start.placed(start.means, own)
+        except InputError as error:
+            raise InputError(f"init: {error}") from error
 
 
 def _spread(x: Array, centres: Array, covariance: str) -> Array:

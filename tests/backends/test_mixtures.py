@@ -263,12 +263,24 @@ def test_one_matrix_product_gives_what_whitening_gives(covariance, monkeypatch):
     assert type(plain.density) is Whitened
     wide = x.astype(np.float64)
     np.testing.assert_allclose(form.log_prob(wide), plain.log_prob(wide), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(form.log_prob(1e6 * wide), plain.log_prob(1e6 * wide), rtol=1e-11)
     weights = np.array([0.1, 0.2, 0.3, 0.4])
     fast, slow = (Rows(x).expectation(weights, one, Exact()) for one in (form, plain))
     assert fast.log_likelihood == pytest.approx(slow.log_likelihood, rel=1e-13)
     assert fast.entropy == pytest.approx(slow.entropy, rel=1e-11)
     for a, b in zip(fast.statistics, slow.statistics, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-9)
+
+
+@pytest.mark.parametrize("covariance", TYPES)
+def test_clusters_far_apart_are_fitted_as_by_whitening(covariance, monkeypatch):
+    x = np.concatenate([clusters(200), clusters(200) + np.float32(3e5)])
+    courses = []
+    for near in (gaussian_mixture._NEAR, 0.0):
+        monkeypatch.setattr(gaussian_mixture, "_NEAR", near)
+        learner = gmm(x, components=4, covariance=covariance, seed=1)
+        courses.append([learner.step()["log_likelihood"] for _ in range(50)])
+    np.testing.assert_allclose(*courses, rtol=1e-8)
 
 
 @pytest.mark.parametrize("covariance", TYPES)

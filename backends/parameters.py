@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from backends.base import InputError, Value
@@ -13,11 +15,26 @@ _KINDS = {"int": int, "float": float, "bool": bool, "choice": str}
 
 
 @dataclass(frozen=True)
+class Custom:
+    """What a choice may be besides its choices: JSON text, a list or an object, in a form that has a name.
+
+    doc: the form in a few words. check: a text → the same in one canonical writing. read: a file → such a
+    text. Both raise InputError with the fault.
+    """
+
+    name: str
+    doc: str
+    check: Callable[[str], str]
+    read: Callable[[Path], str]
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One hyper-parameter: name, title as shown, type ("int", "float", "bool", "choice"), range, doc.
 
     minimum and maximum are inclusive unless ``open_minimum``; ``live`` ones may change during a run.
-    What was typed is exactly what is used: floats are never rounded on the way.
+    What was typed is exactly what is used: floats are never rounded on the way. A choice with a ``custom``
+    form may also be JSON text in that form; where the path of a file is typed, the value is what it holds.
     """
 
     name: str
@@ -30,6 +47,7 @@ class Parameter:
     open_minimum: bool = False
     choices: tuple[str, ...] = ()
     live: bool = False
+    custom: Custom | None = None
 
     def __post_init__(self) -> None:
         if self.type not in _KINDS:
@@ -39,6 +57,7 @@ class Parameter:
 
     def parse(self, text: str) -> Value:
         """The value that a person typed; raises InputError with the reason."""
+        path = os.path.expanduser(text.strip())
         text = text.strip().replace("\N{MINUS SIGN}", "-")
         if self.type == "bool":
             low = text.lower()
@@ -48,7 +67,16 @@ class Parameter:
                 return False
             raise InputError(f"{self.name}: '{text}' is neither true nor false")
         if self.type == "choice":
-            return self.check(text)
+            if self.custom is None or text in self.choices or _is_json(text):
+                return self.check(text)
+            if os.path.splitext(path)[1] and not os.path.exists(path):
+                raise InputError(f"{self.name}: there is no file '{text[:200]}'")
+            if not os.path.isfile(path):
+                return self.check(text)
+            try:
+                return self.check(self.custom.read(Path(path)))
+            except InputError as error:
+                raise InputError(f"{self.name}: {str(error).removeprefix(f'{self.name}: ')}") from None
         try:
             number = int(text) if self.type == "int" else float(text)
         except ValueError:
@@ -59,9 +87,14 @@ class Parameter:
     def check(self, value: Any) -> Value:
         """The value in this parameter's type; raises InputError when it is of another or out of range."""
         if self.type == "choice":
-            if value not in self.choices:
-                raise InputError(f"{self.name}: '{value}' is not one of {', '.join(self.choices)}")
-            return str(value)
+            if value in self.choices:
+                return str(value)
+            if self.custom is None or not isinstance(value, str) or not _is_json(value):
+                raise InputError(f"{self.name}: '{str(value)[:80]}' is not one of {self.range_text()}")
+            try:
+                return self.custom.check(value)
+            except InputError as error:
+                raise InputError(f"{self.name}: {error}") from None
         if self.type == "bool":
             if not isinstance(value, bool):
                 raise InputError(f"{self.name}: {value!r} is neither true nor false")
@@ -94,7 +127,7 @@ class Parameter:
     def range_text(self) -> str:
         """The range in words, for tooltips and errors."""
         if self.type == "choice":
-            return ", ".join(self.choices)
+            return ", ".join(self.choices) + ("" if self.custom is None else f", or {self.custom.doc}")
         low, high = self.minimum, self.maximum
         if low is not None and high is not None:
             return f"{'(' if self.open_minimum else '['}{low:g}, {high:g}]"
@@ -109,9 +142,13 @@ class Parameter:
         out = {
             "name": self.name, "title": self.title, "type": self.type, "default": self.default,
             "minimum": self.minimum, "maximum": self.maximum, "choices": list(self.choices),
-            "live": self.live, "doc": self.doc,
+            "live": self.live, "doc": self.doc, "custom": self.custom and self.custom.name,
         }  # fmt: skip
         return {k: v for k, v in out.items() if v not in (None, [])}
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip()[:1] in ("[", "{")
 
 
 def resolve(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[str, Value]:

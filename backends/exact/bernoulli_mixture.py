@@ -20,6 +20,7 @@ from backends.exact.components import EMPTY, Components, check_arrays
 from backends.exact.densities import Linear
 from backends.exact.em import MixtureLearner
 from backends.exact.mixtures import BERNOULLI_PARAMETERS
+from backends.placement import Placement
 
 
 class Bernoullis(Components):
@@ -86,3 +87,10 @@ class BernoulliMixtureLearner(MixtureLearner):
         """Half way between each centre, a row of 0 and 1, and the mean of all rows."""
         mean = x.mean(0, dtype=np.float64) if len(x) else 0.5
         return Bernoullis.of((centres + mean) / 2, float(self._values["floor"]))
+
+    def _placed(self, start: Components, placed: Placement) -> Bernoullis:
+        if placed.covariances is not None:
+            raise InputError("init: a mixture of Bernoullis has no covariances")
+        if placed.means.min() < 0 or placed.means.max() > 1:
+            raise InputError("init: the means are no probabilities, between 0 and 1")
+        return Bernoullis.of(placed.means, float(self._values["floor"]))

@@ -29,13 +29,15 @@ from backends.exact.ascent import Point, ascend
 from backends.exact.batches import Batches, step_size
 from backends.exact.components import Components, blocks, check_arrays
 from backends.exact.mixture_model import Mixture, check_rows, notes
-from backends.exact.mixtures import check_posterior
+from backends.exact.mixtures import check_posterior, placement
 from backends.exact.posteriors import Amortised, Exact, Hard, Posterior
 from backends.exact.rows import Expectation, Rows, log_of
 from backends.exact.seeding import choose_rows
 from backends.parameters import Parameter, check_live, resolve
+from backends.placement import Placement
 
 _LOG_SMALLEST = -700.0  # stands for the logarithm of a weight of zero in θ, where all must be finite
+_SMALLEST = float(np.exp(_LOG_SMALLEST))
 
 
 class MixtureLearner(ABC):
@@ -64,22 +66,29 @@ class MixtureLearner(ABC):
         self._passes = self.passes_on(device)
         self._rows, self._info, self._run = self._passes(x), info, run
         k = int(self._values["components"])
-        centres = np.zeros((k, info.dim))
+        placed = placement(info, self._values)
+        centres = np.zeros((k, info.dim)) if placed is None else placed.means
         if len(x):
             if len(x) < k:
                 raise InputError(
                     f"components is {k}, and there are {len(x)} training rows: choose at most {len(x)}"
                 )
             _check_finite(x)
-            centres = choose_rows(x, k, str(self._values["init"]), np.random.default_rng(seed))
+            if placed is None:
+                centres = choose_rows(x, k, str(self._values["init"]), np.random.default_rng(seed))
         self._components = self._start(x, centres)
+        if placed is not None:
+            self._components = self._placed(self._components, placed)
         check_rows(x, info, self._components)
         self._weights = np.full(k, 1 / k)
+        if placed is not None and placed.weights is not None:
+            self._weights = placed.weights
         self._q: Posterior = Exact()
         if self._values["posterior"] == "hard":
             self._q = Hard()
         elif self._values["posterior"] == "gradient":
             self._q = Amortised.start(x, k)
+            self._weights = np.maximum(self._weights, _SMALLEST)  # q gives mass to all components
         self._statistics: tuple[Array, ...] = ()
         self._batches: Batches | None = None
         if size := int(self._values["batch_size"]):
@@ -99,6 +108,13 @@ class MixtureLearner(ABC):
     @abstractmethod
     def _start(self, x: Array, centres: Array) -> Components:
         """The components on the given centres (K, d), as wide as the rows around them."""
+
+    @abstractmethod
+    def _placed(self, start: Components, placed: Placement) -> Components:
+        """The components where a hand has put them; start: as :meth:`_start` makes them on the means.
+
+        Raises InputError where there are none such.
+        """
 
     @property
     def steps(self) -> int:
@@ -291,7 +307,7 @@ class MixtureLearner(ABC):
         if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
             raise InputError("array weights holds no probabilities that sum to one")
         if isinstance(q, Amortised):  # which gives mass to all components
-            weights = np.maximum(weights, np.exp(_LOG_SMALLEST))
+            weights = np.maximum(weights, _SMALLEST)
             q = q.with_arrays({name: own[name] for name in q.arrays()})
         self._components = self._components.with_arrays(
             {name: own[name] for name in self._components.arrays()}

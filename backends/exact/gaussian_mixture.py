@@ -333,12 +333,12 @@ class GaussianMixtureLearner(MixtureLearner):
                 f"init: covariances have shape {own.shape}, and covariance {start.covariance} takes {short}"
             )
         own = own.reshape(shape)
-        if own.ndim == 3 and not np.allclose(own, own.swapaxes(1, 2), rtol=1e-6, atol=0):
+        if own.ndim == 3 and not np.allclose(own, own.swapaxes(1, 2), rtol=0, atol=1e-9 * np.abs(own).max()):
             raise InputError("init: a covariance matrix is not symmetric")
         try:
             return start.placed(start.means, own)
         except InputError as error:
-            raise InputError(f"init: {error}") from error
+            raise InputError(f"init: {str(error).partition(':')[0]}") from error
 
 
 def _spread(x: Array, centres: Array, covariance: str) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from backends.base import DataInfo, InputError, Value
 from backends.parameters import Parameter
+from backends.placement import COMPONENTS, Placement, parse_placement
 from backends.registry import ModelKind, lazy
 
 _MOST_NUMBERS = 2**27  # in one array of covariances: 1 GiB
@@ -17,8 +18,9 @@ _COMPONENTS = Parameter(
 _INIT = Parameter(
     "init", "choice", "k-means++",
     "Where the components begin: on K rows drawn one after the other, far ones more likely (k-means++, by "
-    "squared distance), or on K rows drawn at random.",
-    choices=("k-means++", "random-points"),
+    "squared distance), or on K rows drawn at random. Or where they are put: K means, and if wanted "
+    "covariances and weights, as JSON or in a file.",
+    choices=("k-means++", "random-points"), custom=COMPONENTS,
 )  # fmt: skip
 
 _FITTING = (
@@ -109,9 +111,25 @@ def check_posterior(values: Mapping[str, Value]) -> None:
         )
 
 
+def placement(info: DataInfo, values: Mapping[str, Value]) -> Placement | None:
+    """Where a hand has put the components; None where init is one of the choices. Raises InputError where
+    they are of another number than ``components``, or not in the space of the data."""
+    init = str(values["init"])
+    if init in _INIT.choices:
+        return None
+    placed = parse_placement(init)
+    k, d = placed.means.shape
+    if k != values["components"]:
+        raise InputError(f"init: there are {k} means, and components is {values['components']}")
+    if d != info.dim:
+        raise InputError(f"init: the means have {d} columns, and {info.name} has {info.dim}")
+    return placed
+
+
 def check_gaussian_data(info: DataInfo, values: Mapping[str, Value]) -> None:
     """Raise InputError when the covariances would not fit into memory, or the settings exclude each other."""
     check_posterior(values)
+    placement(info, values)
     size = gaussian_size(info, values)
     if size > _MOST_NUMBERS:
         raise InputError(
@@ -126,12 +144,13 @@ def bernoulli_size(info: DataInfo, values: Mapping[str, Value]) -> int:
 
 
 def check_bernoulli_data(info: DataInfo, values: Mapping[str, Value]) -> None:
-    """Raise InputError for data other than 0 and 1."""
+    """Raise InputError for data other than 0 and 1, and for means that are not in their space."""
     if info.values != "binary":
         raise InputError(
             f"a mixture of Bernoullis needs data of 0 and 1, and {info.name} has {info.values} values: "
             "choose model gmm"
         )
+    placement(info, values)
 
 
 _CAPABILITIES = frozenset(("encodes", "samples", "log_prob", "elbo", "parameters", "bound"))

@@ -148,6 +148,14 @@ class FactorModel:
         f = self._factors
         return np.concatenate([f.mean, f.weights.ravel(), f.log_noise[:1] if self._shared else f.log_noise])
 
+    @property
+    def free_parameters(self) -> int:
+        """How many numbers fix p(x): those of θ less the k(k − 1)/2 of a rotation of z, which changes
+        nothing; never more than a mean and a covariance have."""
+        d, k = self.info.dim, self.latent_dim
+        gaussian = d * (d + 3) // 2
+        return min(self.theta().size - k * (k - 1) // 2, gaussian) if k <= d else gaussian
+
     def at(self, theta: Array) -> FactorModel:
         """The same model with other parameters, in the order of :meth:`theta`.
 

@@ -81,6 +81,11 @@ class Mixture:
         theta = np.array(theta, np.float64)
         return type(self)(self.kind, self.info, self._components, theta, self.stamp, self._q, self._passes)
 
+    @property
+    def free_parameters(self) -> int:
+        """How many numbers fix p(x): those of θ but one, since the weights sum to one."""
+        return len(self._theta) - 1
+
     def log_likelihood_at(self, thetas: Array, x: Array) -> Array:
         """Mean log p(x|θ), thetas (m, p) → (m,), by a pass over the rows x (n, d) for each θ."""
         check_rows(x, self.info, self._components)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.base import InputError
-from backends.parameters import Parameter, check_live, parse_settings, resolve
+from backends.parameters import Custom, Parameter, check_live, parse_settings, resolve
 
 RATE = Parameter("rate", "float", 1e-3, "Step size.", minimum=0, maximum=1, open_minimum=True, live=True)
 WIDTH = Parameter("width", "int", 64, "Units.", minimum=1, maximum=8192)
@@ -160,3 +160,47 @@ def test_json_says_all_that_is_declared():
         "name": "rate", "title": "Rate", "type": "float", "default": 1e-3, "minimum": 0, "maximum": 1,
         "live": True, "doc": "Step size.",
     }  # fmt: skip
+
+
+# -- a choice with a form of its own ------------------------------------------------------------------
+
+
+def _sorted_list(text):
+    if "?" in text:
+        raise InputError("there is a question mark")
+    return "[" + ",".join(sorted(text.strip(" []").split(","))) + "]"
+
+
+ORDER = Parameter(
+    "order", "choice", "random", "Which comes first.", choices=("random", "given"),
+    custom=Custom("order", "a list", _sorted_list, lambda path: path.read_text()),
+)  # fmt: skip
+
+
+def test_a_choice_may_be_text_in_a_form_of_its_own():
+    assert ORDER.parse("given") == ORDER.check("given") == "given"
+    assert ORDER.parse(" [b,a]") == ORDER.check("[b,a]") == "[a,b]"
+    assert ORDER.parse(ORDER.format("[a,b]")) == "[a,b]"
+    assert resolve((ORDER,), {"order": "[b,a]"}) == {"order": "[a,b]"}
+    assert ORDER.range_text() == "random, given, or a list"
+    assert ORDER.json()["custom"] == "order"
+    assert "custom" not in SHAPE.json()
+    with pytest.raises(InputError, match=r"^order: there is a question mark$"):
+        ORDER.check("[?]")
+    with pytest.raises(InputError, match=r"^order: 'a,b' is not one of random, given, or a list$"):
+        ORDER.check("a,b")
+    with pytest.raises(InputError, match=r"^shape: '\[a\]' is not one of full, diagonal$"):
+        SHAPE.parse("[a]")
+
+
+def test_where_a_file_is_typed_the_value_is_what_it_holds(tmp_path):
+    path = tmp_path / "given.txt"
+    path.write_text("[b,a]")
+    assert ORDER.parse(str(path)) == "[a,b]"
+    path.write_text("[?]")
+    with pytest.raises(InputError, match=r"^order: there is a question mark$"):
+        ORDER.parse(str(path))
+    with pytest.raises(InputError, match=r"^order: there is no file '.*other.txt'$"):
+        ORDER.parse(str(tmp_path / "other.txt"))
+    with pytest.raises(InputError, match="is not one of"):  # a value is never a path
+        ORDER.check(str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import importlib.util
 import subprocess
 import sys
@@ -86,12 +87,14 @@ def with_bound(change):
 
 def shared_scratch(self, x):
     """Keeps its argument in a place that all threads share."""
-    scratch["x"] = x
-    np.exp(np.zeros(100_000))  # lets other threads run
-    return Linear.log_prob(self, scratch["x"])
+    with turn:
+        scratch["x"] = x
+        turn.notify_all()
+        turn.wait_for(lambda: scratch["x"] is not x, 0.02)  # until another thread has written, if there is one
+        return Linear.log_prob(self, scratch["x"])
 
 
-scratch = {}
+scratch, turn = {}, threading.Condition()
 
 
 def half_restored(self, state):

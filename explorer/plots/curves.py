@@ -11,34 +11,46 @@ import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
 
 from backends.base import Array
 from explorer.plots import export
-from explorer.plots.items import Axis, Curve, Gap, polygon, ring, wash
-from explorer.plots.series import Points, Series, shared_steps, thin, value_range, write_csv
+from explorer.plots.items import Axis, Curve, Gap, Mark, Marks, polygon, ring, wash
+from explorer.plots.legend import entry, overlay, position, table
+from explorer.plots.series import Points, Series, shared_steps, stairs, thin, value_range, write_csv
 from explorer.theme import theme
 from explorer.widgets.values import difference, format_number
 
-_READ_ROWS = 3  # rows of the read-out; more are set in two columns
-
-__all__ = ["CurvePlot", "Points", "Series"]
+__all__ = ["CurvePlot", "Mark", "Points", "Series"]
 
 
 class CurvePlot(QWidget):
     """Curves that follow live data until the user zooms, and again after "Fit" or a double click.
 
+    unit: what is counted along the horizontal axis; whole: only in whole numbers.
     hovered carries (step, {key: value}) of the visible curves at the step under the cursor, None outside.
+    chosen carries the step of a click or of Enter.
     legend_changed carries the new :meth:`legend`, a text for the card's title whose links are for
     :meth:`toggle`.
     """
 
     hovered = Signal(object)
+    chosen = Signal(object)
     legend_changed = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None, *, placeholder: str = "", digits: int = 2) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        *,
+        placeholder: str = "",
+        digits: int = 2,
+        unit: str = "step",
+        whole: bool = True,
+    ) -> None:
         super().__init__(parent)
-        self._digits = digits
+        self._digits, self._unit = digits, unit
+        self._values: tuple[float, float] | None = None  # shown in place of the curves' own range
+        self._press: QPoint | None = None
         self._curves: dict[str, Curve] = {}
         self._gap: Gap | None = None
         self._follow = True
@@ -47,7 +59,7 @@ class CurvePlot(QWidget):
         self.setAccessibleName("Curves")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
-        axes = {"left": Axis("left"), "bottom": Axis("bottom", whole=True)}
+        axes = {"left": Axis("left"), "bottom": Axis("bottom", whole=whole)}
         self._plot = pg.PlotWidget(self, axisItems=axes, background=None)
         self._item = self._plot.getPlotItem()
         self._view = self._item.getViewBox()
@@ -64,12 +76,13 @@ class CurvePlot(QWidget):
         self._line = pg.InfiniteLine(angle=90, movable=False)
         self._line.hide()
         self._item.addItem(self._line, ignoreBounds=True)
+        self._marks = Marks(self._item)
 
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._plot)
-        self._readout = _overlay("readout", self)
-        self._empty = _overlay("placeholder", self)
+        self._readout = overlay("readout", self)
+        self._empty = overlay("placeholder", self)
         self._empty.setProperty("role", "muted")
         self._empty.setText(placeholder)
 
@@ -120,6 +133,20 @@ class CurvePlot(QWidget):
             self._gap = Gap(upper, lower, label, polygon(self._item, -10))
         self._retint()
 
+    def set_marks(self, marks: Sequence[Mark]) -> None:
+        """Point out some points, over all curves; they do not count in the range."""
+        self._marks.set(marks)
+
+    def set_values_shown(self, values: tuple[float, float] | None) -> None:
+        """Fit the picture to these values, least and greatest; None: to those of the curves."""
+        self._values = values
+        if self._follow:
+            self._fit()
+
+    def set_unit(self, unit: str) -> None:
+        """What is counted along the horizontal axis."""
+        self._unit = unit
+
     def toggle(self, key: str) -> None:
         """Show or hide a curve; what a link of the legend stands for."""
         self._curves[key].visible = not self._curves[key].visible
@@ -143,12 +170,12 @@ class CurvePlot(QWidget):
             text = f"{escape(curve.series.label)}&nbsp;{format_number(value, self._digits)}"
             colour, mark = (curve.colour(), "■") if curve.visible else (tokens.disabled, "□")
             ink = tokens.muted if curve.visible else tokens.disabled
-            parts.append(_entry(escape(key), colour, mark, ink, text))
+            parts.append(entry(escape(key), colour, mark, ink, text))
         if self._gap is not None and self._gap_is_visible() and (keys is None or self._gap.upper in keys):
             _, upper, lower = self._gap_points()
             value = difference(upper[-1], lower[-1]) if len(upper) else None
             text = f"{escape(self._gap.label)}&nbsp;{format_number(value, self._digits)}"
-            parts.append(_entry("", tokens.muted, "▨", tokens.muted, text))
+            parts.append(entry("", tokens.muted, "▨", tokens.muted, text))
         return " &nbsp; ".join(parts)
 
     # -- what is seen --------------------------------------------------------------------------
@@ -182,7 +209,7 @@ class CurvePlot(QWidget):
 
     def save_csv(self, path: str | Path) -> None:
         """All curves as a table; see :func:`explorer.plots.series.write_csv`."""
-        write_csv(path, {key: curve.points for key, curve in self._curves.items()})
+        write_csv(path, {key: curve.points for key, curve in self._curves.items()}, self._unit)
 
     def save_png(self, path: str | Path) -> None:
         """The picture with its legend, at twice the screen's resolution; InputError on failure."""
@@ -207,6 +234,8 @@ class CurvePlot(QWidget):
             self._move_cursor(1 if event.key() == Qt.Key.Key_Right else -1)
         elif event.key() in (Qt.Key.Key_Home, Qt.Key.Key_F):
             self.fit()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._cursor is not None:
+            self.chosen.emit(self._cursor)
         else:
             super().keyPressEvent(event)
 
@@ -215,6 +244,10 @@ class CurvePlot(QWidget):
             scene = self._plot.mapToScene(event.position().toPoint())
             inside = self._view.sceneBoundingRect().contains(scene)
             self._set_cursor(self._view.mapSceneToView(scene).x() if inside else None)
+        elif event.type() == QEvent.Type.MouseButtonPress and isinstance(event, QMouseEvent):
+            self._press = event.position().toPoint()
+        elif event.type() == QEvent.Type.MouseButtonRelease and isinstance(event, QMouseEvent):
+            self._released(event)
         elif event.type() == QEvent.Type.Leave:
             self._set_cursor(None)
         elif event.type() == QEvent.Type.MouseButtonDblClick:
@@ -241,8 +274,8 @@ class CurvePlot(QWidget):
 
     def _fit(self) -> None:
         points = [curve.points for curve in self._shown().values()]
-        values = value_range(points)
-        if values is None:
+        values = self._values or value_range(points)
+        if values is None or not points:
             return
         first, last = min(p.steps[0] for p in points), max(p.steps[-1] for p in points)
         room = 0.06 * (values[1] - values[0]) or 0.06 * max(abs(values[0]), 1.0)
@@ -259,9 +292,10 @@ class CurvePlot(QWidget):
         if self._gap is not None:
             self._gap.polygon.setVisible(self._gap_is_visible())
             steps, upper, lower = self._gap_points()
-            x, y = thin(steps, upper, low, high, pixels)
-            x2, y2 = thin(steps, lower, low, high, pixels)
-            self._gap.polygon.setPolygon(ring(x, y, x2, y2))
+            top, bottom = (thin(steps, values, low, high, pixels) for values in (upper, lower))
+            if tread := self._curves[self._gap.lower].series.tread:
+                top, bottom = (stairs(*line, tread) for line in (top, bottom))
+            self._gap.polygon.setPolygon(ring(*top, *bottom))
 
     def _gap_is_visible(self) -> bool:
         shown = self._shown()
@@ -270,6 +304,15 @@ class CurvePlot(QWidget):
     def _gap_points(self) -> tuple[Array, Array, Array]:
         assert self._gap is not None
         return shared_steps(self._curves[self._gap.upper].points, self._curves[self._gap.lower].points)
+
+    def _released(self, event: QMouseEvent) -> None:
+        at = event.position().toPoint()
+        still = self._press is not None and (at - self._press).manhattanLength() < 4
+        if still and event.button() == Qt.MouseButton.LeftButton:
+            self._set_cursor(self._view.mapSceneToView(self._plot.mapToScene(at)).x())
+            if self._cursor is not None:
+                self.chosen.emit(self._cursor)
+        self._press = None
 
     def _let_go(self, _: object) -> None:
         self._follow = False
@@ -306,15 +349,12 @@ class CurvePlot(QWidget):
         cells = []
         for key, (own, value) in read.items():
             curve = self._curves[key]
-            other = "" if own == step else f' <span style="color:{tokens.muted}">at {_step(own)}</span>'
+            other = "" if own == step else f' <span style="color:{tokens.muted}">at {position(own)}</span>'
             cells.append(
                 f'<td><span style="color:{curve.colour()}">■</span> {escape(curve.series.label)}{other} </td>'
                 f'<td align="right">{format_number(value, self._digits)} </td>'
             )
-        beside = 1 if len(cells) <= _READ_ROWS else 2
-        rows = ["".join(cells[i : i + beside]) for i in range(0, len(cells), beside)]
-        head = f'<td colspan="4" style="color:{tokens.muted}">step&nbsp;{_step(step)}</td>'
-        self._readout.setText(f"<table>{''.join(f'<tr>{row}</tr>' for row in (head, *rows))}</table>")
+        self._readout.setText(table(f"{self._unit}&nbsp;{position(step)}", cells))
         self._readout.adjustSize()
         area = self._view.sceneBoundingRect().toRect()
         # In the half of the picture where the cursor is not, so that neither hides the other.
@@ -329,6 +369,7 @@ class CurvePlot(QWidget):
         for side in ("left", "bottom"):
             self._item.getAxis(side).tint(tokens.axis, tokens.muted, tokens.grid if side == "left" else None)
         self._line.setPen(pg.mkPen(tokens.border_strong, width=1))
+        self._marks.tint()
         for curve in self._curves.values():
             curve.tint()
         if self._gap is not None and self._gap.lower in self._curves:
@@ -367,24 +408,3 @@ class CurvePlot(QWidget):
         return QFileDialog.getSaveFileName(
             self, "Save curves", f"curves.{kind}", f"{kind.upper()} (*.{kind})"
         )[0]
-
-
-def _overlay(name: str, parent: QWidget) -> QLabel:
-    """A label above the plot that the mouse does not see."""
-    label = QLabel(parent)
-    label.setObjectName(name)
-    label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    label.setWordWrap(name == "placeholder")
-    label.hide()
-    return label
-
-
-def _entry(key: str, colour: str, mark: str, ink: str, text: str) -> str:
-    """One entry of a legend; without a key it is no link."""
-    body = f'<span style="color:{colour}">{mark}</span>&nbsp;<span style="color:{ink}">{text}</span>'
-    return f'<a href="{key}" style="text-decoration:none">{body}</a>' if key else body
-
-
-def _step(step: float) -> str:
-    return format_number(int(step) if step == int(step) else step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from PySide6.QtGui import QBrush, QColor, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsPolygonItem
 
 from backends.base import Array
-from explorer.plots.series import Points, Series, thin
+from explorer.plots.series import Points, Series, stairs, thin
 from explorer.theme import font, theme
 from explorer.widgets.values import format_number
 
@@ -100,6 +101,8 @@ class Curve:
         for item in (self._line, self._dots, self._band):
             item.setVisible(self.visible)
         x, y = thin(self.points.steps, self.points.values, low, high, pixels)
+        if self.series.tread:
+            x, y = stairs(x, y, self.series.tread)
         style = Qt.PenStyle.DashLine if self.series.dashed else Qt.PenStyle.SolidLine
         width = self.series.width * ratio if len(x) < _LONG else 1
         self._line.setPen(pg.mkPen(self.colour(), width=width, style=style))
@@ -113,6 +116,53 @@ class Curve:
             bottom = thin(self.points.steps, self.points.low, low, high, pixels)
             top = thin(self.points.steps, self.points.high, low, high, pixels)
             self._band.setPolygon(ring(*top, *bottom))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point that is pointed out: a dot or a ring, and its name beside it. colour: as of a Series."""
+
+    x: float
+    y: float
+    colour: int | str = 0
+    label: str = ""
+    ring: bool = False
+
+
+class Marks:
+    """The marks of a plot."""
+
+    def __init__(self, plot: pg.PlotItem) -> None:
+        self._plot = plot
+        self._marks: tuple[Mark, ...] = ()
+        self._dots = pg.ScatterPlotItem(size=9, antialias=True)
+        self._dots.setZValue(50)
+        self._names: list[pg.TextItem] = []
+        plot.addItem(self._dots, ignoreBounds=True)
+
+    def set(self, marks: Sequence[Mark]) -> None:
+        """Show these and no others."""
+        self._marks = tuple(m for m in marks if math.isfinite(m.y))
+        self.tint()
+
+    def tint(self) -> None:
+        """Draw them in the colours of the theme of the moment."""
+        tokens = theme().tokens
+        for name in self._names:
+            self._plot.removeItem(name)
+        self._names, spots = [], []
+        for mark in self._marks:
+            colour = mark.colour if isinstance(mark.colour, str) else tokens.curve(mark.colour)
+            brush = QColor(tokens.surface if mark.ring else colour)
+            spots.append({"pos": (mark.x, mark.y), "pen": pg.mkPen(colour, width=1.5), "brush": brush})
+            if mark.label:
+                name = pg.TextItem(mark.label, color=tokens.muted, anchor=(0.5, 1.25))
+                name.setFont(font(12))
+                name.setPos(mark.x, mark.y)
+                name.setZValue(50)
+                self._plot.addItem(name, ignoreBounds=True)
+                self._names.append(name)
+        self._dots.setData(spots)
 
 
 @dataclass

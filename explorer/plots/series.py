@@ -18,6 +18,8 @@ class Series:
     """One curve. colour: an index into the theme's curve colours, or a colour of its own ("#rrggbb").
 
     width: of the pen, in pixels; a curve of many points is drawn with 1 whatever it says.
+    tread: 0 joins the points by lines; otherwise each value holds until the next, as stairs do, and the last
+        for so many steps.
     """
 
     key: str
@@ -26,6 +28,7 @@ class Series:
     dashed: bool = False
     width: float = 2.0
     markers: bool = False
+    tread: float = 0.0
 
 
 def _none() -> Array:
@@ -87,6 +90,13 @@ def thin(x: Array, y: Array, low: float, high: float, pixels: int) -> tuple[Arra
     return x[keep], y[keep]
 
 
+def stairs(x: Array, y: Array, tread: float) -> tuple[Array, Array]:
+    """The corners (2n,) of a line on which each value holds until the next, and the last for ``tread``."""
+    if not len(x):
+        return x, y
+    return np.append(np.repeat(x, 2)[1:], x[-1] + tread), np.repeat(y, 2)
+
+
 def shared_steps(upper: Points, lower: Points) -> tuple[Array, Array, Array]:
     """Two curves on the union of their steps where both run: (steps, upper, lower), interpolated linearly."""
     if not len(upper) or not len(lower):
@@ -118,11 +128,11 @@ def value_range(curves: Sequence[Points]) -> tuple[float, float] | None:
     return (float(min(lows)), float(max(highs))) if lows else None
 
 
-def write_csv(path: str | Path, curves: Mapping[str, Points]) -> None:
+def write_csv(path: str | Path, curves: Mapping[str, Points], unit: str = "step") -> None:
     """One row a step, one column a curve ("key.low" and "key.high" beside it where it has a band).
 
-    Numbers are written so that they read back equal; a curve without a value at a step leaves its cell
-    empty. InputError where the file cannot be written.
+    unit: the name of the steps' column. Numbers are written so that they read back equal; a curve without a
+    value at a step leaves its cell empty. InputError where the file cannot be written.
     """
     columns: dict[str, dict[float, float]] = {}
     for key, points in curves.items():
@@ -135,7 +145,7 @@ def write_csv(path: str | Path, curves: Mapping[str, Points]) -> None:
     try:
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["step", *columns])
+            writer.writerow([unit, *columns])
             for step in rows:
                 head = int(step) if step == int(step) else step
                 writer.writerow([head, *(column.get(step, "") for column in columns.values())])

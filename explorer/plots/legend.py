@@ -1,0 +1,43 @@
+"""The texts of a curve plot: entries of its legend, the read-out under the cursor, what is said over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QWidget
+
+from explorer.theme import theme
+from explorer.widgets.values import format_number
+
+_READ_ROWS = 3  # rows of the read-out; more are set in two columns
+
+
+def overlay(name: str, parent: QWidget) -> QLabel:
+    """A label above the plot that the mouse does not see."""
+    label = QLabel(parent)
+    label.setObjectName(name)
+    label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    label.setWordWrap(name == "placeholder")
+    label.hide()
+    return label
+
+
+def entry(key: str, colour: str, mark: str, ink: str, text: str) -> str:
+    """One entry of a legend; without a key it is no link."""
+    body = f'<span style="color:{colour}">{mark}</span>&nbsp;<span style="color:{ink}">{text}</span>'
+    return f'<a href="{key}" style="text-decoration:none">{body}</a>' if key else body
+
+
+def table(title: str, cells: Sequence[str]) -> str:
+    """The read-out as rich text: a muted title, and one or two columns of cells."""
+    beside = 1 if len(cells) <= _READ_ROWS else 2
+    rows = ["".join(cells[i : i + beside]) for i in range(0, len(cells), beside)]
+    head = f'<td colspan="4" style="color:{theme().tokens.muted}">{title}</td>'
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in (head, *rows))}</table>"
+
+
+def position(x: float) -> str:
+    """A place on the horizontal axis; steps are whole."""
+    return format_number(int(x) if x == int(x) else x)

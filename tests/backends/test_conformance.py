@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import importlib.util
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +90,7 @@ def shared_scratch(self, x):
     with turn:
         scratch["x"] = x
         turn.notify_all()
-        turn.wait_for(lambda: scratch["x"] is not x, 0.02)  # until another thread has written, if there is one
+        turn.wait_for(lambda: scratch["x"] is not x, 0.02)  # until another has written
         return Linear.log_prob(self, scratch["x"])
 
 

@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent, QKeySequence, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QFileDialog,
     QGridLayout,
     QLabel,
     QLineEdit,
@@ -25,6 +26,9 @@ from explorer.stylesheet import restyle
 
 NARROWEST = 56  # logical pixels of a field, on a small screen
 LABEL_WIDTH = 84  # logical pixels: forms one above the other are aligned
+
+
+BY_HAND, FROM_FILE = "By hand", "From a file…"
 
 
 class Choice(QComboBox):
@@ -156,6 +160,8 @@ class _Row(QObject):
             if isinstance(self.field, QCheckBox):
                 self.field.setChecked(value is True)
             elif isinstance(self.field, QComboBox):
+                if self.parameter.custom is not None:
+                    self._offer_custom(self.field, value)
                 self.field.setCurrentIndex(self.field.findData(value))
             else:
                 self.field.setText(self.parameter.format(value))
@@ -188,6 +194,8 @@ class _Row(QObject):
             for choice in self.parameter.choices:
                 shown = choice.upper() if len(choice) == 2 else choice[:1].upper() + choice[1:]
                 combo.addItem(shown, choice)
+            if self.parameter.custom is not None:
+                combo.addItem(FROM_FILE, None)
             combo.currentIndexChanged.connect(self._edited)
             return combo
         edit = _Edit(form)
@@ -202,8 +210,33 @@ class _Row(QObject):
             return self.parameter.check(self.field.currentData())
         return self.parameter.parse(self.field.text())
 
+    def _offer_custom(self, combo: QComboBox, value: Value) -> None:
+        """A value that is none of the choices was made by hand, and is an entry while it holds."""
+        known = len(self.parameter.choices)
+        if combo.count() > known + 1:
+            combo.removeItem(known)
+        if value not in self.parameter.choices:
+            combo.insertItem(known, BY_HAND, value)
+
     def _edited(self, _: object) -> None:
-        self.commit()
+        if isinstance(self.field, QComboBox) and self.field.currentData() is None:
+            path, _filter = QFileDialog.getOpenFileName(self.field, self.parameter.title)
+            self._take_file(path)
+        else:
+            self.commit()
+
+    def _take_file(self, path: str) -> None:
+        """The value that a file holds; where there is none, what was chosen before stays."""
+        before = self.value
+        try:
+            value = self.parameter.parse(path) if path else before
+        except InputError as error:
+            self.show_value(before)
+            self._set_error(str(error))
+            return
+        self.show_value(value)
+        if value != before:
+            self.committed.emit((self.parameter.name, value))
 
     def _revert(self) -> None:
         self.show_value(self.value)

@@ -1,5 +1,6 @@
 """A form: what is typed is exactly what is used, and what is wrong says so."""
 
+import json
 import math
 
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit
+from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QFileDialog, QLineEdit
 
 from backends.base import InputError
 from backends.parameters import Parameter
+from backends.registry import find_kind
 from explorer import theme
 from explorer.widgets.form import Choice, ParameterForm
 
@@ -209,3 +211,49 @@ def test_a_choice_too_long_for_its_room_ends_in_an_ellipsis(qtbot):
 
     assert looks("Variational autoencoder, one way") == looks("Variational autoencoder, the other")
     assert looks("Variational") != looks("Variational autoencoder")
+
+
+@pytest.fixture
+def init(qtbot):
+    form = ParameterForm([p for p in find_kind("gmm")[1].parameters if p.name == "init"])
+    qtbot.addWidget(form)
+    return form
+
+
+def test_a_choice_made_by_hand_is_an_entry_while_it_holds(init):
+    field = init.fields["init"]
+    entries = [field.itemText(i) for i in range(field.count())]
+    init.set_values({"init": "[[0, 1], [2, 3]]"})
+    assert field.currentText() == "By hand"
+    assert init.values()["init"] == field.currentData()
+    init.set_values({"init": "random-points"})
+    assert [field.itemText(i) for i in range(field.count())] == entries
+
+
+def choose_file(field, monkeypatch, path):
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *args, **kwargs: (str(path), ""))
+    field.setCurrentIndex(field.count() - 1)
+
+
+def test_a_choice_can_come_from_a_file(init, monkeypatch, tmp_path):
+    field, told = init.fields["init"], []
+    init.changed.connect(told.append)
+    path = tmp_path / "means.csv"
+    path.write_text("0,1\n2,3.5\n")
+    choose_file(field, monkeypatch, path)
+    assert field.currentText() == "By hand"
+    ((name, value),) = told
+    assert (name, json.loads(value)["means"]) == ("init", [[0, 1], [2, 3.5]])
+
+
+def test_a_bad_file_or_none_leaves_the_choice_as_it_was(init, monkeypatch, tmp_path):
+    field, told = init.fields["init"], []
+    init.changed.connect(told.append)
+    choose_file(field, monkeypatch, "")
+    assert (field.currentText(), told, init.invalid()) == ("K-means++", [], [])
+    path = tmp_path / "ragged.csv"
+    path.write_text("0,1\n2\n")
+    choose_file(field, monkeypatch, path)
+    assert (field.currentText(), told) == ("K-means++", [])
+    (sentence,) = init.invalid()
+    assert "ragged.csv" in sentence

@@ -55,8 +55,11 @@ def _train(program: Program, data: str, **values: Any) -> None:
     )
     session.apply(replace(session.state, run=spec), "choose what to measure")
     program.actions.restart()
-    begun = wait(lambda: session.run is not before and session.run is not None and session.run.steps > 3, 120)
-    assert begun, "the mixture did not begin"
+
+    def begun() -> bool:
+        return session.run is not None and session.run is not before and session.run.steps > 3
+
+    assert wait(begun, 120), "the mixture did not begin"
     wait(lambda: False, 2.0)  # let the first field and evaluation end
 
 
@@ -69,7 +72,7 @@ def _iterations(program: Program, seconds: float) -> float:
 
 
 def _frames(program: Program) -> list[float]:
-    """Seconds from one painted frame of the data plane to the next, while it is panned a little each frame."""
+    """Seconds from one painted frame of the data plane to the next, panned a little each time."""
     canvas, times = program.window.data.canvas, []
     (x0, x1), _ = canvas.box.viewRange()
     last = time.perf_counter()

@@ -109,8 +109,33 @@ _DIGITS = {
         "integer", 17, (0, 16), lambda x: x,
     ),
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Blank:
+    """A set without rows, for a model that takes rows by hand."""
+
+    title: str
+    doc: str
+    columns: tuple[str, ...]
+    values: str
+    display: tuple[float, float]
+
+
+_BLANK = {
+    "my-coin": _Blank(
+        "A coin of your own", "No rows: you say how each flip falls.", ("heads",), "binary", (0, 1)
+    ),
+    "my-points-1d": _Blank(
+        "Points of your own, one column", "No rows: you click them on an axis.", ("x",), "real", (-5, 5)
+    ),
+    "my-points": _Blank(
+        "Points of your own", "No rows: you click them on a plane.", ("x", "y"), "real", (-1, 1)
+    ),
+}
 _SYNTHETIC = {s.name: s for s in SYNTHETIC}
 _SMALL = {s.name: s for s in SMALL}
+_NAMED = {*_DIGITS, *_SYNTHETIC, *_SMALL, *_BLANK}
 
 
 def data_sets() -> tuple[DataEntry, ...]:
@@ -118,7 +143,14 @@ def data_sets() -> tuple[DataEntry, ...]:
     digits = [DataEntry(name, d.title, d.doc, 64, d.values, (8, 8)) for name, d in _DIGITS.items()]
     planes = [DataEntry(s.name, s.title, s.doc, 2, "real", None, s.entropy) for s in SYNTHETIC]
     small = [DataEntry(s.name, s.title, s.doc, len(s.columns), s.values, None, s.entropy) for s in SMALL]
-    return (*digits, *planes, *small)
+    blank = [DataEntry(name, b.title, b.doc, len(b.columns), b.values) for name, b in _BLANK.items()]
+    return (*digits, *planes, *small, *blank)
+
+
+def without_rows(info: DataInfo) -> str | None:
+    """The name of the set that has rows like these, but none yet; None where there is no such set."""
+    like = (name for name, b in _BLANK.items() if (len(b.columns), b.values) == (info.dim, info.values))
+    return next(like, None)
 
 
 def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> DataSet:
@@ -130,10 +162,12 @@ def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
     """
     if isinstance(source, Mapping):
         return _reopen(source)
-    if isinstance(source, str) and source in {*_DIGITS, *_SYNTHETIC, *_SMALL}:
+    if isinstance(source, str) and source in _NAMED:
         if label_column is not None:
-            own = "no labels" if source in _SMALL else "labels of its own"
+            own = "no labels" if source in {*_SMALL, *_BLANK} else "labels of its own"
             raise InputError(f"{source} has {own}, not '{label_column}'")
+        if source in _BLANK:
+            return _blank(source)
         if source in _SMALL:
             return _small(_SMALL[source])
         return _digits(source) if source in _DIGITS else _synthetic(_SYNTHETIC[source])
@@ -147,7 +181,7 @@ def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
 def _reopen(source: Mapping[str, Any]) -> DataSet:
     name, file, label_column = (source.get(key) for key in ("name", "file", "label_column"))
     if isinstance(name, str) and file is None:
-        if name not in {*_DIGITS, *_SYNTHETIC, *_SMALL}:
+        if name not in _NAMED:
             raise InputError(f"there is no data set '{name}'")
         return open_data(name)
     if not isinstance(file, str) or not isinstance(label_column, str | None):
@@ -215,6 +249,21 @@ def _small(small: Small) -> DataSet:
     )
     splits = _split(x, None, np.arange(len(x)), small.train, SMALL_VALIDATION)
     return DataSet(info, *splits, density=Density(small.log_prob, small.entropy))
+
+
+def _blank(name: str) -> DataSet:
+    blank = _BLANK[name]
+    info = DataInfo(
+        name,
+        blank.title,
+        dim=len(blank.columns),
+        values=blank.values,
+        display=blank.display,
+        columns=blank.columns,
+        source={"name": name},
+    )
+    nothing = Split(np.zeros((0, info.dim), np.float32))
+    return DataSet(info, nothing, nothing, nothing)
 
 
 def _file(path: Path, label_column: str | None, expected: str | None = None) -> DataSet:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from backends.base import InputError
-from backends.data import SPLITS, DataSet, data_sets, open_data
+from backends.data import SPLITS, DataSet, data_sets, open_data, without_rows
+from backends.run import Run
 
 NAMES = [entry.name for entry in data_sets()]
 
@@ -45,8 +46,7 @@ def test_every_listed_set_opens_as_listed_and_again_from_its_source(entry):
         labels = np.zeros(0, np.int64) if split.labels is None else split.labels
         assert labels.dtype == np.int64
         assert set(labels) == set(range(len(info.label_names)))
-        assert split.x.min() >= low
-        assert split.x.max() <= high
+        assert ((split.x >= low) & (split.x <= high)).all()
     source = json.loads(json.dumps(info.source))
     assert same(open_data(source), data)
 
@@ -156,3 +156,39 @@ json_values = st.none() | st.booleans() | st.integers() | texts | st.lists(st.in
 def test_a_damaged_source_is_refused(source):
     with pytest.raises(InputError):
         open_data(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "rows"),
+    [
+        ("my-coin", "beta-bernoulli", [[1], [0], [1]]),
+        ("my-points-1d", "normal-gamma", [[2.5], [-1]]),
+        ("my-points", "bayesian-linear-regression", [[0, 1], [0.5, 2]]),
+    ],
+)
+def test_on_a_set_without_rows_those_given_by_hand_are_all_that_a_run_knows(name, model, rows, tmp_path):
+    run = Run.start(model, open_data(name), {})
+    assert run.finished
+    with pytest.raises(InputError, match=f"no rows of '{name}'"):
+        run.step()
+    run.observe(np.array(rows))
+    run.save(tmp_path / "run.safetensors")
+    again = Run.open(tmp_path / "run.safetensors")
+    assert not again.notes
+    assert again.model().seen.tolist() == rows
+    assert again.model().log_evidence() == run.model().log_evidence()
+
+
+def test_a_set_without_rows_is_found_for_data_like_its_own():
+    found = {name: without_rows(open_data(name).info) for name in NAMES}
+    assert {k: v for k, v in found.items() if v} == {
+        "coin": "my-coin", "normal-1d": "my-points-1d", "noisy-line": "my-points", "noisy-sine": "my-points",
+        "my-coin": "my-coin", "my-points-1d": "my-points-1d", "my-points": "my-points",
+        "eight-gaussians": "my-points", "checkerboard": "my-points", "two-moons": "my-points",
+        "rings": "my-points", "spirals": "my-points", "pinwheel": "my-points",
+    }  # fmt: skip
+
+
+def test_a_mixture_says_that_a_set_has_no_rows():
+    with pytest.raises(InputError, match="'my-points' has no training rows"):
+        Run.start("gmm", open_data("my-points"), {})

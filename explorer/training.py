@@ -11,7 +11,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from backends.base import Model, Value
+from backends.base import Model, Observes, Value
 from backends.run import Run
 from explorer.compute import Failure
 from explorer.threads import TRAINING, step_back
@@ -64,7 +64,7 @@ class Trainer(QObject):
         self._model: Model | None = None  # the newest snapshot of it
         self._remaining = 0  # steps still to make; -1 is no end
         self._tolerance = 0.0  # EM ends when a step raises its bound by less; 0 is never
-        self._slow = 0.0  # seconds to look at each half-step of EM
+        self._slow = {"half": 0.0, "row": 0.0}  # seconds to look at each half-step of EM, or each row
         self._rate: deque[tuple[float, int]] = deque()
         self._closing = False
         self._arrived.connect(self._drain)
@@ -102,7 +102,8 @@ class Trainer(QObject):
 
         def action() -> None:
             run = make()
-            self._run, self._model, self._remaining = run, None, -1 if steps is None else steps
+            self._run, self._model = run, None
+            self._remaining = 0 if run.finished else -1 if steps is None else steps
             self._tolerance = tolerance
             self._rate.clear()
 
@@ -131,11 +132,12 @@ class Trainer(QObject):
 
         self.order("make half a step", action)
 
-    def slow_down(self, seconds: float) -> None:
-        """From now on rest so long after each half-step of EM, so that it can be watched; 0: full speed."""
+    def slow_down(self, seconds: float, what: str = "half") -> None:
+        """From now on rest so long after each half-step of EM, or with "row" after each row of a learner that
+        takes one a step, so that it can be watched; 0: full speed."""
 
         def action() -> None:
-            self._slow = seconds
+            self._slow[what] = seconds
 
         self.order("change the speed", action)
 
@@ -178,7 +180,7 @@ class Trainer(QObject):
             rest = 0.0
             if self._remaining and self._run is not None:
                 self._attempt("train", self._step)
-                rest = self._slow if self._run.by_halves else 0.0
+                rest = self._rest(self._run)
             now = time.perf_counter()
             if orders or rest or not self._remaining or now - published >= PUBLISH_EVERY:
                 published = now
@@ -204,10 +206,16 @@ class Trainer(QObject):
             self._remaining = 0
             self._post((self.failed.emit, Failure.of(error, doing)))
 
+    def _rest(self, run: Run) -> float:
+        """Seconds to look at what was just done."""
+        if run.by_halves:
+            return self._slow["half"]
+        return self._slow["row"] if isinstance(run.learner, Observes) else 0.0
+
     def _step(self) -> None:
         run = self._run
         assert run is not None
-        if self._slow and run.by_halves:
+        if run.by_halves and self._rest(run):
             half, _ = run.half_step()
             if half == "E":
                 return

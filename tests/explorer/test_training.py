@@ -188,3 +188,42 @@ def test_what_was_ordered_before_the_end_is_done_and_told(qapp):
     trainer.order("look", lambda: 7, out.append)
     assert trainer.close(10)
     assert out == [7]
+
+
+def coin(rows=(1, 0, 1)):
+    x = np.array(rows, np.float32).reshape(-1, 1)
+    parts = [Split(x), Split(x[:0]), Split(x[:0])]
+    return Run.start("beta-bernoulli", DataSet(DataInfo("flips", "Flips", 1, "binary"), *parts), {})
+
+
+def test_rows_arrive_at_a_pace_that_a_pause_does_not_wait_for(trainer, qtbot, told):
+    run = adopted(trainer, qtbot, told, coin())
+    trainer.slow_down(1000, "row")
+    trainer.play(3)
+    qtbot.waitUntil(lambda: told[-1].steps == 1)
+    assert told[-1].training
+    trainer.pause()
+    qtbot.waitUntil(lambda: not told[-1].training)
+    trainer.slow_down(0, "row")
+    trainer.play(3)
+    qtbot.waitUntil(lambda: not told[-1].training and told[-1].steps == 3)
+    assert run.finished
+
+
+def test_the_pace_of_rows_is_not_that_of_half_steps_nor_of_other_runs(trainer, qtbot, told, make_run):
+    trainer.slow_down(1000, "row")
+    adopted(trainer, qtbot, told, make_run(), 5)
+    assert told[-1].steps == 5
+    trainer.slow_down(0, "row")
+    trainer.slow_down(1000)
+    adopted(trainer, qtbot, told, coin(), 3)
+    assert told[-1].steps == 3
+
+
+def test_a_run_that_has_no_rows_to_take_waits_for_those_given_by_hand(trainer, qtbot, told):
+    failures = []
+    trainer.failed.connect(failures.append)
+    run = adopted(trainer, qtbot, told, coin(()), 25)
+    trainer.order("give a row", lambda: run.observe(np.ones((1, 1))))
+    qtbot.waitUntil(lambda: told[-1].steps == 1)
+    assert not failures

@@ -108,6 +108,9 @@ def find_kind(name: str, backend: str | None = None) -> tuple[Backend, ModelKind
             for kind in candidate.kinds:
                 if kind.name == name:
                     return candidate, kind
-    names = sorted({kind.name for b in installed().backends for kind in b.kinds})
+    there = [b.name for b in installed().backends]
+    if backend is not None and backend not in there:
+        raise InputError(f"there is no backend '{backend}'; there are {', '.join(there)}")
+    names = sorted({k.name for b in installed().backends for k in b.kinds if backend in (None, b.name)})
     where = f" in backend '{backend}'" if backend else ""
     raise InputError(f"there is no model '{name}'{where}; there are {', '.join(names)}")

@@ -130,6 +130,8 @@ def test_a_kind_that_is_not_there_is_named_with_those_that_are(site):
         find_kind("wae")
     with pytest.raises(InputError, match="there is no model 'vae' in backend 'mine'"):
         find_kind("vae", "mine")
+    with pytest.raises(InputError, match=r"^there is no backend 'yours'; there are exact, .*mine"):
+        find_kind("vae", "yours")
 
 
 def test_a_lazy_name_is_imported_when_called():

@@ -64,6 +64,7 @@ class Actions(QObject):
         trainer.failed.connect(self.fail)
         exploration.failed.connect(self.fail)
         session.changed.connect(self._state_changed)
+        trainer.slow_down(session.state.em.rest)
 
     def fail(self, failure: Failure) -> None:
         """Show a failure; its traceback is a click away."""
@@ -127,14 +128,28 @@ class Actions(QObject):
         self._keep()  # the run that was open until now
         self._files[run.id] = _Files(kept or kept_path(self._home, run), path, run.steps)
         self._trainer.adopt(lambda: run)
-        spec, chosen = spec_of(run), self._session.state.run
-        steps = chosen.steps if chosen.model == spec.model else run.kind.default_steps
-        spec = replace(spec, steps=steps, tolerance=chosen.tolerance)
-        self._session.begin(replace(self._session.state, run=spec))
+        self._begin_with(run)
         for note in run.notes:
             self._session.say(note, "warning")
         if path is not None:
             self._remember(path)
+
+    def _begin_with(self, run: Run) -> None:
+        """What is chosen for the next run is what this one was made of."""
+        spec, chosen = spec_of(run), self._session.state.run
+        steps = chosen.steps if chosen.model == spec.model else run.kind.default_steps
+        spec = replace(spec, steps=steps, tolerance=chosen.tolerance)
+        self._session.begin(replace(self._session.state, run=spec))
+
+    def take(self, run: Run) -> None:
+        """Have a run that was made elsewhere in the program as the open one; that which was is kept."""
+        if run is self._session.run:
+            return
+        self._keep()
+        self._exploration.cancel("open")  # what is taken now is wanted more
+        self.busy.emit("")
+        self._trainer.adopt(lambda: run)
+        self._begin_with(run)
 
     def _not_opened(self, failure: Failure, path: Path) -> None:
         self.busy.emit("")
@@ -271,6 +286,8 @@ class Actions(QObject):
 
     def _state_changed(self, old: Any, new: Any) -> None:
         """Live hyper-parameters of the open run change at once; the others wait for the next run."""
+        if old.em.pace != new.em.pace:
+            self._trainer.slow_down(new.em.rest)
         run = self._session.run
         if run is None or old.run.values == new.run.values or new.run.model != run.kind.name:
             return

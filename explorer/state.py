@@ -69,10 +69,27 @@ class CurveSpec:
 
 
 @dataclass(frozen=True)
+class EMSpec:
+    """How EM is watched: half-steps a second (0: as fast as it goes), only the last iterations or all, the
+    terms of the bound, and how many other seeds a restart tries."""
+
+    pace: int = setting(0, (0, 1, 2, 4).__contains__)
+    recent: bool = False
+    terms: bool = False
+    restarts: int = setting(10, (5, 10, 20, 50).__contains__)
+
+    @property
+    def rest(self) -> float:
+        """Seconds to look at each half-step."""
+        return 1 / self.pace if self.pace else 0.0
+
+
+@dataclass(frozen=True)
 class State:
     run: RunSpec = RunSpec()
     map: MapSpec = MapSpec()
     curves: CurveSpec = CurveSpec()
+    em: EMSpec = EMSpec()
     theme: str = setting("system", ("system", "dark", "light").__contains__)
 
 

@@ -9,12 +9,13 @@ from PySide6.QtWidgets import QWidget
 
 from explorer.actions import Actions
 from explorer.compute import Exploration
+from explorer.panels.em import EMPanel
 from explorer.session import Session
 
 
 class SuitedPanel(Protocol):
     """A panel in a dock of its own, beside the curves. It may have a signal ``status``, of the live text at
-    the right of its title."""
+    the right of its title, and a method ``follow_link``, for links in that text."""
 
     #: The dock's name, and its title.
     name: str
@@ -29,4 +30,4 @@ class SuitedPanel(Protocol):
 Make = Callable[[Session, Exploration, Actions, QWidget | None], Any]
 
 #: In the order of their tabs; the first that suits a run is on top when the run is opened.
-PANELS: tuple[Make, ...] = ()
+PANELS: tuple[Make, ...] = (EMPanel,)

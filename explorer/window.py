@@ -96,6 +96,8 @@ class Window(QMainWindow):
             dock = self.docks[panel.name] = CardDock(panel.name, panel.title, panel, self)
             if hasattr(panel, "status"):
                 panel.status.connect(dock.set_status)
+            if hasattr(panel, "follow_link"):
+                dock.status.linkActivated.connect(panel.follow_link)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for dock in self.docks.values():
             dock.topLevelChanged.connect(self._rearranged)

@@ -156,25 +156,27 @@ class CurvePlot(QWidget):
         """Whether a curve is on show."""
         return self._curves[key].visible
 
-    def legend(self, keys: Collection[str] | None = None) -> str:
+    def legend(self, keys: Collection[str] | None = None, digits: int | None = None) -> str:
         """Rich text: a mark, a label and the last value of each curve; each links to its key.
 
-        keys: only of these curves; the gap goes with its upper one.
+        keys: only of these curves; the gap goes with its upper one. digits: of the values; by default those
+        of the read-out.
         """
+        digits = self._digits if digits is None else digits
         tokens = theme().tokens
         parts = []
         for key, curve in self._curves.items():
             if keys is not None and key not in keys:
                 continue
             value = curve.points.values[-1] if len(curve.points) else None
-            text = f"{escape(curve.series.label)}&nbsp;{format_number(value, self._digits)}"
+            text = f"{escape(curve.series.label)}&nbsp;{format_number(value, digits)}"
             colour, mark = (curve.colour(), "■") if curve.visible else (tokens.disabled, "□")
             ink = tokens.muted if curve.visible else tokens.disabled
             parts.append(entry(escape(key), colour, mark, ink, text))
         if self._gap is not None and self._gap_is_visible() and (keys is None or self._gap.upper in keys):
             _, upper, lower = self._gap_points()
             value = difference(upper[-1], lower[-1]) if len(upper) else None
-            text = f"{escape(self._gap.label)}&nbsp;{format_number(value, self._digits)}"
+            text = f"{escape(self._gap.label)}&nbsp;{format_number(value, digits)}"
             parts.append(entry("", tokens.muted, "▨", tokens.muted, text))
         return " &nbsp; ".join(parts)
 
@@ -272,8 +274,12 @@ class CurvePlot(QWidget):
     def _shown(self) -> dict[str, Curve]:
         return {k: c for k, c in self._curves.items() if c.visible and len(c.points)}
 
+    def _to_fit(self) -> list[Points]:
+        """What is to be seen of the curves while they are followed."""
+        return [curve.points for curve in self._shown().values()]
+
     def _fit(self) -> None:
-        points = [curve.points for curve in self._shown().values()]
+        points = self._to_fit()
         values = self._values or value_range(points)
         if values is None or not points:
             return
@@ -343,6 +349,10 @@ class CurvePlot(QWidget):
         self._say(step, {key: (float(shown[key].points.steps[i]), read[key]) for key, i in at.items()})
         self.hovered.emit((step, read))
 
+    def _when(self, step: float) -> str:
+        """What the read-out calls a place on the horizontal axis."""
+        return f"{self._unit}&nbsp;{position(step)}"
+
     def _say(self, step: float, read: dict[str, tuple[float, float]]) -> None:
         """read: each curve's (step, value). One that has no point at this very step tells its own."""
         tokens = theme().tokens
@@ -354,7 +364,7 @@ class CurvePlot(QWidget):
                 f'<td><span style="color:{curve.colour()}">■</span> {escape(curve.series.label)}{other} </td>'
                 f'<td align="right">{format_number(value, self._digits)} </td>'
             )
-        self._readout.setText(table(f"{self._unit}&nbsp;{position(step)}", cells))
+        self._readout.setText(table(self._when(step), cells))
         self._readout.adjustSize()
         area = self._view.sceneBoundingRect().toRect()
         # In the half of the picture where the cursor is not, so that neither hides the other.

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from explorer.state import (
     CurveSpec,
+    EMSpec,
     MapSpec,
     PlaneSpec,
     RunSpec,
@@ -49,6 +50,13 @@ STATES = st.builds(
         iwae=st.booleans(),
         terms=st.booleans(),
         batches=st.booleans(),
+    ),
+    em=st.builds(
+        EMSpec,
+        pace=st.sampled_from([0, 1, 2, 4]),
+        recent=st.booleans(),
+        terms=st.booleans(),
+        restarts=st.sampled_from([5, 10, 20, 50]),
     ),
     theme=st.sampled_from(["system", "dark", "light"]),
 )

@@ -18,16 +18,23 @@ _BLOCK = 1024  # rows between two yields
 class Agreement:
     """How clusters agree with labels.
 
-    table: (L, K) int64, how many rows of a label are in a cluster. order: clusters (K,), each label's partner
-    at its place, those that have none at the end. matched: rows whose cluster is their label's partner.
-    purity: share of the rows whose label is the commonest of their cluster. rand: the adjusted Rand index.
+    table: (L, K) int64, how many rows of a label are in a cluster. partner: the cluster that each label is
+    paired with, (L,), −1 where there is none for it. matched: rows that are in their label's partner. purity:
+    share of the rows whose label is the commonest of their cluster. rand: the adjusted Rand index.
     """
 
     table: Array
-    order: Array
+    partner: Array
     matched: int
     purity: float
     rand: float
+
+    @property
+    def order(self) -> Array:
+        """Clusters (K,): the labels' partners in the order of labels, then the others, the largest first."""
+        partners = self.partner[self.partner >= 0]
+        rest = np.setdiff1d(np.arange(self.table.shape[1]), partners)
+        return np.concatenate([partners, rest[np.argsort(-self.table.sum(0)[rest], kind="stable")]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,24 +75,22 @@ def agreement(labels: Array, of: Array, clusters: int) -> Agreement:
     """How clusters ``of`` (n,) in 0 … clusters − 1 agree with labels (n,) of 0 … L − 1; n ≥ 1."""
     table = np.zeros((int(labels.max()) + 1, clusters), np.int64)
     np.add.at(table, (labels, of), 1)
-    order, matched = best_matching(table)
+    partner, matched = best_matching(table)
     purity = float(table.max(0).sum() / table.sum())
-    return Agreement(table, order, matched, purity, adjusted_rand_index(table))
+    return Agreement(table, partner, matched, purity, adjusted_rand_index(table))
 
 
 def best_matching(table: Array) -> tuple[Array, int]:
     """The pairing of labels and clusters that has the most rows (the Hungarian method, Kuhn 1955).
 
-    table (L, K) → clusters (K,), the partner of each label at its place and then the others by size; and the
-    rows in the pairing. With more labels than clusters, labels without a partner are skipped.
+    table (L, K) → each label's cluster (L,), −1 where there are too few, and the rows in the pairing.
     """
     from scipy.optimize import linear_sum_assignment
 
     label, cluster = linear_sum_assignment(table, maximize=True)
-    matched = int(table[label, cluster].sum())
-    rest = np.setdiff1d(np.arange(table.shape[1]), cluster)
-    rest = rest[np.argsort(-table.sum(0)[rest], kind="stable")]
-    return np.concatenate([cluster[np.argsort(label)], rest]), matched
+    partner = np.full(len(table), -1)
+    partner[label] = cluster
+    return partner, int(table[label, cluster].sum())
 
 
 def adjusted_rand_index(table: Array) -> float:

@@ -32,7 +32,7 @@ def test_agreement_is_scikit_learns(seed, labels, groups):
 @pytest.mark.parametrize(("labels", "groups"), [(3, 3), (4, 3), (3, 5)])
 def test_no_pairing_has_more_rows(seed, labels, groups):
     table = np.random.default_rng(seed).integers(0, 9, (labels, groups))
-    order, matched = best_matching(table)
+    partner, matched = best_matching(table)
     least = min(labels, groups)
     most = max(
         sum(table[rows[i], columns[i]] for i in range(least))
@@ -40,9 +40,22 @@ def test_no_pairing_has_more_rows(seed, labels, groups):
         for columns in permutations(range(groups), least)
     )
     assert matched == most
-    assert sorted(order) == list(range(groups))
-    if groups >= labels:
-        assert table[np.arange(labels), order[:labels]].sum() == most
+    paired = np.flatnonzero(partner >= 0)
+    assert len(paired) == least
+    assert len(set(partner[paired])) == least
+    assert table[paired, partner[paired]].sum() == most
+
+
+@pytest.mark.parametrize(("labels", "groups"), [(4, 2), (2, 4), (3, 3)])
+def test_clusters_are_ordered_by_their_labels(labels, groups):
+    rng = np.random.default_rng(2)
+    y, of = rng.integers(0, labels, 60), rng.integers(0, groups, 60)
+    found = agreement(y, of, groups)
+    paired = min(labels, groups)
+    np.testing.assert_array_equal(found.order[:paired], found.partner[found.partner >= 0])
+    assert sorted(found.order) == list(range(groups))
+    sizes = found.table.sum(0)[found.order[paired:]]
+    assert list(sizes) == sorted(sizes, reverse=True)
 
 
 def test_the_same_partition_under_other_names_agrees_wholly():

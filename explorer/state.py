@@ -36,9 +36,10 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class PlaneSpec:
-    """Which plane the map shows: "coordinates" i and j, or "principal" directions of the encodings."""
+    """Which plane of a space is shown: "coordinates" i and j, or the "principal" directions of what lies in
+    it; of the data also the discriminants of their labels, "lda"."""
 
-    kind: str = setting("coordinates", ("coordinates", "principal").__contains__)
+    kind: str = setting("coordinates", ("coordinates", "principal", "lda").__contains__)
     i: int = setting(0, lambda i: i >= 0)
     j: int = setting(1, lambda j: j >= 0)
 
@@ -56,6 +57,20 @@ class MapSpec:
     points: bool = True
     prior: bool = True
     split: str = setting("train", ("train", "validation", "test").__contains__)
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What the data plane draws over what. colour: of the points, by the components that answer for them, by
+    their labels, or all alike; what a model or its data do not have gives way to the next of these."""
+
+    plane: PlaneSpec = PlaneSpec("principal")
+    colour: str = setting("responsibility", ("responsibility", "label", "plain").__contains__)
+    field: bool = True
+    points: bool = True
+    contours: bool = True
+    ellipses: bool = True
+    paths: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,11 +100,66 @@ class EMSpec:
 
 
 @dataclass(frozen=True)
+class BoundSpec:
+    """Where log p(X|θ) and its bounds are drawn: along a line through a "step" of EM, the whole "path" or one
+    "parameter" (the coordinate of that number), or over a plane. successive: three bounds, or one."""
+
+    shown: str = setting("line", ("line", "plane").__contains__)
+    along: str = setting("step", ("step", "path", "parameter").__contains__)
+    parameter: int = setting(0, lambda i: i >= 0)
+    successive: bool = True
+    plane: PlaneSpec = PlaneSpec("principal")
+
+
+@dataclass(frozen=True)
+class SelectionSpec:
+    """Which sizes of the model are fitted, and from how many seeds each."""
+
+    low: int = setting(1, range(1, 4097).__contains__)
+    high: int = setting(10, range(1, 4097).__contains__)
+    step: int = setting(1, range(1, 4097).__contains__)
+    restarts: int = setting(3, range(1, 1001).__contains__)
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """Of which rows the clusters are shown."""
+
+    split: str = setting("train", ("train", "test").__contains__)
+
+
+@dataclass(frozen=True)
+class BayesSpec:
+    """How Bayes for parameters is shown. i, j: which coordinates of θ, where there are more than two; focus:
+    only where the posterior is; pace: rows a second, 0 is as fast as can be."""
+
+    i: int = setting(0, lambda i: i >= 0)
+    j: int = setting(1, lambda j: j >= 0)
+    focus: bool = False
+    pace: int = setting(10, (0, 1, 10).__contains__)
+
+    def __post_init__(self) -> None:
+        if self.i == self.j:
+            raise ValueError(f"coordinate {self.i} alone spans no plane")
+
+    @property
+    def rest(self) -> float:
+        """Seconds to look at each row."""
+        return 1 / self.pace if self.pace else 0.0
+
+
+@dataclass(frozen=True)
 class State:
     run: RunSpec = RunSpec()
     map: MapSpec = MapSpec()
+    data: DataSpec = DataSpec()
+    canvas: str = setting("latent", ("latent", "data").__contains__)  # for models that have both
     curves: CurveSpec = CurveSpec()
+    bayes: BayesSpec = BayesSpec()
     em: EMSpec = EMSpec()
+    bounds: BoundSpec = BoundSpec()
+    selection: SelectionSpec = SelectionSpec()
+    clusters: ClusterSpec = ClusterSpec()
     theme: str = setting("system", ("system", "dark", "light").__contains__)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends.base import Array
+from explorer.plane import subscript
 
 ROWS = 5_000  # of the data; more are thinned evenly
 BLOCK = 1024  # rows in a slice of work
@@ -211,7 +212,7 @@ def plane_of(path: Array, here: Array, coordinates: tuple[int, int] | None) -> t
     if coordinates is not None:
         i, j = (min(c, p - 1) for c in coordinates)
         j = j if i != j else (i + 1) % p
-        return np.eye(p)[[i, j]], (f"θ{i + 1}", f"θ{j + 1}")
+        return np.eye(p)[[i, j]], (f"θ{subscript(i + 1)}", f"θ{subscript(j + 1)}")
     centred = path - path.mean(0)
     values, vectors = np.linalg.eigh(centred @ centred.T)  # far fewer moments than coordinates
     basis: list[Array] = []
@@ -221,7 +222,7 @@ def plane_of(path: Array, here: Array, coordinates: tuple[int, int] | None) -> t
             direction = vector @ centred
             direction = direction / np.linalg.norm(direction)
             basis.append(direction * np.sign(direction[np.abs(direction).argmax()]))
-            labels.append(f"principal direction {len(basis)} of EM's path")
+            labels.append(f"direction {len(basis)} of EM's path")
     while len(basis) < 2:
         left = np.ones(p) if not basis else 1 - np.square(basis[0])
         i = int(np.argmax(left))
@@ -229,7 +230,7 @@ def plane_of(path: Array, here: Array, coordinates: tuple[int, int] | None) -> t
         for other in basis:
             direction = direction - (direction @ other) * other
         basis.append(direction / np.linalg.norm(direction))
-        labels.append(f"θ{i + 1}, across the path")
+        labels.append(f"θ{subscript(i + 1)}, across the path")
     return np.stack(basis), (labels[0], labels[1])
 
 

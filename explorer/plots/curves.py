@@ -143,9 +143,10 @@ class CurvePlot(QWidget):
         if self._follow:
             self._fit()
 
-    def set_unit(self, unit: str) -> None:
-        """What is counted along the horizontal axis."""
+    def set_unit(self, unit: str, label: str = "") -> None:
+        """What is counted along the horizontal axis, and what is written under it."""
         self._unit = unit
+        self._item.setLabel("bottom", label or None)
 
     def toggle(self, key: str) -> None:
         """Show or hide a curve; what a link of the legend stands for."""

@@ -9,6 +9,7 @@ import pytest
 from backends.base import finish
 from backends.data import Split, open_data
 from backends.run import Run
+from explorer.plane import subscript
 from explorer.theta import POINTS, SIDES, e_step, field, plane_of, profile, some, step_of, values_at
 
 
@@ -169,7 +170,7 @@ def test_a_field_of_two_coordinates_where_some_theta_cannot_be(mixture):
     scale = len(models[0].theta()) - 1  # the logarithm of a standard deviation
     far = (-2000.0, 2000.0, -2000.0, 2000.0)
     seen, _ = last(field(models, models[-1], x, (3, scale), far))
-    assert seen.labels == (f"θ{4}", f"θ{scale + 1}")
+    assert seen.labels == ("θ₄", f"θ{subscript(scale + 1)}")
     assert np.isneginf(seen.values).any()
     assert not np.isnan(seen.values).any()
 

@@ -1,0 +1,99 @@
+"""A small table of counts, each cell as dark as its share of its row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PySide6.QtCore import QRect, QSize, Qt
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
+
+from backends.base import Array
+from explorer.theme import blend, font, theme
+
+HEAD = 18  # logical pixels of the headings' row and column
+WIDEST = 40  # of a cell
+READABLE = 15  # from which a cell has room for its number
+
+
+class HeatTable(QWidget):
+    """counts (rows, columns) with headings; the cells in ``framed`` have a frame."""
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.counts: Array = np.zeros((0, 0), np.int64)
+        self._rows: tuple[str, ...] = ()
+        self._columns: tuple[str, ...] = ()
+        self._framed: frozenset[tuple[int, int]] = frozenset()
+        self._names = ("row", "column")
+        self.setAccessibleName(name)
+        self.setMouseTracking(True)
+        theme().changed.connect(self._retint)
+
+    def set_counts(
+        self, counts: Array, rows: Sequence[str], columns: Sequence[str],
+        framed: Sequence[tuple[int, int]] = (), names: tuple[str, str] = ("row", "column"),
+    ) -> None:  # fmt: skip
+        """Show counts (len(rows), len(columns)). names: of what the rows and the columns are."""
+        self.counts, self._rows, self._columns = counts, tuple(rows), tuple(columns)
+        self._framed, self._names = frozenset(framed), names
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(240, 200)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(80, 60)
+
+    def cell(self, row: int, column: int) -> QRect:
+        """Where a cell lies."""
+        rows, columns = self.counts.shape
+        wide = min((self.width() - self._side()) // max(columns, 1), WIDEST)
+        high = min((self.height() - HEAD) // max(rows, 1), WIDEST, max(wide, READABLE + 4))
+        return QRect(self._side() + column * wide, HEAD + row * high, max(wide, 1), max(high, 1))
+
+    def _side(self) -> int:
+        widest = max((self.fontMetrics().horizontalAdvance(name) for name in self._rows), default=0)
+        return min(max(widest + 8, HEAD), 64)
+
+    def _retint(self, *_: object) -> None:
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        tokens = theme().tokens
+        if not self.counts.size:
+            painter.end()
+            return
+        share = self.counts / np.maximum(self.counts.sum(1, keepdims=True), 1)
+        first = self.cell(0, 0)
+        painter.setFont(font(11 if first.width() >= 24 else 9))
+        room = min(first.width(), first.height()) >= READABLE
+        middle = Qt.AlignmentFlag.AlignCenter
+        painter.setPen(QColor(tokens.muted))
+        for j, name in enumerate(self._columns):
+            painter.drawText(self.cell(0, j).translated(0, -self.cell(0, j).top()), middle, name)
+        for i, name in enumerate(self._rows):
+            cell = self.cell(i, 0)
+            side = QRect(0, cell.top(), self._side() - 4, cell.height())
+            shown = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, side.width())
+            painter.drawText(side, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, shown)
+        for (i, j), count in np.ndenumerate(self.counts):
+            cell = self.cell(i, j).adjusted(0, 0, -1, -1)
+            painter.fillRect(cell, QColor(blend(tokens.accent, tokens.surface, 0.06 + 0.94 * share[i, j])))
+            if (i, j) in self._framed:
+                painter.setPen(QPen(QColor(tokens.text), 1))
+                painter.drawRect(cell.adjusted(0, 0, -1, -1))
+            if room and count:
+                painter.setPen(QColor(tokens.accent_text if share[i, j] > 0.5 else tokens.text))
+                painter.drawText(cell, middle, str(count))
+        painter.end()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        point, tip = event.position().toPoint(), ""
+        for (i, j), count in np.ndenumerate(self.counts):
+            if self.cell(i, j).contains(point):
+                one, other = self._names
+                tip = f"{count} rows of {one} {self._rows[i]} in {other} {self._columns[j]}"
+        self.setToolTip(tip)

@@ -118,7 +118,7 @@ class SamplesPanel(QWidget):
         self._framed = False
         for points in (self.data_points, self.sample_points):
             points.set_points(np.zeros((0, 2)), None)
-        if not image and run.data is not None:
+        if not image and run.data is not None and len(run.data.train):
             x = in_two(run.data.train.x[:CLOUD])
             self.data_points.set_points(x, None)
             self._frame(x)

@@ -57,10 +57,12 @@ class Run:
         self.device = device
         self.learner = learner
         self.by_halves = isinstance(learner, HalfSteps)
+        self.next_half = "E"  # or "M": what half_step makes next
         self.curves = Curves()
         self.history = History()
         self.notes: tuple[str, ...] = ()
         self._fingerprint: str | None = None
+        self._placed = 0  # the step at which a hand placed components last
         self._probe_x = None if data is None else np.array(data.train.x[: probes.ROWS])
 
     @classmethod
@@ -124,6 +126,7 @@ class Run:
         if not self.history.models:
             self.history.add(self.model())
         half, scalars = learner.half_step()
+        self.next_half = "M" if half == "E" else "E"
         made = 2 * learner.steps + (half == "E")
         self.curves.append_all(made, {f"half/{name}": value for name, value in scalars.items()})
         if half == "M":
@@ -135,13 +138,15 @@ class Run:
     @property
     def change(self) -> float | None:
         """By how much the last step of EM raised what it climbs: L(q, θ), plus log p(θ) where there is a
-        prior; nats a datum. None for other learners, on batches of the rows, and before the second step."""
+        prior; nats a datum. None for other learners, on batches of the rows, and before the second step since
+        the run began or a hand placed components."""
         if not self.by_halves or self.values.get("batch_size"):
             return None
         for name in ("log_posterior", "elbo"):
-            _, values = self.curves.get(f"batch/{name}")
+            steps, values = self.curves.get(f"batch/{name}")
             if len(values):
-                return float(values[-1] - values[-2]) if len(values) > 1 else None
+                several = len(values) > 1 and steps[-2] > self._placed
+                return float(values[-1] - values[-2]) if several else None
         return None
 
     def settled(self, tolerance: float) -> bool:
@@ -167,6 +172,30 @@ class Run:
         first = self.learner.steps + 1
         for step, scalars in enumerate(self.learner.observe(rows), first):
             self._record(step, scalars)
+
+    @property
+    def places(self) -> bool:
+        """Whether :meth:`place` can be used."""
+        return callable(getattr(self.learner, "place", None))
+
+    def place(self, weights: Array, means: Array, covariances: Array) -> None:
+        """Go on from Gaussian components placed by hand: weights (K,), means (K, d) and covariances.
+
+        These are (K, d, d), (1, d, d), (K, d) or (K, 1), as the learner's covariance is full, tied, diag or
+        spherical. The model that is placed joins :attr:`history`.
+
+        Raises InputError, and changes nothing, for a learner without such components and for others than it
+        can have.
+        """
+        if not self.places:
+            raise InputError(f"the components of a {self.kind.name} cannot be placed by hand")
+        before = self.model()
+        self.learner.place(weights, means, covariances)  # type: ignore[attr-defined]
+        self.next_half = "E"
+        self._placed = self.steps
+        if not self.history.models and self.steps:
+            self.history.add(before)
+        self.history.add(self.model())
 
     def model(self) -> Any:
         """A Model of this moment."""
@@ -252,6 +281,8 @@ class Run:
             seed=manifest.seed, device=device, learner=learner,
         )  # fmt: skip
         run.curves = Curves.from_arrays(curves)
+        halves, _ = run.curves.get("half/elbo")
+        run.next_half = "M" if len(halves) and halves[-1] % 2 else "E"
         run._fingerprint = manifest.fingerprint
         run._probe_x = saved.get("x") if data is None else run._probe_x
         with _fitting(kind):

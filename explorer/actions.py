@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from backends.data import DataSet, open_data
+from backends.base import Array, InputError, Value
+from backends.data import DataSet, open_data, without_rows
 from backends.run import Run
 from explorer.compute import Exploration, Failure, Priority
 from explorer.kept import forget, keep, kept_path
 from explorer.session import Session
 from explorer.settings import Settings
 from explorer.spec import begin, full_values, same_run, source_of, spec_of, steps_to_go, suit
-from explorer.state import RunSpec
+from explorer.state import RunSpec, with_value
 from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
 from resources import resource
@@ -65,6 +67,7 @@ class Actions(QObject):
         exploration.failed.connect(self.fail)
         session.changed.connect(self._state_changed)
         trainer.slow_down(session.state.em.rest)
+        trainer.slow_down(session.state.bayes.rest, "row")
 
     def fail(self, failure: Failure) -> None:
         """Show a failure; its traceback is a click away."""
@@ -272,6 +275,44 @@ class Actions(QObject):
             self._begin(0)
         self._trainer.half_step()
 
+    def place(self, weights: Array, means: Array, covariances: Array) -> None:
+        """Have the open run go on from components placed by hand, as :meth:`backends.run.Run.place` takes
+        them. Before its first step that is how the run begins, which can be undone."""
+        run, spec = self._session.run, self._session.state.run
+        if run is None:
+            return
+        start = _as_init(run, weights, means, covariances)
+        if start is not None and not run.steps and same_run(spec_of(run), spec):
+            self._session.apply(with_value(self._session.state, "init", start), "move a component")
+            return
+        self._trainer.pause()
+        self._trainer.order(
+            "move the component",
+            lambda: run.place(weights, means, covariances),
+            lambda _: self._placed(run),
+        )
+
+    def _placed(self, run: Run) -> None:
+        self._files_of(run).saved = None
+        self._session.look_back(None)
+
+    def observe(self, rows: Array) -> None:
+        """Pause, and give the open run rows (m, d) by hand."""
+        run = self._session.run
+        if run is not None:
+            self._trainer.pause()
+            self._trainer.order("take what was given by hand", lambda: run.observe(rows))
+
+    def begin_without_rows(self) -> None:
+        """Begin the open run anew on the set without rows, so that only rows given by hand count."""
+        run, spec = self._session.run, self._session.state.run
+        name = None if run is None else without_rows(run.info)
+        if run is not None and name is not None:
+            if spec.model != run.kind.name:  # another model was chosen since
+                spec = replace(spec_of(run), steps=run.kind.default_steps)
+            self._apply(replace(spec, data=name), "begin without rows")
+            self.restart()
+
     def restart(self) -> None:
         """Begin a run of what is chosen, from its seed."""
         spec = self._session.state.run
@@ -288,8 +329,13 @@ class Actions(QObject):
         """Live hyper-parameters of the open run change at once; the others wait for the next run."""
         if old.em.pace != new.em.pace:
             self._trainer.slow_down(new.em.rest)
+        if old.bayes.pace != new.bayes.pace:
+            self._trainer.slow_down(new.bayes.rest, "row")
         run = self._session.run
         if run is None or old.run.values == new.run.values or new.run.model != run.kind.name:
+            return
+        if not run.steps and _differ_in_start(old.run, new.run):  # a start is seen before it is gone on from
+            self._begin(0)
             return
         # The learner may not have come to the change before this one yet, so both are asked.
         before, current = full_values(old.run), dict(run.values)
@@ -333,6 +379,29 @@ class Actions(QObject):
         self._exploration.close()
         if not self._trainer.close() and not self._trainer.close(KEEPING):
             print("latent-explorer: the run could not be kept in time", file=sys.stderr)
+
+
+def _as_init(run: Run, weights: Array, means: Array, covariances: Array) -> Value | None:
+    """What the hyper-parameter init has to be for a run to begin from these components; None where it cannot
+    be that."""
+    text = json.dumps(
+        {"means": means.tolist(), "covariances": covariances.tolist(), "weights": weights.tolist()}
+    )
+    for parameter in run.kind.parameters:
+        if parameter.name == "init":
+            try:
+                return parameter.check(text)
+            except InputError:
+                return None
+    return None
+
+
+def _differ_in_start(a: RunSpec, b: RunSpec) -> bool:
+    """Would both begin the same run, but from another start?"""
+    one, other = (full_values(s).get("init") for s in (a, b))
+    if one is None or one == other:
+        return False
+    return same_run(a, replace(b, values={**b.values, "init": one}))
 
 
 def is_data(path: Path) -> bool:

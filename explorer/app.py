@@ -84,16 +84,31 @@ class Program(QObject):
     def _set_theme(self, name: str) -> None:
         self.session.apply(replace(self.session.state, theme=name), "change the colours")
 
-    def _toggle_map(self, name: str) -> None:
-        spec = self.session.state.map
-        changed = replace(spec, **{name: not getattr(spec, name)})  # type: ignore[arg-type]
-        self.session.apply(replace(self.session.state, map=changed), "change what the map shows")
+    @property
+    def _on_data(self) -> bool:
+        return self.window.canvas.currentWidget() is self.window.data
+
+    def _layer(self, on_map: str, on_data: str) -> bool:
+        """Whether the canvas that is shown shows this layer."""
+        state = self.session.state
+        return bool(getattr(state.data, on_data) if self._on_data else getattr(state.map, on_map))
+
+    def _toggle(self, on_map: str, on_data: str) -> None:
+        """Show or hide a layer of the canvas that is shown."""
+        part, name = ("data", on_data) if self._on_data else ("map", on_map)
+        spec: Any = getattr(self.session.state, part)
+        changed: Any = {part: replace(spec, **{name: not getattr(spec, name)})}
+        self.session.apply(replace(self.session.state, **changed), "change what the canvas shows")
+
+    def _toggle_canvas(self) -> None:
+        self.window.choose_canvas("latent" if self._on_data else "data")
 
     def _toggle_plane(self) -> None:
-        spec = self.session.state.map
+        part = "data" if self._on_data else "map"
+        spec: Any = getattr(self.session.state, part)
         kind = "coordinates" if spec.plane.kind == "principal" else "principal"
-        changed = replace(spec, plane=replace(spec.plane, kind=kind))
-        self.session.apply(replace(self.session.state, map=changed), "choose the plane")
+        changed: Any = {part: replace(spec, plane=replace(spec.plane, kind=kind))}
+        self.session.apply(replace(self.session.state, **changed), "choose the plane")
 
     def _commands(self) -> list[Command]:
         window, actions, session = self.window, self.actions, self.session
@@ -103,7 +118,7 @@ class Program(QObject):
             Command("save", "Save", "File", window.save, "Ctrl+S", "save", "Save the run"),
             Command("save-as", "Save as…", "File", window.ask_save, "Ctrl+Shift+S"),
             Command("save-map", "Save the map as a picture…", "File", window.ask_map_picture, "", group=True),
-            Command("copy-map", "Copy the map", "File", window.map.copy_picture, "Ctrl+Shift+C", "copy"),
+            Command("copy-map", "Copy the map", "File", window.copy_picture, "Ctrl+Shift+C", "copy"),
             Command("quit", "Quit", "File", window.close, "Ctrl+Q", group=True),
             Command("undo", "Undo", "Edit", session.undo, "Ctrl+Z", "undo",
                     enabled=lambda: bool(session.undo_text)),
@@ -120,14 +135,24 @@ class Program(QObject):
             Command("home", "Standard view of the map", "View", window.reset_view, "Ctrl+0", "fit"),
             Command("fit-curves", "Show whole curves", "View", curves.fit, "Ctrl+9"),
             Command("let-go", "Let the point follow the mouse", "View", window.map.let_go, "Esc"),
-            Command("mosaic", "Decoded images", "View", lambda: self._toggle_map("mosaic"), "M",
-                    checked=lambda: session.state.map.mosaic, group=True),
-            Command("points", "Encodings", "View", lambda: self._toggle_map("points"), "P",
-                    checked=lambda: session.state.map.points),
-            Command("prior", "Contours of the prior", "View", lambda: self._toggle_map("prior"), "C",
-                    checked=lambda: session.state.map.prior),
+            Command("canvas", "Data plane", "View", self._toggle_canvas, "D",
+                    tip="A plane through the data in place of the latent map, for models that have both",
+                    checked=lambda: self._on_data, enabled=lambda: window.has_both),
+            Command("mosaic", "Field: decoded images, or density", "View",
+                    lambda: self._toggle("mosaic", "field"), "M",
+                    checked=lambda: self._layer("mosaic", "field"), group=True),
+            Command("points", "Points: encodings, or data", "View", lambda: self._toggle("points", "points"),
+                    "P", checked=lambda: self._layer("points", "points")),
+            Command("prior", "Contours: of the prior, or the density", "View",
+                    lambda: self._toggle("prior", "contours"), "C",
+                    checked=lambda: self._layer("prior", "contours")),
+            Command("ellipses", "Components", "View", lambda: self._toggle("", "ellipses"), "E",
+                    checked=lambda: session.state.data.ellipses, enabled=lambda: self._on_data),
+            Command("paths", "Paths of the means", "View", lambda: self._toggle("", "paths"), "T",
+                    checked=lambda: session.state.data.paths, enabled=lambda: self._on_data),
             Command("principal", "Plane of principal directions", "View", self._toggle_plane, "",
-                    checked=lambda: session.state.map.plane.kind == "principal"),
+                    checked=lambda: getattr(session.state, "data" if self._on_data else "map").plane.kind
+                    == "principal"),
             Command("dark", "Dark", "View", lambda: self._set_theme("dark"), "", "moon",
                     checked=lambda: session.state.theme == "dark", group=True),
             Command("light", "Light", "View", lambda: self._set_theme("light"), "", "sun",

@@ -1,20 +1,29 @@
-"""A density as a field on a plane, coarse to fine. Runs in exploration."""
+"""A density as a field on a plane, coarse to fine, with contour lines. Runs in exploration."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 
 import numpy as np
 
 from backends.base import Array
-from explorer.plane import Plane
+from explorer.contours import contour
 from explorer.view import Picture, View
 
 SLICE = 0.006  # seconds of work between two yields
 CELLS = (16, 8, 4, 2, 1)  # device pixels a cell, coarse to fine
+LINES_FROM = 4  # device pixels a cell, from which on there are contours
 SHOW_EVERY = 0.04  # seconds between two pictures
+RADII = (1.0, 2.0, 3.0, 4.0)  # contours at r²/2 nats below the highest: of one Gaussian, at r σ
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Contour lines over a view: segments (m, 2, 2) in canvas coordinates."""
+
+    segments: Array
 
 
 def colours(log_p: Array, table: Array, peak: float) -> Array:
@@ -29,15 +38,17 @@ def colours(log_p: Array, table: Array, peak: float) -> Array:
 
 
 def density(
-    model: Any, plane: Plane, view: View, table: Array
-) -> Generator[Picture | None, None, Picture | None]:
-    """p(x) on the plane for the view, ever finer; yields a picture a resolution and returns the finest.
+    log_prob: Callable[[Array], Array], step: int, view: View, table: Array
+) -> Generator[Picture | Lines | None, None, Picture | None]:
+    """A density p on the plane for the view, ever finer; yields a picture a resolution, and now and then its
+    contour lines, and returns the finest.
 
-    table: (256, 3) uint8, colours by rising density. The brightest colour is the greatest density in view.
+    log_prob: canvas coordinates (n, 2) → log p (n,). table: (256, 3) uint8, colours by rising density. The
+    brightest colour is the greatest density in view, and the contours are counted from it.
     """
     if not view.width or not view.height:
         return None
-    step, chunk, shown = model.stamp.step, 256, time.perf_counter()
+    chunk, shown = 256, time.perf_counter()
     picture = None
     for cell in CELLS:
         rows, columns = -(-view.height // cell), -(-view.width // cell)
@@ -48,14 +59,17 @@ def density(
         while done < len(uv):
             start = time.perf_counter()
             part = slice(done, done + chunk)
-            log_p[part] = model.log_prob(plane.to_space(uv[part]))
+            log_p[part] = log_prob(uv[part])
             done += chunk
             spent = max(time.perf_counter() - start, 1e-5)
             chunk = int(np.clip(chunk * SLICE / spent, 64, 4 * chunk))
             yield None
         finite = log_p[np.isfinite(log_p)]
         peak = float(finite.max()) if len(finite) else 0.0
-        image = colours(log_p.reshape(rows, columns), table, peak)
+        height = log_p.reshape(rows, columns)
+        if cell == LINES_FROM:
+            yield Lines(lines(height, peak, view, cell))
+        image = colours(height, table, peak)
         image = np.ascontiguousarray(image.repeat(cell, 0).repeat(cell, 1)[: view.height, : view.width])
         picture = Picture(image, view, step, f"density {columns} × {rows}", complete=cell == CELLS[-1])
         if cell == CELLS[-1]:
@@ -64,3 +78,10 @@ def density(
             shown = time.perf_counter()
             yield picture
     return picture
+
+
+def lines(log_p: Array, peak: float, view: View, cell: int) -> Array:
+    """Contours of log p (rows, columns), a value in the middle of each cell of so many device pixels, at
+    r²/2 below ``peak``: segments (m, 2, 2) in canvas coordinates."""
+    found = np.concatenate([contour(log_p, peak - r * r / 2) for r in RADII])
+    return view.to_canvas((found[..., 0] + 0.5) * cell, (found[..., 1] + 0.5) * cell)

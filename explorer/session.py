@@ -141,7 +141,7 @@ class Session(QObject):
     def set_moment(self, moment: Moment) -> None:
         """Take over what training published; a run other than the open one becomes the open one."""
         fresh = moment.run is not self.run
-        newer = self.model is None or fresh or moment.model.stamp != self.model.stamp
+        newer = self.moment is None or fresh or moment.model is not self.moment.model
         self.run, self.moment = moment.run, moment
         if fresh:
             self.past = None

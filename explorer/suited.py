@@ -9,7 +9,12 @@ from PySide6.QtWidgets import QWidget
 
 from explorer.actions import Actions
 from explorer.compute import Exploration
+from explorer.panels.bayes import BayesPanel
+from explorer.panels.bounds import BoundsPanel
+from explorer.panels.clusters import ClustersPanel
 from explorer.panels.em import EMPanel
+from explorer.panels.selection import SelectionPanel
+from explorer.panels.spectrum import SpectrumPanel
 from explorer.session import Session
 
 
@@ -30,4 +35,11 @@ class SuitedPanel(Protocol):
 Make = Callable[[Session, Exploration, Actions, QWidget | None], Any]
 
 #: In the order of their tabs; the first that suits a run is on top when the run is opened.
-PANELS: tuple[Make, ...] = (EMPanel,)
+PANELS: tuple[Make, ...] = (
+    EMPanel,
+    BoundsPanel,
+    SelectionPanel,
+    ClustersPanel,
+    BayesPanel,
+    SpectrumPanel,
+)

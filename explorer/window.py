@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QPaintEvent
@@ -30,24 +32,30 @@ from explorer.actions import Actions
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
 from explorer.icons import set_icon
+from explorer.marginal import has_components
 from explorer.pace import Pace
 from explorer.panels.cursor import CursorPanel
 from explorer.panels.curves import CurvesPanel
 from explorer.panels.data import DataPanel
+from explorer.panels.estimates import EstimatesPanel, EvidencePanel
 from explorer.panels.map import MapPanel
 from explorer.panels.place import PlacePanel
+from explorer.panels.predictive import PredictivePanel
 from explorer.panels.run import RunPanel
 from explorer.panels.samples import SamplesPanel
+from explorer.plots.flips import FlipsPlot
+from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.session import Message, Session
 from explorer.settings import Settings
 from explorer.suited import PANELS
 from explorer.widgets.card import CardDock
 from explorer.widgets.messages import MessageBar
 from explorer.widgets.palette import Palette
+from explorer.widgets.switch import Switch
 from explorer.widgets.values import format_number
 
 QWIDGETSIZE_MAX = (1 << 24) - 1
-ARRANGEMENT, REARRANGED = 3, 4  # versions of the saved arrangement: the standard one, and one of the user's
+ARRANGEMENT, REARRANGED = 0, 1  # the standard one, and one of the user's
 FILTER = "Runs (*.safetensors);;All files (*)"
 LEFT, RIGHT = 284, 264
 WIDEST = 320
@@ -71,23 +79,29 @@ class Window(QMainWindow):
 
         self.run = RunPanel(session, actions)
         self.map = MapPanel(session, exploration)
-        self.data = DataPanel(session, exploration)
+        self.data = DataPanel(session, exploration, actions)
+        self.predictive = PredictivePanel(session, exploration, actions)
         self.canvas = QStackedWidget(self)
-        self.canvas.addWidget(self.map)
-        self.canvas.addWidget(self.data)
+        for canvas in (self.map, self.data, self.predictive):
+            self.canvas.addWidget(canvas)
         self.cursor_panel = CursorPanel(session, exploration)
         self.place = PlacePanel(session, exploration)
         self.under = QStackedWidget(self)
-        self.under.addWidget(self.cursor_panel)
-        self.under.addWidget(self.place)
+        self.estimates = EstimatesPanel(session, exploration)
+        for panel in (self.cursor_panel, self.place, self.estimates):
+            self.under.addWidget(panel)
         self.curves = CurvesPanel(session)
         self.samples = SamplesPanel(session, exploration)
+        self.evidence = EvidencePanel(session)
+        self.last = QStackedWidget(self)
+        self.last.addWidget(self.samples)
+        self.last.addWidget(self.evidence)
         self.docks = {
             "run": CardDock("run", "Run", self.run, self),
             "map": CardDock("map", "Latent map", self.canvas, self),
             "cursor": CardDock("cursor", "Under the cursor", self.under, self),
             "curves": CardDock("curves", "ELBO and log p(x) · nats", self.curves, self),
-            "samples": CardDock("samples", "Samples", self.samples, self),
+            "samples": CardDock("samples", "Samples", self.last, self),
         }
         self.suited: dict[str, Any] = {}  # panels by the name of their dock
         for make in PANELS:
@@ -98,15 +112,25 @@ class Window(QMainWindow):
                 panel.status.connect(dock.set_status)
             if hasattr(panel, "follow_link"):
                 dock.status.linkActivated.connect(panel.follow_link)
+        self.switch = Switch(
+            (
+                ("latent", "Latent map", "The latent space, and where the data lie in it (D)"),
+                ("data", "Data plane", "A plane through the data, and the model's components there (D)"),
+            ),
+            self,
+        )
+        self.switch.chosen.connect(self.choose_canvas)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for dock in self.docks.values():
             dock.topLevelChanged.connect(self._rearranged)
         self.map.status.connect(self._map_status)
         self.data.status.connect(self._data_status)
+        self.data.explained.connect(self._data_explained)
         self.curves.status.connect(self.docks["curves"].set_status)
         self.curves.explained.connect(self.docks["curves"].status.setToolTip)
         self.docks["curves"].status.linkActivated.connect(self.curves.plot.toggle)
-        self.samples.status.connect(self.docks["samples"].set_status)
+        self.predictive.status.connect(self._predictive_status)
+        self.samples.status.connect(self._samples_status)
 
         self.messages = MessageBar(self)
         self.menus = QMenuBar(self)
@@ -135,6 +159,7 @@ class Window(QMainWindow):
         self.resize(1440, 900)
         session.message.connect(self._say)
         session.run_changed.connect(self._run_changed)
+        session.changed.connect(self._state_changed)
         session.moment_changed.connect(self._moment)
         actions.file_changed.connect(self._run_changed)
         actions.busy.connect(self.busy.setText)
@@ -227,7 +252,7 @@ class Window(QMainWindow):
         path, _ = QFileDialog.getSaveFileName(self, "Save the map", "map.png", "PNG (*.png);;SVG (*.svg)")
         if path:
             try:
-                self.map.save_picture(path)
+                self.plane_canvas.save_picture(path)
             except InputError as error:
                 self.session.say(str(error), "error")
 
@@ -281,14 +306,20 @@ class Window(QMainWindow):
             self.restoreGeometry(QByteArray.fromHex(settings.geometry.encode()))
         if settings.arrangement:
             state = QByteArray.fromHex(settings.arrangement.encode())
-            if not self.restoreState(state, ARRANGEMENT) and self.restoreState(state, REARRANGED):
+            if not self.restoreState(state, self._version(ARRANGEMENT)) and self.restoreState(
+                state, self._version(REARRANGED)
+            ):
                 self._rearranged()
         else:
             QTimer.singleShot(0, self, self._size_docks)
 
+    def _version(self, arrangement: int) -> int:
+        """What a saved arrangement must carry to be restored: one of other docks would leave some astray."""
+        return 2 * (crc32(" ".join(self.docks).encode()) % 2**30) + arrangement
+
     def remember(self) -> tuple[str, str]:
         """Geometry and arrangement, as :meth:`restore` takes them."""
-        both = self.saveGeometry(), self.saveState(self._arrangement)
+        both = self.saveGeometry(), self.saveState(self._version(self._arrangement))
         geometry, arrangement = (bytes(part.toHex().data()).decode() for part in both)
         return geometry, arrangement
 
@@ -298,14 +329,61 @@ class Window(QMainWindow):
         self.messages.show_message(message.text, message.kind, message.details, message.action)
 
     def _run_changed(self, _: Any) -> None:
-        """The canvas follows from what the model can do."""
-        model = self.session.model
-        latent = model is None or model.latent_dim > 0
-        self.canvas.setCurrentWidget(self.map if latent else self.data)
-        self.under.setCurrentWidget(self.cursor_panel if latent else self.place)
-        self.docks["map"].setWindowTitle("Latent map" if latent else "Data plane")
+        self._show_canvas()
         self._show_suited()
         self._show_title()
+
+    def _state_changed(self, old: Any, new: Any) -> None:
+        if old.canvas != new.canvas:
+            self._show_canvas()
+
+    @property
+    def has_both(self) -> bool:
+        """Whether the open model has a latent map and a data plane."""
+        model = self.session.model
+        return model is not None and model.latent_dim > 0 and has_components(model)
+
+    @property
+    def plane_canvas(self) -> PlaneCanvas | FlipsPlot:
+        """The canvas that is shown."""
+        shown: Any = self.canvas.currentWidget()
+        canvas: PlaneCanvas | FlipsPlot = shown.canvas
+        return canvas
+
+    def choose_canvas(self, name: str) -> None:
+        """Show the "latent" map or the "data" plane of a model that has both."""
+        self.session.apply(replace(self.session.state, canvas=name), "choose the canvas")
+
+    def copy_picture(self) -> None:
+        """The canvas as it is on screen, to the clipboard."""
+        self.plane_canvas.copy_picture()
+
+    def _show_canvas(self) -> None:
+        """The canvas follows from what the model can do, and where it can do both from what is chosen."""
+        model = self.session.model
+        latent = model is None or model.latent_dim > 0
+        if self.has_both:
+            latent = self.session.state.canvas == "latent"
+        if self._bayes():
+            shown: tuple[QWidget, ...] = (self.predictive, self.estimates, self.evidence)
+            titles = "Prediction", "Evidence and estimates", "Log evidence · nats"
+        elif latent:
+            shown = self.map, self.cursor_panel, self.samples
+            titles = "Latent map", "Under the cursor", "Samples"
+        else:
+            shown = self.data, self.place, self.samples
+            titles = "Data plane", "Under the cursor", "Samples"
+        for stack, widget in zip((self.canvas, self.under, self.last), shown, strict=True):
+            stack.setCurrentWidget(widget)
+        for name, title in zip(("map", "cursor", "samples"), titles, strict=True):
+            self.docks[name].setWindowTitle(title)
+        self.samples_again.setVisible(not self._bayes())
+        if self._bayes():
+            self.docks["samples"].set_status("")
+        self.docks["map"].set_status("")
+        self.docks["map"].status.setToolTip("")
+        self.docks["map"].show_switch(self.switch, self.has_both)
+        self.switch.show_choice("latent" if latent else "data")
 
     def _show_suited(self) -> None:
         """Panels that have something to show of this run; the first of them on top, where it was not there
@@ -321,6 +399,18 @@ class Window(QMainWindow):
         if self._arrangement == ARRANGEMENT:
             self._size_docks()
 
+    def _bayes(self) -> bool:
+        """Is the run about a distribution of parameters?"""
+        return self.predictive.suits(self.session.model)
+
+    def _predictive_status(self, text: str) -> None:
+        if self._bayes():
+            self.docks["map"].set_status(text)
+
+    def _samples_status(self, text: str) -> None:
+        if not self._bayes():
+            self.docks["samples"].set_status(text)
+
     def _map_status(self, text: str) -> None:
         if self.canvas.currentWidget() is self.map:
             self.docks["map"].set_status(text)
@@ -329,9 +419,14 @@ class Window(QMainWindow):
         if self.canvas.currentWidget() is self.data:
             self.docks["map"].set_status(text)
 
+    def _data_explained(self, text: str) -> None:
+        if self.canvas.currentWidget() is self.data:
+            self.docks["map"].status.setToolTip(text)
+
     def reset_view(self) -> None:
         """The standard view of the canvas."""
-        (self.map if self.canvas.currentWidget() is self.map else self.data).reset_view()
+        shown: Any = self.canvas.currentWidget()
+        shown.reset_view()
 
     def _moment(self, _: Any) -> None:
         self._pace.poke()

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QColor, QGuiApplication
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from backends.base import Array, Decodes, HasPrior
 from explorer.compute import Exploration, Priority
 from explorer.mosaic import Ink, mosaic, prior_levels
 from explorer.pace import Pace
-from explorer.plots import export
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.session import Session
@@ -66,17 +65,6 @@ class MapPanel(QWidget):
         self._retint()
         self.reset_view()
         self.marker.hide()
-
-    # -- taking it away ------------------------------------------------------------------------
-
-    def save_picture(self, path: str) -> None:
-        """The map as it is on screen, as PNG or, by the file's ending, SVG; InputError on failure."""
-        save = export.save_svg if path.lower().endswith(".svg") else export.save_png
-        save(self.canvas, "", path)
-
-    def copy_picture(self) -> None:
-        """The map as it is on screen, to the clipboard."""
-        QGuiApplication.clipboard().setImage(export.picture(self.canvas, ""))
 
     # -- the view ------------------------------------------------------------------------------
 

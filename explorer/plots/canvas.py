@@ -133,24 +133,36 @@ class PointsItem(pg.GraphicsObject):
 
 
 class ContourItem(pg.GraphicsObject):
-    """Dotted contour lines in canvas coordinates."""
+    """Contour lines in canvas coordinates."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
         self._path = QPainterPath()
-        self._pen = QPen()
+        self._pen = QPen(QColor("grey"), 1.0)
+        self._pen.setCosmetic(True)
         self.setZValue(-10)
 
     def set_colour(self, colour: QColor) -> None:
         """The lines' colour."""
-        self._pen = QPen(colour, 1.0, Qt.PenStyle.DotLine)
-        self._pen.setCosmetic(True)
+        self._pen.setColor(colour)
+        self.update()
+
+    def set_segments(self, segments: Array) -> None:
+        """Pieces of lines, (m, 2, 2)."""
+        self.prepareGeometryChange()
+        ends = segments.reshape(-1, 2)
+        self._pen.setStyle(Qt.PenStyle.SolidLine)
+        # a line of one pixel would be drawn piece by piece, with gaps; a wider one is drawn as a whole
+        self._pen.setWidthF(1.2)
+        self._pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+        self._path = pg.functions.arrayToQPath(ends[:, 0], ends[:, 1], connect="pairs")
         self.update()
 
     def set_lines(self, lines: list[Array]) -> None:
-        """Polylines, each (n, 2)."""
+        """Polylines, each (n, 2), drawn dotted."""
         self.prepareGeometryChange()
+        self._pen.setStyle(Qt.PenStyle.DotLine)
         self._path = QPainterPath()
         for line in lines:
             self._path.addPath(pg.functions.arrayToQPath(line[:, 0], line[:, 1]))

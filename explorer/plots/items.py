@@ -28,7 +28,7 @@ class Axis(pg.AxisItem):
         """whole: ticks only at whole numbers, as steps are."""
         super().__init__(side)
         self._whole = whole
-        self._room = 44 if side == "left" else 110  # pixels a tick
+        self.room = 44 if side == "left" else 110  # least pixels from tick to tick
         self.setStyle(
             tickFont=font(12),
             tickLength=0 if side == "left" else -4,
@@ -48,7 +48,7 @@ class Axis(pg.AxisItem):
         self.setGrid(255 if grid else False)
 
     def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:
-        least = (maxVal - minVal) / max(size / self._room, 1.0)
+        least = (maxVal - minVal) / max(size / self.room, 1.0)
         if not (math.isfinite(least) and least > 0):
             return []
         power = 10.0 ** math.floor(math.log10(least))

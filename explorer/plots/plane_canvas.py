@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
+from explorer.plots import export
 from explorer.plots.items import Axis
 from explorer.theme import theme
 from explorer.view import View
@@ -24,12 +26,18 @@ ARROWS = {
 
 
 class PlaneCanvas(pg.PlotWidget):
-    """Hover moves, a click holds, drag pans, wheel zooms, arrows step; both axes have the same scale."""
+    """Hover moves, a click holds, drag pans, wheel zooms, arrows step; both axes have the same scale.
+
+    holds: asked at each press of the left button; where it says yes, what lies there is dragged, in place of
+    a pan.
+    """
 
     moved = Signal(object)  # ((u, v) in canvas coordinates, the event's time stamp in ms)
     clicked = Signal(object)  # the same
     stepped = Signal(object)  # (du, dv) in canvas coordinates, by an arrow key
     released = Signal()  # Esc
+    dragged = Signal(object)  # (u, v), of what ``holds`` took hold of
+    dropped = Signal(object)  # the same, at the end
     viewed = Signal()  # another rectangle is in view; at most once a turn of the event loop
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
@@ -45,6 +53,8 @@ class PlaneCanvas(pg.PlotWidget):
         self.box.setAspectLocked(True)
         self.box.setDefaultPadding(0)
         self.box.disableAutoRange()
+        self.holds: Callable[[QPointF], bool] | None = None
+        self._holding = False
         self._press: QPointF | None = None
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
@@ -60,6 +70,15 @@ class PlaneCanvas(pg.PlotWidget):
         ratio = self.devicePixelRatioF()
         rect = self.box.sceneBoundingRect()
         return View(x0, x1, y0, y1, round(rect.width() * ratio), round(rect.height() * ratio), ratio)
+
+    def save_picture(self, path: str) -> None:
+        """The plane as it is on screen, as PNG or, by the file's ending, SVG; InputError on failure."""
+        save = export.save_svg if path.lower().endswith(".svg") else export.save_png
+        save(self, "", path)
+
+    def copy_picture(self) -> None:
+        """The plane as it is on screen, to the clipboard."""
+        QGuiApplication.clipboard().setImage(export.picture(self, ""))
 
     def at(self, position: QPointF) -> tuple[float, float]:
         """Canvas coordinates under a position in the widget."""
@@ -81,9 +100,19 @@ class PlaneCanvas(pg.PlotWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._press = event.position()
+        if event.button() == Qt.MouseButton.LeftButton and self.holds is not None:
+            self._holding = self.inside(event.position()) and self.holds(event.position())
+            if self._holding:
+                self.setFocus()
+                event.accept()
+                return
         super().mousePressEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._holding and event.button() == Qt.MouseButton.LeftButton:
+            self._holding, self._press = False, None
+            self.dropped.emit(self.at(event.position()))
+            return
         super().mouseReleaseEvent(event)
         still = self._press is not None and (event.position() - self._press).manhattanLength() < 4
         if still and event.button() == Qt.MouseButton.LeftButton and self.inside(event.position()):
@@ -91,6 +120,9 @@ class PlaneCanvas(pg.PlotWidget):
         self._press = None
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._holding:
+            self.dragged.emit(self.at(event.position()))
+            return
         super().mouseMoveEvent(event)
         if event.buttons() == Qt.MouseButton.NoButton and self.inside(event.position()):
             self.moved.emit((self.at(event.position()), event.timestamp()))

@@ -57,6 +57,10 @@ class CardDock(QDockWidget):
         """A small button at the right end of the title bar."""
         return self._bar.add_action(action)
 
+    def show_switch(self, switch: QWidget, shown: bool) -> None:
+        """Have a switch stand in the place of the title, or the title again."""
+        self._bar.show_switch(switch, shown)
+
     def set_status(self, text: str) -> None:
         """The live text at the right of the title."""
         self.status.setText(text)
@@ -102,6 +106,12 @@ class _TitleBar(QWidget):
         self._row.setSpacing(12)
         self._row.addWidget(self.title)
         self._row.addWidget(self.status, 1)
+
+    def show_switch(self, switch: QWidget, shown: bool) -> None:
+        if self._row.indexOf(switch) < 0:
+            self._row.insertWidget(0, switch)
+        switch.setVisible(shown)
+        self.title.setVisible(not shown)
 
     def add_action(self, action: QAction) -> QToolButton:
         button = QToolButton(self)

@@ -48,7 +48,8 @@ def test_a_run_of_em_keeps_each_half_and_each_moment() -> None:
 
 def test_em_has_settled_when_a_step_raises_its_bound_by_less_than_the_tolerance() -> None:
     run = Run.start("gmm", open_data("two-moons"), {"components": 2})
-    assert run.change is None and not run.settled(1e9)
+    assert run.change is None
+    assert not run.settled(1e9)
     while not run.settled(1e-4):
         run.step()
     _, values = run.curves.get("batch/elbo")

@@ -1,39 +1,33 @@
 """The density as a field: true at every pixel, coarse first, and nothing where there is nothing."""
 
-from types import SimpleNamespace
-
 import numpy as np
-import pytest
 from scipy import stats
 
-from backends.base import Stamp
-from explorer.density import CELLS, colours, density
-from explorer.plane import coordinate_plane
+from explorer.density import CELLS, Lines, colours, density
 from explorer.view import Picture, View
 
 GREY = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
 NORMAL = stats.multivariate_normal([0.5, -1.0], [[1.0, 0.3], [0.3, 0.5]])
 
 
-def run(model, view):
-    work, pictures = density(model, coordinate_plane(2), view, GREY), []
+def log_prob(x):
+    return NORMAL.logpdf(x)
+
+
+def run(log_prob, view, kind=Picture):
+    work, pictures = density(log_prob, 7, view, GREY), []
     while True:
         try:
             value = next(work)
         except StopIteration as stop:
             return pictures, stop.value
-        if isinstance(value, Picture):
+        if isinstance(value, kind):
             pictures.append(value)
 
 
-@pytest.fixture
-def model():
-    return SimpleNamespace(stamp=Stamp("run", 7), log_prob=lambda x: NORMAL.logpdf(x.astype(float)))
-
-
-def test_each_pixel_is_the_density_at_its_centre(model):
+def test_each_pixel_is_the_density_at_its_centre():
     view = View(-3, 3, -4, 2, 96, 80)
-    _, last = run(model, view)
+    _, last = run(log_prob, view)
     assert (last.complete, last.step, last.image.shape) == (True, 7, (80, 96, 4))
     rows, columns = np.mgrid[0:80, 0:96]
     x = view.to_canvas(columns.ravel() + 0.5, rows.ravel() + 0.5)
@@ -44,8 +38,8 @@ def test_each_pixel_is_the_density_at_its_centre(model):
     np.testing.assert_allclose(last.image[..., 0], np.floor(255 * level) * opacity, atol=1.5)
 
 
-def test_a_coarse_picture_comes_first(model):
-    pictures, last = run(model, View(-3, 3, -3, 3, 64, 64))
+def test_a_coarse_picture_comes_first():
+    pictures, last = run(log_prob, View(-3, 3, -3, 3, 64, 64))
     first = pictures[0]
     assert not first.complete
     cell = first.image[: CELLS[0], : CELLS[0]]
@@ -61,10 +55,17 @@ def test_where_there_is_no_density_nothing_is_drawn():
 
 
 def test_a_density_of_zero_everywhere_is_an_empty_picture():
-    nowhere = SimpleNamespace(stamp=Stamp("run", 0), log_prob=lambda x: np.full(len(x), -np.inf))
-    _, last = run(nowhere, View(0, 1, 0, 1, 20, 20))
+    _, last = run(lambda x: np.full(len(x), -np.inf), View(0, 1, 0, 1, 20, 20))
     assert not last.image.any()
 
 
-def test_a_view_without_pixels_has_no_picture(model):
-    assert run(model, View(0, 1, 0, 1, 0, 10)) == ([], None)
+def test_the_contours_of_a_gaussian_are_its_ellipses_at_whole_standard_deviations():
+    pictures, _ = run(log_prob, View(-5, 6, -6, 4, 440, 400), Lines)
+    ends = pictures[-1].segments.reshape(-1, 2)
+    distance = np.sqrt(2 * (NORMAL.logpdf(NORMAL.mean) - NORMAL.logpdf(ends)))
+    np.testing.assert_allclose(distance, np.round(distance), atol=0.01)
+    assert set(np.round(distance)) == {1, 2, 3, 4}
+
+
+def test_a_view_without_pixels_has_no_picture():
+    assert run(log_prob, View(0, 1, 0, 1, 0, 10)) == ([], None)

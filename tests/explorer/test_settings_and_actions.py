@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from backends.data import open_data
 from explorer import settings
-from explorer.spec import same_run, sound, spec_of, steps_to_go, suit
 from explorer.settings import Settings
+from explorer.spec import same_run, sound, spec_of, steps_to_go, suit
 from explorer.state import RunSpec, State, with_value
 
 

@@ -39,10 +39,11 @@ def test_hovering_asks_the_mixture(start, mixture, tmp_path):
     program = start(mixture, tmp_path / "home")
     program.wait_for_run()
     data, place = program.window.data, program.window.place
+    program.until(lambda: data.scatter is not None)
     viewport = data.canvas.viewport()
     program.qtbot.mouseMove(viewport, QPoint(viewport.width() // 2, viewport.height() // 2))
     program.qtbot.mouseMove(viewport, QPoint(viewport.width() // 3, viewport.height() // 3))
-    program.until(lambda: place.bars.shares is not None)
+    program.until(lambda: place.bars.shares is not None and not program.program.exploration.busy("place"))
     x = program.session.place
     model = program.session.model
     np.testing.assert_allclose(place.bars.shares, model.encode(x[None]).probs[0])

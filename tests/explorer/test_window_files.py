@@ -249,7 +249,7 @@ def test_the_palette_filters_and_does(program):
     assert palette.list.count() > 10
     QTest.keyClicks(palette.line, "CONT prior")
     assert palette.list.count() == 1
-    assert palette.list.item(0).text().startswith("Contours of the prior")
+    assert palette.list.item(0).text().startswith("Contours: of the prior")
     QTest.keyClick(palette.line, Qt.Key.Key_Return)
     assert program.session.state.map.prior is False
     program.settle()
@@ -272,7 +272,9 @@ def test_the_palette_is_walked_with_the_arrows_and_left_with_esc(program):
 
 
 def shape(program):
-    return {name: (dock.isVisible(), dock.isFloating()) for name, dock in program.window.docks.items()}
+    """Is it there, and does it float, of each dock that every run has."""
+    docks, suited = program.window.docks, program.window.suited
+    return {n: (dock.isVisible(), dock.isFloating()) for n, dock in docks.items() if n not in suited}
 
 
 def test_the_arrangement_is_remembered_and_the_standard_one_comes_back(start, small_run, tmp_path):

@@ -1,0 +1,268 @@
+"""Graphics items for components on a plane: ellipses, weights and handles, and the paths of their means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
+
+from backends.base import Array
+from explorer.marginal import Marginal
+from explorer.placing import axes
+from explorer.theme import font
+from explorer.widgets.values import format_number
+
+MOST = 64  # components that are drawn: the heaviest
+STDS = (1.0, 2.0)
+MANY = 12  # components, from which on a label is a number alone
+MEAN = 5.0  # logical pixels: radius of the dot at a mean
+HANDLE = 4.0
+_BANDS = (0.4, 0.55, 0.7, 0.85, 1.0)  # opacities of a path, from its beginning
+
+
+@dataclass(frozen=True, eq=False)
+class Ellipses:
+    """What is drawn: means (K, 2); axes, half axes of one standard deviation as rows, (K, 2, 2), or None;
+    labels (K), "" for none; order, which components, the heaviest first; lines (m, 2), half axes through the
+    first mean; noise (2, 2), half axes of an ellipse about it."""
+
+    means: Array
+    axes: Array | None
+    labels: tuple[str, ...]
+    order: tuple[int, ...]
+    lines: Array | None = None
+    noise: Array | None = None
+
+
+def ellipses_of(seen: Marginal) -> Ellipses:
+    """How components on a plane are drawn, each with its weight beside it."""
+    k = len(seen.weights)
+    name = "π = " if k <= MANY else ""
+    return Ellipses(
+        seen.means,
+        None if seen.covariances is None else np.stack([axes(s) for s in seen.covariances]),
+        tuple(name + format_number(float(w), 2) for w in seen.weights) if k > 1 else ("",),
+        tuple(map(int, np.argsort(-seen.weights, kind="stable")[:MOST])),
+        seen.axes,
+        None if seen.noise is None else axes(seen.noise),
+    )
+
+
+class EllipsesItem(pg.GraphicsObject):
+    """Ellipses at one and two standard deviations with a dot at each mean, in the components' colours.
+
+    The component in hand shows handles at the ends of its half axes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # painted once for each view and model, not again for each move of the cursor over them
+        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
+        self.setZValue(20)
+        self.shown: Ellipses | None = None
+        self.active: int | None = None  # the component in hand
+        self._with_handles = False
+        self._colours: list[QColor] = []
+        self._text, self._halo = QColor("black"), QColor("white")
+        self._font = font(12)
+
+    def set_colours(self, colours: list[QColor], text: QColor, halo: QColor) -> None:
+        """The components' colours, which repeat; that of lines and labels; and of what sets them off."""
+        self._colours, self._text, self._halo = colours, text, halo
+        self.update()
+
+    def set_ellipses(self, shown: Ellipses | None) -> None:
+        """Draw others; None for none."""
+        self.prepareGeometryChange()
+        self.shown = shown
+        if shown is None or (self.active is not None and self.active >= len(shown.means)):
+            self.active = None
+        self.update()
+
+    def set_active(self, k: int | None, handles: bool) -> None:
+        """Take a component in hand; None for none."""
+        if (k, handles) != (self.active, self._with_handles):
+            self.active, self._with_handles = k, handles
+            self.update()
+
+    def handles(self, k: int) -> Array:
+        """Where a component can be pulled: the four ends of its half axes, (4, 2), the first two opposite to
+        the last two; (0, 2) without ellipses."""
+        if self.shown is None or self.shown.axes is None:
+            return np.zeros((0, 2))
+        axes = self.shown.axes[k]
+        return self.shown.means[k] + np.concatenate([axes, -axes])
+
+    def boundingRect(self) -> QRectF:
+        if self.shown is None or not len(self.shown.order):
+            return QRectF()
+        means = self.shown.means[list(self.shown.order)]
+        reach = np.zeros(2)
+        if self.shown.axes is not None:
+            axes = self.shown.axes[list(self.shown.order)]
+            reach = STDS[-1] * np.sqrt(np.square(axes).sum(1))
+        (x0, y0), (x1, y1) = (means - reach).min(0), (means + reach).max(0)
+        # and room for dots and labels, whatever the zoom
+        px, py = self.pixelLength(pg.Point(1, 0)) or 0.0, self.pixelLength(pg.Point(0, 1)) or 0.0
+        rect = QRectF(x0, y0, x1 - x0, y1 - y0)
+        return rect.adjusted(-90 * px, -30 * py, 90 * px, 30 * py)
+
+    def viewTransformChanged(self) -> None:
+        self.prepareGeometryChange()
+
+    def paint(self, painter: QPainter, *args: Any) -> None:
+        shown = self.shown
+        if shown is None or not self._colours:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        to_pixels = painter.worldTransform()
+        painter.save()
+        painter.resetTransform()
+        for k in reversed(shown.order):
+            self._paint_component(painter, to_pixels, k)
+        self._paint_lines(painter, to_pixels)
+        taken: list[QRectF] = []
+        for k in shown.order:
+            self._paint_label(painter, to_pixels, k, taken)
+        painter.restore()
+
+    def _paint_component(self, painter: QPainter, to_pixels: Any, k: int) -> None:
+        shown = self.shown
+        assert shown is not None
+        colour, active = self._colours[k % len(self._colours)], k == self.active
+        mean = QPointF(*map(float, shown.means[k]))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if shown.axes is not None:
+            for r in STDS:
+                path = to_pixels.map(ellipse(shown.means[k], r * shown.axes[k]))
+                inner, outline, ink = r == STDS[0], QColor(self._halo), QColor(colour)
+                outline.setAlphaF(0.6 if inner else 0.3)
+                ink.setAlphaF(1.0 if inner or active else 0.6)
+                width = (2.2 if inner else 1.4) + (0.6 if active else 0)
+                for pen in (QPen(outline, width + 2), QPen(ink, width)):
+                    painter.setPen(pen)
+                    painter.drawPath(path)
+        painter.setPen(QPen(self._halo, 2.0))
+        painter.setBrush(colour)
+        radius = MEAN + 1.5 if active else MEAN
+        painter.drawEllipse(to_pixels.map(mean), radius, radius)
+        if active and self._with_handles:
+            painter.setPen(QPen(colour, 2.0))
+            painter.setBrush(QColor("white"))
+            for end in self.handles(k):
+                painter.drawEllipse(to_pixels.map(QPointF(*map(float, end))), HANDLE, HANDLE)
+
+    def _paint_lines(self, painter: QPainter, to_pixels: Any) -> None:
+        shown = self.shown
+        assert shown is not None
+        if shown.lines is None:
+            return
+        mean = shown.means[0]
+        painter.setPen(QPen(self._text, 1.4))
+        for axis in shown.lines:
+            ends = [to_pixels.map(QPointF(*map(float, mean + s * STDS[-1] * axis))) for s in (-1, 1)]
+            painter.drawLine(*ends)
+            along = ends[1] - ends[0]
+            length = float(np.hypot(along.x(), along.y()))
+            if length < 12:
+                continue
+            tick = QPointF(-along.y(), along.x()) * (4 / length)
+            for s in (-2.0, -1.0, 1.0, 2.0):
+                at = to_pixels.map(QPointF(*map(float, mean + s * axis)))
+                painter.drawLine(at - tick, at + tick)
+        if shown.noise is not None:
+            painter.setPen(QPen(self._text, 1.4, Qt.PenStyle.DashLine))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawPath(to_pixels.map(ellipse(mean, shown.noise)))
+
+    def _paint_label(self, painter: QPainter, to_pixels: Any, k: int, taken: list[QRectF]) -> None:
+        """Beside the mean, where no heavier component's label is."""
+        shown = self.shown
+        assert shown is not None
+        text = shown.labels[k]
+        if not text:
+            return
+        metrics = QFontMetricsF(self._font)
+        at = to_pixels.map(QPointF(*map(float, shown.means[k])))
+        wide, high = metrics.horizontalAdvance(text), metrics.height()
+        room = QRectF(at.x() + 8, at.y() - high - 2, wide + 8, high)
+        if any(room.intersects(other) for other in taken) and k != self.active:
+            return
+        taken.append(room)
+        ground = QColor(self._halo)
+        ground.setAlphaF(0.78)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(ground)
+        painter.drawRoundedRect(room, 4, 4)
+        painter.setFont(self._font)
+        painter.setPen(self._text)
+        painter.drawText(room, Qt.AlignmentFlag.AlignCenter, text)
+
+
+class PathsItem(pg.GraphicsObject):
+    """The path of each mean, faint where it began and in its component's colour where it ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
+        self.setZValue(10)
+        self.paths: Array = np.zeros((0, 0, 2))
+        self._bands: list[list[QPainterPath]] = []
+        self._bounds = QRectF()
+        self._colours: list[QColor] = []
+        self._halo = QColor("white")
+
+    def set_colours(self, colours: list[QColor], halo: QColor) -> None:
+        """The paths' colours, which repeat, and that of what sets them off."""
+        self._colours, self._halo = colours, halo
+        self.update()
+
+    def set_paths(self, paths: Array) -> None:
+        """Where each mean was, oldest first: (T, K, 2)."""
+        self.prepareGeometryChange()
+        self.paths, self._bands, self._bounds = paths, [], QRectF()
+        if len(paths) > 1 and paths.shape[1] <= MOST:
+            ends = np.linspace(0, len(paths) - 1, len(_BANDS) + 1).astype(int)
+            self._bands = [
+                [line(paths[a : b + 1, k]) for a, b in pairwise(ends)] for k in range(paths.shape[1])
+            ]
+            (x0, y0), (x1, y1) = paths.min((0, 1)), paths.max((0, 1))
+            self._bounds = QRectF(x0, y0, max(x1 - x0, 1e-9), max(y1 - y0, 1e-9))
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        x, y = self.pixelLength(pg.Point(1, 0)) or 0.0, self.pixelLength(pg.Point(0, 1)) or 0.0
+        return self._bounds.adjusted(-3 * x, -3 * y, 3 * x, 3 * y)
+
+    def viewTransformChanged(self) -> None:
+        self.prepareGeometryChange()
+
+    def paint(self, painter: QPainter, *args: Any) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for k, bands in enumerate(self._bands):
+            for path, opacity in zip(bands, _BANDS, strict=True):
+                for colour, width in ((self._halo, 4.0), (self._colours[k % len(self._colours)], 2.0)):
+                    ink = QColor(colour)
+                    ink.setAlphaF(opacity)
+                    pen = QPen(ink, width)
+                    pen.setCosmetic(True)
+                    painter.setPen(pen)
+                    painter.drawPath(path)
+
+
+def line(points: Array) -> QPainterPath:
+    """A polyline through points (n, 2)."""
+    return pg.functions.arrayToQPath(points[:, 0], points[:, 1])
+
+
+def ellipse(centre: Array, axes: Array) -> QPainterPath:
+    """The ellipse with two half axes, rows of (2, 2), about a centre (2,)."""
+    t = np.linspace(0, 2 * np.pi, 73)
+    points = centre + np.cos(t)[:, None] * axes[0] + np.sin(t)[:, None] * axes[1]
+    return line(points)

@@ -1,0 +1,261 @@
+"""Bayes for parameters in the window: rows arrive or are clicked, and all that is shown is the model's."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint, QPointF
+from PySide6.QtGui import QColor
+
+from backends.base import Regresses
+from backends.data import open_data
+from backends.run import Run
+from explorer.theme import theme
+from tests.explorer.conftest import send_mouse
+
+RUNS = {
+    "coin": ("beta-bernoulli", "coin", {}),
+    "normal": ("normal-gamma", "normal-1d", {}),
+    "line": ("bayesian-linear-regression", "noisy-line", {}),
+    "sine": ("bayesian-linear-regression", "noisy-sine", {"degree": 9, "alpha": 5e-3}),
+}
+
+
+@pytest.fixture
+def bayes(start, tmp_path):
+    """Opens a run that has seen some rows: ``bayes("coin", 12)``."""
+
+    def begin(name, rows):
+        model, data, values = RUNS[name]
+        run = Run.start(model, open_data(data), values)
+        for _ in range(rows):
+            run.step()
+        run.save(tmp_path / "run.safetensors")
+        driver = start(tmp_path / "run.safetensors", tmp_path / "home")
+        driver.wait_for_run()
+        rest(driver)
+        return driver
+
+    return begin
+
+
+def rest(driver):
+    """Until all pictures are those of the newest model."""
+    exploration, rows = driver.program.exploration, driver.window.estimates.rows
+
+    def still():
+        n = len(driver.session.model.seen)
+        busy = any(exploration.busy(slot) for slot in ("theta", "predictive", "estimates", "predicted"))
+        return not busy and number(rows.value("rows")) == n
+
+    driver.until(still)
+    driver.until(still)
+
+
+def number(text):
+    return float(text.replace("\N{MINUS SIGN}", "-").replace("\N{NARROW NO-BREAK SPACE}", ""))
+
+
+def at(canvas, x, y):
+    """The pixel of the canvas' viewport at (x, y), and the data coordinates of its centre."""
+    pixel = canvas.mapFromScene(canvas.box.mapViewToScene(QPointF(x, y)))
+    return pixel, canvas.at(QPointF(pixel))
+
+
+def near(pixels, colour):
+    """Where a picture (h, w, 3) is nearly of a colour."""
+    wanted = QColor(colour)
+    rgb = np.array([wanted.red(), wanted.green(), wanted.blue()])
+    return (abs(pixels - rgb) < 24).all(-1)
+
+
+def test_the_window_is_arranged_for_bayes_and_back(bayes, small_run):
+    program = bayes("coin", 5)
+    window = program.window
+    assert window.canvas.currentWidget() is window.predictive
+    assert window.under.currentWidget() is window.estimates
+    assert window.last.currentWidget() is window.evidence
+    assert window.docks["map"].windowTitle() == "Prediction"
+    assert "p(x|X)" in window.docks["map"].status.text()
+    assert not window.docks["bayes"].isHidden()
+    assert not window.samples_again.isVisible()
+    program.actions.open(small_run)
+    program.until(lambda: window.canvas.currentWidget() is window.map)
+    assert window.under.currentWidget() is window.cursor_panel
+    assert window.last.currentWidget() is window.samples
+    assert window.docks["samples"].windowTitle() == "Samples"
+    assert window.docks["bayes"].isHidden()
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_numbers_are_the_models(bayes, name):
+    program = bayes(name, 12)
+    model, panel = program.session.model, program.window.estimates
+    assert number(panel.rows.value("evidence")) == pytest.approx(model.log_evidence(), abs=6e-5)
+    assert panel.rows.value("total") == panel.rows.value("evidence")
+    log_p = program.session.run.curves.get("batch/log_predictive")[1]
+    assert number(panel.rows.value("newest")) == pytest.approx(log_p[-1], abs=6e-5)
+    columns = np.array([[number(v) for v in texts] for _, texts in panel.table.rows]).T
+    expected = [model.map_theta(), model.ml_theta(), model.posterior_mean()]
+    np.testing.assert_allclose(columns, expected, rtol=1e-3, atol=6e-4)
+    assert [name for name, _ in panel.table.rows] == [axis.name for axis in model.theta_axes]
+    evidence = panel.rows._labels["evidence"].text()
+    assert evidence == ("Evidence log p(Y|x)" if isinstance(model, Regresses) else "Evidence log p(X)")
+
+
+def test_flips_are_given_with_two_buttons(bayes):
+    program = bayes("coin", 3)
+    panel = program.window.predictive
+    tails, heads = panel.flip
+    program.click(heads)
+    program.click(heads)
+    program.click(tails)
+    program.until(lambda: program.session.moment.steps == 6)
+    rest(program)
+    model = program.session.model
+    assert model.seen[3:, 0].tolist() == [1, 1, 0]
+    assert panel.flips.flips.tolist() == model.seen[:, 0].tolist()
+    # the bars are as high as the probabilities
+    share = model.posterior_mean()[0]
+    pixels = program.pixels(panel.flips)
+    scale = panel.flips.bar(1).height() / share
+    bar = panel.flips.bar(1)
+    column = near(pixels, theme().tokens.curve(0))[:, round(bar.center().x())]
+    assert column.sum() == pytest.approx(share * scale, abs=2)
+    low = panel.flips.bar(0)
+    column = near(pixels, theme().tokens.curve(0))[:, round(low.center().x())]
+    assert column.sum() == pytest.approx((1 - share) * scale, abs=2)
+
+
+def test_clicks_on_the_plane_are_rows_of_the_regression(bayes):
+    program = bayes("line", 2)
+    plane = program.window.predictive.plane
+    added = []
+    for x, y in ((-0.5, 0.1), (0.6, -0.3)):
+        pixel, exact = at(plane, x, y)
+        program.click(plane.viewport(), pixel)
+        added.append(exact)
+    program.until(lambda: program.session.moment.steps == 4)
+    rest(program)
+    model = program.session.model
+    np.testing.assert_allclose(model.seen[2:], added, rtol=1e-6)
+    # the line that is drawn goes through the predictive mean
+    x, y = plane.mean.getData()
+    np.testing.assert_allclose(y, model.predict(x)[0])
+    pixels = program.pixels(plane.viewport())
+    where = near(pixels, theme().tokens.curve(0))
+    pixel, _ = at(plane, 0.2, float(model.predict(np.array([0.2]))[0][0]))
+    assert where[pixel.y() - 2 : pixel.y() + 3, pixel.x() - 2 : pixel.x() + 3].any()
+    assert not where[pixel.y() - 30 : pixel.y() - 20, pixel.x()].any()
+
+
+def test_a_click_on_the_axis_of_the_normal_is_a_row_and_pauses_training(bayes):
+    program = bayes("normal", 2)
+    line = program.window.predictive.line
+    program.click(program.run_panel.play)  # ten rows a second
+    program.until(lambda: program.session.moment.training)
+    pixel, (x, _) = at(line, 4.0, 0.05)
+    program.click(line.viewport(), pixel)
+    program.until(lambda: not program.session.moment.training)
+    rest(program)
+    seen = program.session.model.seen
+    assert len(seen) < 60
+    assert seen[-1, 0] == pytest.approx(x, rel=1e-6)
+    shown, density = line.curves["predictive"].getData()
+    np.testing.assert_allclose(density, np.exp(program.session.model.log_predictive(shown[:, None])))
+
+
+def test_a_run_can_begin_without_rows(bayes):
+    program = bayes("line", 5)
+    panel = program.window.predictive
+    program.click(panel.blank)
+    program.until(lambda: program.session.run.info.name == "my-points")
+    rest(program)
+    assert program.session.state.run.data == "my-points"
+    assert len(program.session.model.seen) == 0
+    assert not program.session.moment.training
+    assert not [m for m in program.said if m.kind == "error"]
+    assert program.window.suited["bayes"].titles["likelihood"].text() == "Likelihood: 1, no rows yet"
+    pixel, exact = at(panel.plane, 0.3, 0.4)
+    program.click(panel.plane.viewport(), pixel)
+    program.until(lambda: program.session.moment.steps == 1)
+    rest(program)
+    np.testing.assert_allclose(program.session.model.seen, [exact], rtol=1e-6)
+    assert program.window.suited["bayes"].titles["likelihood"].text() == "Likelihood p(X|θ)"
+    program.trigger("undo")
+    assert program.session.state.run.data == "noisy-line"
+
+
+def test_hovering_tells_both_predictions(bayes):
+    program = bayes("normal", 10)
+    panel = program.window.predictive
+    pixel, (x, _) = at(panel.line, 2.0, 0.05)
+    send_mouse(panel.line.viewport(), QEvent.Type.MouseMove, pixel)
+    program.until(lambda: "plug-in" in panel.hint.text())
+    model = program.session.model
+    row = np.array([[x]])
+    ours, plug_in = (float(np.exp(f(row))[0]) for f in (model.log_predictive, model.log_plug_in))
+    assert panel.hint.text().endswith(f"{ours:.3f}, plug-in {plug_in:.3f}")
+
+
+def test_two_parameters_are_three_fields_with_one_view(bayes):
+    program = bayes("line", 12)
+    panel = program.window.suited["bayes"]
+    model = program.session.model
+    prior, posterior = panel.fields["prior"], panel.fields["posterior"]
+    (x0, x1), _ = prior.box.viewRange()
+    assert x0 < model.theta_axes[0].low < model.theta_axes[0].high < x1
+    program.click(panel.focus, QPoint(8, panel.focus.height() // 2))
+    rest(program)
+    (x0, x1), (y0, y1) = posterior.box.viewRange()
+    np.testing.assert_allclose(posterior.box.viewRange(), prior.box.viewRange(), rtol=0.02)
+    for (low, high), axis in zip(((x0, x1), (y0, y1)), model.theta_axes, strict=True):
+        assert low < axis.focus[0] < axis.focus[1] < high
+        assert high - low < 2 * (axis.focus[1] - axis.focus[0])
+    assert posterior.marks.at["map"] == pytest.approx(tuple(model.map_theta()))
+    assert posterior.marks.at["ml"] == pytest.approx(tuple(model.ml_theta()))
+    # the marker is where MAP is
+    pixels = program.pixels(posterior.viewport())
+    pixel, _ = at(posterior, *model.map_theta())
+    assert near(pixels, theme().tokens.curve(0))[pixel.y(), pixel.x()]
+    program.trigger("undo")
+    assert not panel.focus.isChecked()
+
+
+def test_of_many_parameters_two_are_chosen(bayes):
+    program = bayes("sine", 12)
+    panel = program.window.suited["bayes"]
+    assert "a sample, 1\N{NARROW NO-BREAK SPACE}000 draws" in program.window.docks["bayes"].status.text()
+    assert not panel.first.isHidden()
+    panel.second.setFocus()
+    panel.second.setCurrentIndex(4)
+    panel.second.activated.emit(4)
+    rest(program)
+    assert (program.session.state.bayes.i, program.session.state.bayes.j) == (0, 4)
+    model = program.session.model
+    assert panel.cloud.marks.at["map"] == pytest.approx(tuple(model.map_theta()[[0, 4]]))
+    panel.first.setCurrentIndex(4)  # the other gives way
+    panel.first.activated.emit(4)
+    assert (program.session.state.bayes.i, program.session.state.bayes.j) == (4, 0)
+
+
+def test_one_parameter_is_three_curves(bayes):
+    program = bayes("coin", 12)
+    panel = program.window.suited["bayes"]
+    model = program.session.model
+    theta, posterior = panel.lines.curves["posterior"].getData()
+    np.testing.assert_allclose(posterior, np.exp(model.log_posterior_theta(theta[:, None])))
+    pixels = program.pixels(panel.lines.viewport())
+    for key, colour in (("posterior", 0), ("likelihood", 1)):
+        theta, _ = panel.lines.curves[key].getData()
+        assert near(pixels, theme().tokens.curve(colour)).any(), key
+    pixel, _ = at(panel.lines, *panel.lines.marks.at["map"])
+    assert near(pixels, theme().tokens.curve(0))[pixel.y(), pixel.x()]
+
+
+def test_the_evidence_curve_begins_at_the_log_of_one(bayes):
+    program = bayes("coin", 6)
+    plot = program.window.evidence.plot
+    program.until(lambda: len(plot._curves["log_evidence"].points) == 7)
+    points = plot._curves["log_evidence"].points
+    steps, values = program.session.run.curves.get("batch/log_evidence")
+    assert points.steps.tolist() == [0, *steps.tolist()]
+    assert points.values.tolist() == [0.0, *values.tolist()]

@@ -86,7 +86,7 @@ class Program(QObject):
 
     @property
     def _on_data(self) -> bool:
-        return self.window.canvas.currentWidget() is self.window.data
+        return self.window.stage.scene == "data"
 
     def _layer(self, on_map: str, on_data: str) -> bool:
         """Whether the canvas that is shown shows this layer."""
@@ -101,7 +101,7 @@ class Program(QObject):
         self.session.apply(replace(self.session.state, **changed), "change what the canvas shows")
 
     def _toggle_canvas(self) -> None:
-        self.window.choose_canvas("latent" if self._on_data else "data")
+        self.window.stage.choose("latent" if self._on_data else "data")
 
     def _toggle_plane(self) -> None:
         part = "data" if self._on_data else "map"
@@ -118,7 +118,7 @@ class Program(QObject):
             Command("save", "Save", "File", window.save, "Ctrl+S", "save", "Save the run"),
             Command("save-as", "Save as…", "File", window.ask_save, "Ctrl+Shift+S"),
             Command("save-map", "Save the map as a picture…", "File", window.ask_map_picture, "", group=True),
-            Command("copy-map", "Copy the map", "File", window.copy_picture, "Ctrl+Shift+C", "copy"),
+            Command("copy-map", "Copy the map", "File", window.stage.copy_picture, "Ctrl+Shift+C", "copy"),
             Command("quit", "Quit", "File", window.close, "Ctrl+Q", group=True),
             Command("undo", "Undo", "Edit", session.undo, "Ctrl+Z", "undo",
                     enabled=lambda: bool(session.undo_text)),
@@ -132,12 +132,12 @@ class Program(QObject):
             Command("restart", "Restart from the seed", "Run", actions.restart, "Ctrl+R", "restart"),
             Command("resample", "Draw other samples", "Run", window.samples.resample, "Ctrl+D", "restart",
                     group=True),
-            Command("home", "Standard view of the map", "View", window.reset_view, "Ctrl+0", "fit"),
+            Command("home", "Standard view of the map", "View", window.stage.reset_view, "Ctrl+0", "fit"),
             Command("fit-curves", "Show whole curves", "View", curves.fit, "Ctrl+9"),
             Command("let-go", "Let the point follow the mouse", "View", window.map.let_go, "Esc"),
             Command("canvas", "Data plane", "View", self._toggle_canvas, "D",
                     tip="A plane through the data in place of the latent map, for models that have both",
-                    checked=lambda: self._on_data, enabled=lambda: window.has_both),
+                    checked=lambda: self._on_data, enabled=lambda: window.stage.has_both),
             Command("mosaic", "Field: decoded images, or density", "View",
                     lambda: self._toggle("mosaic", "field"), "M",
                     checked=lambda: self._layer("mosaic", "field"), group=True),

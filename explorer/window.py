@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -21,7 +20,6 @@ from PySide6.QtWidgets import (
     QMenu,
     QMenuBar,
     QPushButton,
-    QStackedWidget,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -32,26 +30,16 @@ from explorer.actions import Actions
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
 from explorer.icons import set_icon
-from explorer.marginal import has_components
 from explorer.pace import Pace
-from explorer.panels.cursor import CursorPanel
 from explorer.panels.curves import CurvesPanel
-from explorer.panels.data import DataPanel
-from explorer.panels.estimates import EstimatesPanel, EvidencePanel
-from explorer.panels.map import MapPanel
-from explorer.panels.place import PlacePanel
-from explorer.panels.predictive import PredictivePanel
 from explorer.panels.run import RunPanel
-from explorer.panels.samples import SamplesPanel
-from explorer.plots.flips import FlipsPlot
-from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.session import Message, Session
 from explorer.settings import Settings
+from explorer.stage import Stage
 from explorer.suited import PANELS
 from explorer.widgets.card import CardDock
 from explorer.widgets.messages import MessageBar
 from explorer.widgets.palette import Palette
-from explorer.widgets.switch import Switch
 from explorer.widgets.values import format_number
 
 QWIDGETSIZE_MAX = (1 << 24) - 1
@@ -78,30 +66,16 @@ class Window(QMainWindow):
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
 
         self.run = RunPanel(session, actions)
-        self.map = MapPanel(session, exploration)
-        self.data = DataPanel(session, exploration, actions)
-        self.predictive = PredictivePanel(session, exploration, actions)
-        self.canvas = QStackedWidget(self)
-        for canvas in (self.map, self.data, self.predictive):
-            self.canvas.addWidget(canvas)
-        self.cursor_panel = CursorPanel(session, exploration)
-        self.place = PlacePanel(session, exploration)
-        self.under = QStackedWidget(self)
-        self.estimates = EstimatesPanel(session, exploration)
-        for panel in (self.cursor_panel, self.place, self.estimates):
-            self.under.addWidget(panel)
+        self.stage = stage = Stage(session, exploration, actions, self)
+        self.map, self.data, self.samples = stage.map, stage.data, stage.samples
+        self.cursor_panel, self.place = stage.cursor, stage.place
         self.curves = CurvesPanel(session)
-        self.samples = SamplesPanel(session, exploration)
-        self.evidence = EvidencePanel(session)
-        self.last = QStackedWidget(self)
-        self.last.addWidget(self.samples)
-        self.last.addWidget(self.evidence)
         self.docks = {
             "run": CardDock("run", "Run", self.run, self),
-            "map": CardDock("map", "Latent map", self.canvas, self),
-            "cursor": CardDock("cursor", "Under the cursor", self.under, self),
+            "map": stage.docks["map"],
+            "cursor": stage.docks["cursor"],
             "curves": CardDock("curves", "ELBO and log p(x) · nats", self.curves, self),
-            "samples": CardDock("samples", "Samples", self.last, self),
+            "samples": stage.docks["samples"],
         }
         self.suited: dict[str, Any] = {}  # panels by the name of their dock
         for make in PANELS:
@@ -112,25 +86,12 @@ class Window(QMainWindow):
                 panel.status.connect(dock.set_status)
             if hasattr(panel, "follow_link"):
                 dock.status.linkActivated.connect(panel.follow_link)
-        self.switch = Switch(
-            (
-                ("latent", "Latent map", "The latent space, and where the data lie in it (D)"),
-                ("data", "Data plane", "A plane through the data, and the model's components there (D)"),
-            ),
-            self,
-        )
-        self.switch.chosen.connect(self.choose_canvas)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for dock in self.docks.values():
             dock.topLevelChanged.connect(self._rearranged)
-        self.map.status.connect(self._map_status)
-        self.data.status.connect(self._data_status)
-        self.data.explained.connect(self._data_explained)
         self.curves.status.connect(self.docks["curves"].set_status)
         self.curves.explained.connect(self.docks["curves"].status.setToolTip)
         self.docks["curves"].status.linkActivated.connect(self.curves.plot.toggle)
-        self.predictive.status.connect(self._predictive_status)
-        self.samples.status.connect(self._samples_status)
 
         self.messages = MessageBar(self)
         self.menus = QMenuBar(self)
@@ -159,7 +120,6 @@ class Window(QMainWindow):
         self.resize(1440, 900)
         session.message.connect(self._say)
         session.run_changed.connect(self._run_changed)
-        session.changed.connect(self._state_changed)
         session.moment_changed.connect(self._moment)
         actions.file_changed.connect(self._run_changed)
         actions.busy.connect(self.busy.setText)
@@ -197,8 +157,7 @@ class Window(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         app.focusChanged.connect(self._focus_changed)
-        self.samples_again = self.docks["samples"].add_action(self.commands["resample"])
-        self.map_home = self.docks["map"].add_action(self.commands["home"])
+        self.stage.add_actions(self.commands["home"], self.commands["resample"])
 
     def _focus_changed(self, _: QWidget | None, focus: QWidget | None) -> None:
         """Space trains and pauses, except where it presses the control that has the focus."""
@@ -252,7 +211,7 @@ class Window(QMainWindow):
         path, _ = QFileDialog.getSaveFileName(self, "Save the map", "map.png", "PNG (*.png);;SVG (*.svg)")
         if path:
             try:
-                self.plane_canvas.save_picture(path)
+                self.stage.canvas.save_picture(path)
             except InputError as error:
                 self.session.say(str(error), "error")
 
@@ -329,61 +288,8 @@ class Window(QMainWindow):
         self.messages.show_message(message.text, message.kind, message.details, message.action)
 
     def _run_changed(self, _: Any) -> None:
-        self._show_canvas()
         self._show_suited()
         self._show_title()
-
-    def _state_changed(self, old: Any, new: Any) -> None:
-        if old.canvas != new.canvas:
-            self._show_canvas()
-
-    @property
-    def has_both(self) -> bool:
-        """Whether the open model has a latent map and a data plane."""
-        model = self.session.model
-        return model is not None and model.latent_dim > 0 and has_components(model)
-
-    @property
-    def plane_canvas(self) -> PlaneCanvas | FlipsPlot:
-        """The canvas that is shown."""
-        shown: Any = self.canvas.currentWidget()
-        canvas: PlaneCanvas | FlipsPlot = shown.canvas
-        return canvas
-
-    def choose_canvas(self, name: str) -> None:
-        """Show the "latent" map or the "data" plane of a model that has both."""
-        self.session.apply(replace(self.session.state, canvas=name), "choose the canvas")
-
-    def copy_picture(self) -> None:
-        """The canvas as it is on screen, to the clipboard."""
-        self.plane_canvas.copy_picture()
-
-    def _show_canvas(self) -> None:
-        """The canvas follows from what the model can do, and where it can do both from what is chosen."""
-        model = self.session.model
-        latent = model is None or model.latent_dim > 0
-        if self.has_both:
-            latent = self.session.state.canvas == "latent"
-        if self._bayes():
-            shown: tuple[QWidget, ...] = (self.predictive, self.estimates, self.evidence)
-            titles = "Prediction", "Evidence and estimates", "Log evidence · nats"
-        elif latent:
-            shown = self.map, self.cursor_panel, self.samples
-            titles = "Latent map", "Under the cursor", "Samples"
-        else:
-            shown = self.data, self.place, self.samples
-            titles = "Data plane", "Under the cursor", "Samples"
-        for stack, widget in zip((self.canvas, self.under, self.last), shown, strict=True):
-            stack.setCurrentWidget(widget)
-        for name, title in zip(("map", "cursor", "samples"), titles, strict=True):
-            self.docks[name].setWindowTitle(title)
-        self.samples_again.setVisible(not self._bayes())
-        if self._bayes():
-            self.docks["samples"].set_status("")
-        self.docks["map"].set_status("")
-        self.docks["map"].status.setToolTip("")
-        self.docks["map"].show_switch(self.switch, self.has_both)
-        self.switch.show_choice("latent" if latent else "data")
 
     def _show_suited(self) -> None:
         """Panels that have something to show of this run; the first of them on top, where it was not there
@@ -398,35 +304,6 @@ class Window(QMainWindow):
         self.docks[now[0] if now else "curves"].raise_()
         if self._arrangement == ARRANGEMENT:
             self._size_docks()
-
-    def _bayes(self) -> bool:
-        """Is the run about a distribution of parameters?"""
-        return self.predictive.suits(self.session.model)
-
-    def _predictive_status(self, text: str) -> None:
-        if self._bayes():
-            self.docks["map"].set_status(text)
-
-    def _samples_status(self, text: str) -> None:
-        if not self._bayes():
-            self.docks["samples"].set_status(text)
-
-    def _map_status(self, text: str) -> None:
-        if self.canvas.currentWidget() is self.map:
-            self.docks["map"].set_status(text)
-
-    def _data_status(self, text: str) -> None:
-        if self.canvas.currentWidget() is self.data:
-            self.docks["map"].set_status(text)
-
-    def _data_explained(self, text: str) -> None:
-        if self.canvas.currentWidget() is self.data:
-            self.docks["map"].status.setToolTip(text)
-
-    def reset_view(self) -> None:
-        """The standard view of the canvas."""
-        shown: Any = self.canvas.currentWidget()
-        shown.reset_view()
 
     def _moment(self, _: Any) -> None:
         self._pace.poke()

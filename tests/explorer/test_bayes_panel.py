@@ -39,7 +39,7 @@ def bayes(start, tmp_path):
 
 def rest(driver):
     """Until all pictures are those of the newest model."""
-    exploration, rows = driver.program.exploration, driver.window.estimates.rows
+    exploration, rows = driver.program.exploration, driver.window.stage.estimates.rows
 
     def still():
         n = len(driver.session.model.seen)
@@ -70,17 +70,17 @@ def near(pixels, colour):
 def test_the_window_is_arranged_for_bayes_and_back(bayes, small_run):
     program = bayes("coin", 5)
     window = program.window
-    assert window.canvas.currentWidget() is window.predictive
-    assert window.under.currentWidget() is window.estimates
-    assert window.last.currentWidget() is window.evidence
+    assert window.stage.panel is window.stage.predictive
+    assert window.stage.stacks[1].currentWidget() is window.stage.estimates
+    assert window.stage.stacks[2].currentWidget() is window.stage.evidence
     assert window.docks["map"].windowTitle() == "Prediction"
     assert "p(x|X)" in window.docks["map"].status.text()
     assert not window.docks["bayes"].isHidden()
-    assert not window.samples_again.isVisible()
+    assert not window.stage.again.isVisible()
     program.actions.open(small_run)
-    program.until(lambda: window.canvas.currentWidget() is window.map)
-    assert window.under.currentWidget() is window.cursor_panel
-    assert window.last.currentWidget() is window.samples
+    program.until(lambda: window.stage.panel is window.map)
+    assert window.stage.stacks[1].currentWidget() is window.cursor_panel
+    assert window.stage.stacks[2].currentWidget() is window.samples
     assert window.docks["samples"].windowTitle() == "Samples"
     assert window.docks["bayes"].isHidden()
 
@@ -88,7 +88,7 @@ def test_the_window_is_arranged_for_bayes_and_back(bayes, small_run):
 @pytest.mark.parametrize("name", RUNS)
 def test_numbers_are_the_models(bayes, name):
     program = bayes(name, 12)
-    model, panel = program.session.model, program.window.estimates
+    model, panel = program.session.model, program.window.stage.estimates
     assert number(panel.rows.value("evidence")) == pytest.approx(model.log_evidence(), abs=6e-5)
     assert panel.rows.value("total") == panel.rows.value("evidence")
     log_p = program.session.run.curves.get("batch/log_predictive")[1]
@@ -103,7 +103,7 @@ def test_numbers_are_the_models(bayes, name):
 
 def test_flips_are_given_with_two_buttons(bayes):
     program = bayes("coin", 3)
-    panel = program.window.predictive
+    panel = program.window.stage.predictive
     tails, heads = panel.flip
     program.click(heads)
     program.click(heads)
@@ -127,7 +127,7 @@ def test_flips_are_given_with_two_buttons(bayes):
 
 def test_clicks_on_the_plane_are_rows_of_the_regression(bayes):
     program = bayes("line", 2)
-    plane = program.window.predictive.plane
+    plane = program.window.stage.predictive.plane
     added = []
     for x, y in ((-0.5, 0.1), (0.6, -0.3)):
         pixel, exact = at(plane, x, y)
@@ -149,7 +149,7 @@ def test_clicks_on_the_plane_are_rows_of_the_regression(bayes):
 
 def test_a_click_on_the_axis_of_the_normal_is_a_row_and_pauses_training(bayes):
     program = bayes("normal", 2)
-    line = program.window.predictive.line
+    line = program.window.stage.predictive.line
     program.click(program.run_panel.play)  # ten rows a second
     program.until(lambda: program.session.moment.training)
     pixel, (x, _) = at(line, 4.0, 0.05)
@@ -165,7 +165,7 @@ def test_a_click_on_the_axis_of_the_normal_is_a_row_and_pauses_training(bayes):
 
 def test_a_run_can_begin_without_rows(bayes):
     program = bayes("line", 5)
-    panel = program.window.predictive
+    panel = program.window.stage.predictive
     program.click(panel.blank)
     program.until(lambda: program.session.run.info.name == "my-points")
     rest(program)
@@ -186,7 +186,7 @@ def test_a_run_can_begin_without_rows(bayes):
 
 def test_hovering_tells_both_predictions(bayes):
     program = bayes("normal", 10)
-    panel = program.window.predictive
+    panel = program.window.stage.predictive
     pixel, (x, _) = at(panel.line, 2.0, 0.05)
     send_mouse(panel.line.viewport(), QEvent.Type.MouseMove, pixel)
     program.until(lambda: "plug-in" in panel.hint.text())
@@ -253,7 +253,7 @@ def test_one_parameter_is_three_curves(bayes):
 
 def test_the_evidence_curve_begins_at_the_log_of_one(bayes):
     program = bayes("coin", 6)
-    plot = program.window.evidence.plot
+    plot = program.window.stage.evidence.plot
     program.until(lambda: len(plot._curves["log_evidence"].points) == 7)
     points = plot._curves["log_evidence"].points
     steps, values = program.session.run.curves.get("batch/log_evidence")

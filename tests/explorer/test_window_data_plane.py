@@ -22,7 +22,7 @@ def test_a_mixture_is_seen_on_the_data_plane(start, mixture, tmp_path):
     program = start(mixture, tmp_path / "home")
     program.wait_for_run()
     window = program.window
-    assert window.canvas.currentWidget() is window.data
+    assert window.stage.panel is window.data
     assert window.docks["map"].windowTitle() == "Data plane"
     program.until(lambda: window.data.field.picture is not None and window.data.field.picture.complete)
     picture = window.data.field.picture
@@ -56,6 +56,6 @@ def test_another_run_brings_the_latent_map_back(start, mixture, small_run, tmp_p
     program.wait_for_run()
     program.actions.open(small_run)
     window = program.window
-    program.until(lambda: window.canvas.currentWidget() is window.map)
-    assert window.under.currentWidget() is window.cursor_panel
+    program.until(lambda: window.stage.panel is window.map)
+    assert window.stage.stacks[1].currentWidget() is window.cursor_panel
     assert window.docks["map"].windowTitle() == "Latent map"

@@ -139,6 +139,19 @@ class ThetaAxis:
     focus: tuple[float, float]
 
 
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Rows on their way through a flow, seen at T times: 0 is the data's side, 1 the latent one.
+
+    points: (T, n, d) float32, at times (T,) float64, in the order in which they are passed.
+    log_det: (T, n) float64, of the map from the first point, cumulative.
+    """
+
+    points: Array
+    log_det: Array
+    times: Array
+
+
 @dataclass(frozen=True)
 class Progress:
     """What a long computation yields between two slices of work of at most a few milliseconds."""
@@ -428,6 +441,54 @@ class Regresses(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class Bijects(Model, Protocol):
+    """A normalizing flow f: x → z, so that log p(x) = log p(z) + log|det ∂z/∂x| (Rezende & Mohamed 2015).
+
+    Latents have the dimension of the data; the prior is the flow's base density.
+    """
+
+    def transform(self, x: Array) -> tuple[Array, Array]:
+        """x (n, d) → z = f(x) (n, d) float32 and log|det ∂z/∂x| (n,) float64."""
+        ...
+
+    def inverse(self, z: Array) -> tuple[Array, Array]:
+        """z (n, d) → x = f⁻¹(z) (n, d) float32 and log|det ∂x/∂z| (n,) float64.
+
+        Raises InputError for z outside the base density's support.
+        """
+        ...
+
+    def log_base(self, z: Array) -> Array:
+        """log p(z), (n, d) → (n,) float64; −inf outside its support."""
+        ...
+
+
+@runtime_checkable
+class HasLayers(Model, Protocol):
+    """A flow that can be stopped on its way: layer by layer, or at any time where it is continuous.
+
+    Between the data's units and the latent ones, half of the way has half of the standardisation undone.
+    """
+
+    @property
+    def times(self) -> Array:
+        """The stations (T,) float64, from 0, the data, to 1, the latents; i/L after layer i of L."""
+        ...
+
+    def path(self, x: Array, times: Array | None = None) -> Path:
+        """Rows x (n, d) on their way to z; ``times`` rise from 0 (default: the stations).
+
+        At 1 points and log_det are those of ``transform``. Raises InputError for a time that is no station
+        of a flow made of layers.
+        """
+        ...
+
+    def path_back(self, z: Array, times: Array | None = None) -> Path:
+        """Latents z (n, d) on their way to x; ``times`` fall from 1. At 0 they are those of ``inverse``."""
+        ...
+
+
 CAPABILITIES: dict[str, type] = {
     "decodes": Decodes,
     "encodes": Encodes,
@@ -440,6 +501,8 @@ CAPABILITIES: dict[str, type] = {
     "bound": HasBound,
     "bayes": Bayesian,
     "regression": Regresses,
+    "flow": Bijects,
+    "layers": HasLayers,
 }
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from backends.base import DataInfo, InputError, Value
 from backends.exact import factors, mixtures
 from backends.parameters import Parameter
+from backends.pytorch.flows import kinds as flows
 from backends.registry import Backend, ModelKind, lazy
 
 MOST_LEVELS = 256  # of a pixel; its decoder's tables grow with them
@@ -128,6 +129,7 @@ BACKEND = Backend(
             check_data=check_vae_data,
             size=vae_size,
         ),
+        *flows.KINDS,
         *(
             replace(kind, load=lazy(f"backends.pytorch.factors:{kind.name.replace('-', '_')}"))
             for kind in factors.KINDS

@@ -112,6 +112,11 @@ class FlatAdam:
         loss.backward()
         return torch.linalg.vector_norm(self._grad)
 
+    def clip(self, norm: float, most: float) -> None:
+        """Shrink the gradients of the last :meth:`backward`, of that norm, to the largest norm allowed."""
+        if norm > most:
+            self._grad.mul_(most / norm)
+
     def update(self) -> None:
         """One step along the gradients of the last :meth:`backward`."""
         self._adam.step()
@@ -129,6 +134,35 @@ class FlatAdam:
             parts = [np.ravel(arrays[prefix + name]) for name in self._layout.shapes]
             flat.copy_(torch.tensor(np.concatenate(parts)))
         self._step.fill_(steps)
+
+
+class Average:
+    """Mean of θ over about the last ninth of the steps: their noise averages out, whenever one looks.
+
+    θ̄_t = θ̄_{t−1} + (η + 1)/(t + η) · (θ_t − θ̄_{t−1}): polynomial decay (Shamir & Zhang 2013, eq. 4), which
+    needs no horizon and forgets the beginning. The rate is bounded below, so that it never stops to follow.
+    """
+
+    ETA = 8.0
+    SLOWEST = 1e-4
+
+    def __init__(self, layout: Layout, theta: Tensor) -> None:
+        self._layout = layout
+        self.theta = theta.detach().clone()
+
+    def update(self, theta: Tensor, step: int) -> None:
+        """θ after step number ``step``, from 1."""
+        rate = max((self.ETA + 1) / (step + self.ETA), self.SLOWEST)
+        self.theta.lerp_(theta.detach(), rate)
+
+    def arrays(self) -> Arrays:
+        """θ̄ by tensor name, each "average.…"; copies."""
+        return _named(self._layout, self.theta, "average.")
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Take over what :meth:`arrays` gave; names and shapes are already checked."""
+        parts = [np.ravel(arrays[f"average.{name}"]) for name in self._layout.shapes]
+        self.theta.copy_(torch.tensor(np.concatenate(parts)))
 
 
 def _named(layout: Layout, flat: Tensor, prefix: str) -> Arrays:

@@ -1,0 +1,94 @@
+"""Coupling layers: some columns are mapped by the others, which stay (Dinh et al. 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from backends.base import Array, DataInfo, Value
+from backends.pytorch.flows.bijections import Bijection, Layers, Mapped
+from backends.pytorch.flows.elementwise import Affine, Elementwise, Shift
+from backends.pytorch.flows.kinds import REALNVP_PARAMETERS
+from backends.pytorch.flows.learner import FlowLearner
+from backends.pytorch.networks import MLP, Weights
+
+
+class Coupling:
+    """Maps the columns ``moved`` one by one, with parameters that a network makes of the columns ``kept``.
+
+    The Jacobian is triangular but for the order of columns: its log|det| is the sum of log f'.
+    """
+
+    passes = (1, 1)
+
+    def __init__(
+        self,
+        name: str,
+        moved: Sequence[int],
+        dim: int,
+        element: Elementwise,
+        hidden: Sequence[int],
+    ) -> None:
+        self._moved = list(moved)
+        self._kept = [j for j in range(dim) if j not in set(moved)]
+        self._order = np.argsort(self._kept + self._moved).tolist()
+        self._element = element
+        sizes = [len(self._kept), *hidden, len(self._moved) * element.size]
+        self._net = MLP(name, sizes, "relu")
+        self._last = f"{name}.{len(hidden)}"
+        self.shapes = self._net.shapes
+
+    def initialise(self, w: Weights, generator: Generator) -> None:
+        """The network at random, but for its last layer: the map begins as the identity."""
+        self._net.initialise(w, generator)
+        w[f"{self._last}.weight"].zero_()
+        w[f"{self._last}.bias"].zero_()
+
+    def transform(self, x: Tensor, w: Weights) -> Mapped:
+        kept, h = self._read(x, w)
+        moved, log_slope = self._element.transform(x[:, self._moved], h)
+        return self._joined(kept, moved), log_slope.sum(-1)
+
+    def inverse(self, z: Tensor, w: Weights) -> Mapped:
+        kept, h = self._read(z, w)
+        moved, log_slope = self._element.inverse(z[:, self._moved], h)
+        return self._joined(kept, moved), log_slope.sum(-1)
+
+    def _read(self, rows: Tensor, w: Weights) -> tuple[Tensor, Tensor]:
+        """The kept columns, and the parameters (n, moved, size) that follow from them."""
+        kept = rows[:, self._kept]
+        return kept, self._net(kept, w).unflatten(-1, (len(self._moved), self._element.size))
+
+    def _joined(self, kept: Tensor, moved: Tensor) -> Tensor:
+        return torch.cat((kept, moved), -1)[:, self._order]
+
+
+def orders(dim: int, layers: int, mixing: str) -> list[Array]:
+    """An order of the columns for each layer: forwards and backwards, or at random, always the same ones."""
+    if mixing == "random":
+        return [np.random.RandomState(i).permutation(dim) for i in range(layers)]
+    return [np.arange(dim)[:: -1 if i % 2 else 1] for i in range(layers)]
+
+
+def couplings(info: DataInfo, values: Mapping[str, Value], element: Elementwise) -> Layers:
+    """The layers that the common parameters ask for; in each the later half of the columns is moved."""
+    d, hidden = info.dim, [int(values["width"])] * int(values["depth"])
+    each = orders(d, int(values["layers"]), str(values["mixing"]))
+    parts: list[Bijection] = [
+        Coupling(f"layers.{i}", order[d // 2 :].tolist(), d, element, hidden) for i, order in enumerate(each)
+    ]
+    return Layers(parts)
+
+
+class RealNVPLearner(FlowLearner):
+    """y = x·exp(a) + b with a and b from the other half of the columns (Dinh et al. 2017)."""
+
+    kind = "realnvp"
+    parameters = REALNVP_PARAMETERS
+
+    @staticmethod
+    def bijection(info: DataInfo, values: Mapping[str, Value]) -> Layers:
+        return couplings(info, values, Shift() if values["additive"] else Affine())

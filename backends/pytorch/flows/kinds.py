@@ -1,0 +1,134 @@
+"""The kinds of flow, as they are declared. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from backends.base import DataInfo, InputError, Value
+from backends.data import known_density
+from backends.parameters import Parameter
+from backends.registry import ModelKind, lazy
+
+CAPABILITIES = frozenset(
+    ("decodes", "prior", "samples", "log_prob", "parameters", "flow", "layers")
+)  # fmt: skip
+NEED_TWO_COLUMNS = ("realnvp",)
+
+
+def common(
+    *,
+    layers: int,
+    width: int,
+    depth: int = 2,
+    learning_rate: float = 1e-3,
+    decay_steps: int = 0,
+    batch_size: int = 512,
+    objectives: tuple[str, ...] = (),
+) -> tuple[Parameter, ...]:
+    """The parameters of every flow, with a kind's own defaults and its objectives beside the two KLs."""
+    return (
+        Parameter(
+            "objective", "choice", "forward-kl",
+            "What it is fitted by: forward-kl, maximum likelihood of the rows, which covers all modes; or "
+            "reverse-kl, from the data's density itself and the flow's own samples, which prefers to stay "
+            "inside a mode.",
+            choices=("forward-kl", "reverse-kl", *objectives),
+        ),
+        Parameter(
+            "base", "choice", "normal",
+            "The density p(z) that the flow maps the data onto: normal N(0, I); uniform on the cube (0, 1)ᵈ; "
+            "or a mixture of Gaussians of equal weight with learned means and scales.",
+            choices=("normal", "uniform", "mixture"),
+        ),
+        Parameter(
+            "components", "int", 8, "Gaussians of the base density, where that is a mixture.",
+            minimum=1, maximum=1024,
+        ),
+        Parameter("layers", "int", layers, "Maps that the flow is made of.", minimum=1, maximum=64),
+        Parameter("width", "int", width, "Units in each hidden layer of its networks.",
+                  minimum=1, maximum=4096),
+        Parameter("depth", "int", depth, "Hidden layers of each of its networks.", minimum=0, maximum=8),
+        Parameter(
+            "learning_rate", "float", learning_rate, "Step size of Adam, before its decay.",
+            minimum=0, maximum=1, open_minimum=True, live=True,
+        ),
+        Parameter(
+            "decay_steps", "int", decay_steps,
+            "Steps in which the learning rate falls along half a cosine to a hundredth, where it stays; 0 is "
+            "no decay.",
+            minimum=0, maximum=100_000_000,
+        ),
+        Parameter(
+            "batch_size", "int", batch_size,
+            "Rows a step. Each epoch goes through the rows in a new random order; its last batch may be "
+            "smaller.",
+            minimum=1, maximum=1_000_000,
+        ),
+    )  # fmt: skip
+
+
+MIXING = Parameter(
+    "mixing", "choice", "alternate",
+    "How the columns take turns from layer to layer: alternate goes through them forwards, then backwards; "
+    "random in a new random order each time; linear lets each layer begin with a learned matrix W = P·L·U.",
+    choices=("alternate", "random", "linear"),
+)  # fmt: skip
+
+REALNVP_PARAMETERS = (
+    *common(layers=8, width=64, depth=2),
+    MIXING,
+    Parameter(
+        "additive", "bool", False,
+        "Leave out the scale, as NICE does: each layer then keeps all volumes (Dinh et al. 2014).",
+    ),
+)  # fmt: skip
+
+
+def check_flow_data(kind: str, info: DataInfo, values: Mapping[str, Value]) -> None:
+    """Raise InputError when a flow cannot have such data, or cannot be fitted to it as asked."""
+    if info.values != "real":
+        raise InputError(f"a flow needs data that have a density, and {info.name} has {info.values} values")
+    coupling = kind in NEED_TWO_COLUMNS or values.get("transform") == "coupling"
+    if coupling and info.dim < 2:
+        raise InputError(
+            f"a coupling layer maps some columns by the others, and {info.name} has one column: choose maf"
+        )
+    if values["objective"] == "reverse-kl" and known_density(info) is None:
+        raise InputError(
+            f"the reverse KL divergence needs the density of the data, and that of {info.name} is not known: "
+            "choose objective forward-kl"
+        )
+
+
+def _size(path: str, info: DataInfo, values: Mapping[str, Value]) -> int:
+    size: int = lazy(path)().size(info, values)
+    return size
+
+
+def _kind(
+    name: str,
+    title: str,
+    doc: str,
+    parameters: tuple[Parameter, ...],
+    path: str,
+    default_steps: int,
+    check: Callable[[str, DataInfo, Mapping[str, Value]], None] = check_flow_data,
+) -> ModelKind:
+    """path: "module:class" of its learner, within this package."""
+    where = f"backends.pytorch.flows.{path}"
+    return ModelKind(
+        name=name, title=title, doc=doc, parameters=parameters, capabilities=CAPABILITIES,
+        load=lazy(where), default_steps=default_steps,
+        check_data=partial(check, name), size=partial(_size, where),
+    )  # fmt: skip
+
+
+KINDS = (
+    _kind(
+        "realnvp", "RealNVP",
+        "Coupling layers that scale and shift half of the columns by the other half; with additive, NICE "
+        "(Dinh et al. 2017).",
+        REALNVP_PARAMETERS, "coupling:RealNVPLearner", 5000,
+    ),
+)  # fmt: skip

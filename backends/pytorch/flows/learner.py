@@ -1,0 +1,199 @@
+"""Trains any flow by Adam, minibatch by minibatch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from backends.base import Array, DataInfo, InputError, Stamp, State, Value
+from backends.data import known_density
+from backends.parameters import Parameter, check_live, resolve
+from backends.pytorch.flows.bases import make_base
+from backends.pytorch.flows.bijections import Travelled
+from backends.pytorch.flows.kinds import check_flow_data
+from backends.pytorch.flows.model import Flow
+from backends.pytorch.flows.net import FlowNet, standardisation
+from backends.pytorch.flows.objectives import Objective, ReverseKL, forward_kl
+from backends.pytorch.training import (
+    Average,
+    Batches,
+    FlatAdam,
+    check_arrays,
+    generator_array,
+    make_generator,
+    require_device,
+    require_finite,
+)
+
+LARGEST_GRADIENT = 5.0  # norm to which a larger one is shrunk
+LEAST_RATE = 0.01  # of the learning rate, at the end of its decay
+
+
+class FlowLearner:
+    """Trains a flow on the rows x (n, d) float32, kept on ``device``; n may be 0, then there is no stepping.
+
+    A family gives ``kind``, ``parameters`` and :meth:`bijection`, and where it knows more objectives than the
+    two KL divergences also :meth:`objective`. A snapshot has the weights' average over the last steps, whose
+    density is closer to the data's than that of any single step.
+
+    Raises InputError where values and data do not fit each other, and for rows that are not finite.
+    """
+
+    kind: ClassVar[str]
+    parameters: ClassVar[tuple[Parameter, ...]]
+
+    def __init__(
+        self,
+        x: Array,
+        info: DataInfo,
+        values: Mapping[str, Value],
+        seed: int = 0,
+        device: str = "cpu",
+        run: str = "",
+    ) -> None:
+        self._values = resolve(self.parameters, values)
+        check_flow_data(self.kind, info, self._values)
+        require_device(device)
+        rows = torch.tensor(np.asarray(x, dtype=np.float32))
+        if rows.ndim != 2 or rows.shape[1] != info.dim:
+            raise InputError(f"x has shape {tuple(rows.shape)}, and {info.name} has {info.dim} columns")
+        if not bool(rows.isfinite().all()):
+            raise InputError(f"{info.name} holds values that are not finite")
+        self._run, self._device = run, device
+        self.net = self.make_net(info, self._values)
+        weight_seed, order_seed, noise_seed = np.random.SeedSequence(seed).generate_state(3, np.uint64)
+        self._noise = Generator().manual_seed(int(noise_seed))
+        self._batches = Batches(rows.to(device), int(self._values["batch_size"]), int(order_seed))
+        theta = torch.zeros(self.net.layout.size)
+        self.net.initialise(self.net.layout.views(theta), Generator().manual_seed(int(weight_seed)))
+        self._optimiser = FlatAdam(self.net.layout, theta.to(device), float(self._values["learning_rate"]))
+        self._average = Average(self.net.layout, self._optimiser.theta)
+        self._use_standardisation(*standardisation(rows))
+        self._objective = self.objective()
+        self._steps = 0
+
+    # -- what a family brings ---------------------------------------------------------------------
+
+    @staticmethod
+    def bijection(info: DataInfo, values: Mapping[str, Value]) -> Travelled:
+        """The map of standardised rows y (n, d) to ℝᵈ, without its weights."""
+        raise NotImplementedError
+
+    def objective(self) -> Objective:
+        """What the values ask the flow to be fitted by."""
+        info = self.net.info
+        if self._values["objective"] == "reverse-kl":
+            density = known_density(info)
+            assert density is not None  # check_flow_data has seen to it
+            return ReverseKL(density.log_prob, info.name)
+        return forward_kl
+
+    # -- what all share ---------------------------------------------------------------------------
+
+    @classmethod
+    def make_net(cls, info: DataInfo, values: Mapping[str, Value]) -> FlowNet:
+        """The flow without its weights."""
+        return FlowNet(info, cls.bijection(info, values), make_base(info.dim, values))
+
+    @classmethod
+    def size(cls, info: DataInfo, values: Mapping[str, Value]) -> int:
+        """Parameters of the flow, without drawing them."""
+        return cls.make_net(info, values).layout.size
+
+    def _use_standardisation(self, shift: Tensor, scale: Tensor) -> None:
+        self._shift, self._scale = shift.to(self._device), scale.to(self._device)
+        self._w = {**self._optimiser.w, "shift": self._shift, "scale": self._scale}
+
+    @property
+    def steps(self) -> int:
+        return self._steps
+
+    @property
+    def steps_per_epoch(self) -> float:
+        return float(self._batches.per_epoch)
+
+    @property
+    def values(self) -> Mapping[str, Value]:
+        return dict(self._values)
+
+    def set(self, name: str, value: Value) -> None:
+        self._values[name] = check_live(self.parameters, name, value)
+
+    def learning_rate(self) -> float:
+        """That of the next step: half a cosine from ``learning_rate`` down to LEAST_RATE of it, which is
+        reached after ``decay_steps`` and kept (Loshchilov & Hutter 2017, eq. 5); 0 of them is no decay."""
+        rate, decay = float(self._values["learning_rate"]), int(self._values["decay_steps"])
+        done = min(self._steps / decay, 1.0) if decay else 0.0
+        return rate * (LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def step(self) -> Mapping[str, float]:
+        """One minibatch: its "loss", and means over its rows of "log_likelihood" = "log_base" + "log_det".
+
+        Of the weights as they were before the step, in nats a datum and in the data's own units.
+        """
+        x = self._batches.next()
+        loss, log_base, log_det = self._objective(self.net, self._w, x, self._noise)
+        norm = self._optimiser.backward(loss)
+        # All scalars in one transfer: on a GPU each would wait for the device.
+        value, base, det, gradient = torch.stack((loss, log_base.mean(), log_det.mean(), norm)).tolist()
+        scalars = {"loss": value, "log_likelihood": base + det, "log_base": base, "log_det": det}
+        require_finite(scalars, gradient, self._steps + 1)
+        self._optimiser.clip(gradient, LARGEST_GRADIENT)
+        self._optimiser.set_learning_rate(self.learning_rate())
+        self._optimiser.update()
+        self._steps += 1
+        self._average.update(self._optimiser.theta, self._steps)
+        return scalars
+
+    def snapshot(self) -> Flow:
+        theta, shift, scale = self._average.theta.clone(), self._shift, self._scale
+        if theta.device.type == "mps":  # has no float64, which log-densities need
+            theta, shift, scale = theta.cpu(), shift.cpu(), scale.cpu()
+        return Flow(self.kind, self.net, theta, shift, scale, Stamp(self._run, self._steps))
+
+    def _live(self) -> dict[str, Parameter]:
+        return {p.name: p for p in self.parameters if p.live}
+
+    def state(self) -> State:
+        return State(
+            {
+                **self._optimiser.arrays(),
+                **self._average.arrays(),
+                **self._batches.arrays(),
+                "noise.generator": generator_array(self._noise),
+                "shift": self._shift.cpu().numpy().copy(),
+                "scale": self._scale.cpu().numpy().copy(),
+            },
+            {
+                "steps": self._steps,
+                "position": self._batches.position,
+                **{name: self._values[name] for name in self._live()},
+            },
+        )
+
+    def restore(self, state: State) -> None:
+        """Take over a state of the same architecture; made on other rows only if this learner has none.
+
+        Raises InputError naming the tensor or value that does not fit, and then stays as it was.
+        """
+        arrays, values = state.arrays, state.values
+        check_arrays(arrays, self.state().arrays, any_length={"data.order"})
+        if (arrays["scale"] <= 0).any():
+            raise InputError("tensor scale holds values that are not positive")
+        steps = values.get("steps")
+        if not isinstance(steps, int) or steps < 0:
+            raise InputError(f"steps: {steps!r} is not a number of steps")
+        self._batches.check(arrays, values.get("position"))
+        live = {name: parameter.check(values.get(name)) for name, parameter in self._live().items()}
+        noise = make_generator(arrays["noise.generator"], "noise.generator")
+        self._optimiser.restore(arrays, steps)
+        self._average.restore(arrays)
+        self._use_standardisation(torch.tensor(arrays["shift"]), torch.tensor(arrays["scale"]))
+        self._batches.restore(arrays, values["position"])
+        self._noise, self._steps = noise, steps
+        self._values |= live

@@ -1,0 +1,145 @@
+"""A frozen flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from backends.base import Array, Decoded, InputError, Path, Stamp
+from backends.pytorch.flows.bijections import Mapped
+from backends.pytorch.flows.net import FlowNet
+
+
+class Flow:
+    """A frozen flow (see :class:`backends.base.Bijects`); every method may be called from any thread.
+
+    theta: (net.layout.size,), owned by this model and never written to again. Its dtype is that of all inner
+    arithmetic: float32 as trained, or float64 where rounding must not count.
+    shift, scale: (d,) of the standardisation, in that dtype.
+    """
+
+    def __init__(
+        self, kind: str, net: FlowNet, theta: Tensor, shift: Tensor, scale: Tensor, stamp: Stamp
+    ) -> None:
+        self.kind, self.stamp, self.info = kind, stamp, net.info
+        self.latent_dim = net.info.dim
+        self._net, self._theta = net, theta
+        self._w = net.weights(theta, shift, scale)
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """How often ``transform`` and ``inverse`` ask a network, one time after the other."""
+        return self._net.bijection.passes
+
+    def _rows(self, rows: Array, what: str) -> Tensor:
+        """(n, d) → tensor on the device. A copy: NumPy's may be read-only, or change."""
+        array = np.asarray(rows, dtype=np.float32)
+        if array.ndim != 2 or array.shape[1] != self.latent_dim:
+            raise InputError(f"{what} has shape {array.shape}, and this model needs (n, {self.latent_dim})")
+        return torch.tensor(array, device=self._theta.device, dtype=self._theta.dtype)
+
+    # no_grad in place of inference_mode: a continuous flow takes derivatives in x all the same
+
+    def transform(self, x: Array) -> tuple[Array, Array]:
+        """x (n, d) → z (n, d) and log|det ∂z/∂x| (n,)."""
+        with torch.no_grad():
+            return _out(self._net.transform(self._rows(x, "x"), self._w))
+
+    def inverse(self, z: Array) -> tuple[Array, Array]:
+        """z (n, d) → x (n, d) and log|det ∂x/∂z| (n,); raises InputError for z outside the base's support."""
+        with torch.no_grad():
+            return _out(self._net.inverse(self._rows(z, "z"), self._w))
+
+    def log_prob(self, x: Array) -> Array:
+        """log p(x) = log p(z) + log|det ∂z/∂x|, (n, d) → (n,) float64."""
+        with torch.no_grad():
+            log_base, log_det = self._net.log_prob(self._rows(x, "x"), self._w)
+            return _wide(log_base) + _wide(log_det)
+
+    def log_base(self, z: Array) -> Array:
+        """log p(z), (n, d) → (n,) float64; −inf outside the support of a uniform base."""
+        with torch.no_grad():
+            return _wide(self._net.base.log_prob(self._rows(z, "z"), self._w))
+
+    def log_prior(self, z: Array) -> Array:
+        """log p(z): a flow's base density is its prior."""
+        return self.log_base(z)
+
+    def sample_prior(self, n: int, seed: int) -> Array:
+        """z from the base density, (n, d) float32."""
+        with torch.no_grad():
+            return _narrow(self._net.base.sample(n, self._w, Generator().manual_seed(seed)))
+
+    def sample(self, n: int, seed: int) -> Array:
+        """x = f⁻¹(z) of draws from the base density, (n, d) float32."""
+        with torch.no_grad():
+            z = self._net.base.sample(n, self._w, Generator().manual_seed(seed))
+            return _narrow(self._net.inverse(z, self._w)[0])
+
+    def decode(self, z: Array) -> Decoded:
+        """z (n, d) → the one x that it belongs to."""
+        return Decoded(self.inverse(z)[0])
+
+    @property
+    def times(self) -> Array:
+        """Stations of the path, (T,) float64, from 0 (data) to 1 (latents)."""
+        return self._net.bijection.times
+
+    def path(self, x: Array, times: Array | None = None) -> Path:
+        """Rows x (n, d) on their way to z, at ``times``, which rise from 0."""
+        when = self._times(times, 1)
+        with torch.no_grad():
+            return _path(self._net.path(self._rows(x, "x"), self._w, when), when)
+
+    def path_back(self, z: Array, times: Array | None = None) -> Path:
+        """Latents z (n, d) on their way to x, at ``times``, which fall from 1."""
+        when = self._times(times, -1)
+        with torch.no_grad():
+            return _path(self._net.path_back(self._rows(z, "z"), self._w, when), when)
+
+    def _times(self, times: Array | None, direction: int) -> Array:
+        """Times (T,) float64, in the direction of travel."""
+        if times is None:
+            return self.times[::direction].copy()
+        when = np.array(times, dtype=np.float64)
+        start, way = (0, "rise from 0 to at most 1") if direction > 0 else (1, "fall from 1 to at least 0")
+        right = when.ndim == 1 and len(when) > 0 and when[0] == start
+        if not (right and ((when >= 0) & (when <= 1)).all() and (np.diff(when) * direction >= 0).all()):
+            raise InputError(f"the times of a path must {way}")
+        return when
+
+    def theta(self) -> Array:
+        """All weights as one vector, float64."""
+        return np.asarray(self._theta.cpu().double().numpy())
+
+    def at(self, theta: Array) -> Flow:
+        """The same flow with other weights, in the order of :meth:`theta`."""
+        if np.shape(theta) != self._theta.shape:
+            raise InputError(f"theta has shape {np.shape(theta)}, not {tuple(self._theta.shape)}")
+        flat = torch.tensor(np.asarray(theta)).to(self._theta)
+        return Flow(self.kind, self._net, flat, self._w["shift"], self._w["scale"], self.stamp)
+
+    def double(self) -> Flow:
+        """The same flow with float64 inside."""
+        theta, shift, scale = (t.double() for t in (self._theta, self._w["shift"], self._w["scale"]))
+        return Flow(self.kind, self._net, theta, shift, scale, self.stamp)
+
+
+def _narrow(rows: Tensor) -> Array:
+    return np.ascontiguousarray(rows.cpu().numpy(), dtype=np.float32)
+
+
+def _wide(values: Tensor) -> Array:
+    return np.array(values.cpu().numpy(), dtype=np.float64)
+
+
+def _out(mapped: Mapped) -> tuple[Array, Array]:
+    return _narrow(mapped[0]), _wide(mapped[1])
+
+
+def _path(stops: Iterator[Mapped], times: Array) -> Path:
+    points, log_dets = zip(*(_out(stop) for stop in stops), strict=True)
+    return Path(np.stack(points), np.stack(log_dets), times)

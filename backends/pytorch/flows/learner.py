@@ -132,16 +132,13 @@ class FlowLearner:
         return rate * (LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done)))
 
     def step(self) -> Mapping[str, float]:
-        """One minibatch: its "loss", and means over its rows of "log_likelihood" = "log_base" + "log_det".
-
-        Of the weights as they were before the step, in nats a datum and in the data's own units.
-        """
+        """One minibatch: its "loss" and what the objective shows beside it, with the weights before the step."""
         x = self._batches.next()
-        loss, log_base, log_det = self._objective(self.net, self._w, x, self._noise)
+        loss, shown = self._objective(self.net, self._w, x, self._noise)
         norm = self._optimiser.backward(loss)
         # All scalars in one transfer: on a GPU each would wait for the device.
-        value, base, det, gradient = torch.stack((loss, log_base.mean(), log_det.mean(), norm)).tolist()
-        scalars = {"loss": value, "log_likelihood": base + det, "log_base": base, "log_det": det}
+        *numbers, gradient = torch.stack((loss, *shown.values(), norm)).tolist()
+        scalars = dict(zip(("loss", *shown), numbers, strict=True))
         require_finite(scalars, gradient, self._steps + 1)
         self._optimiser.clip(gradient, LARGEST_GRADIENT)
         self._optimiser.set_learning_rate(self.learning_rate())

@@ -1,12 +1,13 @@
 """What a flow is fitted by: a loss in nats, of a batch of rows in the data's own units.
 
 An objective is called with the flow's net, its weights, a batch x (b, d) and a generator on the CPU; it
-returns the loss, and log p(z) and log|det ∂z/∂x| of the batch's rows, (b,) each.
+returns the loss and what else is to be shown of the step, each a scalar. Those that know the likelihood of the
+rows show :func:`terms`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -16,13 +17,20 @@ from backends.base import Array, Diverged
 from backends.pytorch.flows.net import FlowNet
 from backends.pytorch.networks import Weights
 
-Objective = Callable[[FlowNet, Weights, Tensor, Generator], tuple[Tensor, Tensor, Tensor]]
+Loss = tuple[Tensor, Mapping[str, Tensor]]
+Objective = Callable[[FlowNet, Weights, Tensor, Generator], Loss]
 
 
-def forward_kl(net: FlowNet, w: Weights, x: Tensor, noise: Generator) -> tuple[Tensor, Tensor, Tensor]:
+def terms(net: FlowNet, w: Weights, x: Tensor) -> dict[str, Tensor]:
+    """Means over the rows: "log_likelihood" = "log_base" + "log_det"."""
+    log_base, log_det = (term.mean() for term in net.log_prob(x, w))
+    return {"log_likelihood": log_base + log_det, "log_base": log_base, "log_det": log_det}
+
+
+def forward_kl(net: FlowNet, w: Weights, x: Tensor, noise: Generator) -> Loss:
     """−E[log p(x)] over the rows: maximum likelihood, KL(data ‖ flow) up to the entropy of the data."""
-    log_base, log_det = net.log_prob(x, w)
-    return -(log_base + log_det).mean(), log_base, log_det
+    shown = terms(net, w, x)
+    return -shown["log_likelihood"], shown
 
 
 class ReverseKL:
@@ -37,16 +45,14 @@ class ReverseKL:
     def __init__(self, log_density: Callable[[Array], Array], name: str) -> None:
         self._log_density, self._name = log_density, name
 
-    def __call__(
-        self, net: FlowNet, w: Weights, x: Tensor, noise: Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, net: FlowNet, w: Weights, x: Tensor, noise: Generator) -> Loss:
         with torch.no_grad():
-            log_base, log_det = net.log_prob(x, w)
+            shown = terms(net, w, x)
         z = net.base.sample(len(x), w, noise)
         own, log_det_back = net.inverse(z, w)
         log_p = net.base.log_prob(z, w) - log_det_back
         log_pi = _LogDensity.apply(own, self._log_density, self._name)
-        return (log_p - log_pi).mean(), log_base, log_det
+        return (log_p - log_pi).mean(), shown
 
 
 class _LogDensity(torch.autograd.Function):

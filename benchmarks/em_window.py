@@ -73,7 +73,7 @@ def _iterations(program: Program, seconds: float) -> float:
 
 def _frames(program: Program) -> list[float]:
     """Seconds from one painted frame of the data plane to the next, panned a little each time."""
-    canvas, times = program.window.data.canvas, []
+    canvas, times = program.window.stage.data.canvas, []
     (x0, x1), _ = canvas.box.viewRange()
     last = time.perf_counter()
     for i in range(FRAMES):

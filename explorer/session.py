@@ -46,6 +46,7 @@ class Session(QObject):
     """
 
     changed = Signal(object, object)  # old State, new State
+    run_opening = Signal(object)  # Run: another is about to be shown; who shows it should be there now
     run_changed = Signal(object)  # Run | None: another run was opened or begun
     model_changed = Signal(object)  # Model: a newer snapshot of the run
     moment_changed = Signal(object)  # Moment: how training is going
@@ -71,6 +72,7 @@ class Session(QObject):
         self.plane: Plane = coordinate_plane(2)
         self.point: Array | None = None
         self.place: Array | None = None  # the point of data space under the cursor
+        self.place_name = ""  # what it is, where it is not just any point
         self.point_tag: object = None  # time stamp of the hand's move; travels to the pixels that it becomes
 
     # -- what the user sets ----------------------------------------------------------------------
@@ -152,6 +154,7 @@ class Session(QObject):
             self.encodings = self.report = None
             if self.point is not None and len(self.point) != moment.model.latent_dim:
                 self.set_point(None)
+            self.run_opening.emit(moment.run)
             self.run_changed.emit(moment.run)
             self.curves_changed.emit(moment.run.curves)
         self.moment_changed.emit(moment)
@@ -181,9 +184,9 @@ class Session(QObject):
         self.point, self.point_tag = z, tag
         self.point_changed.emit(z)
 
-    def set_place(self, x: Array | None) -> None:
-        """Move the point of data space that the model is asked about."""
-        self.place = x
+    def set_place(self, x: Array | None, name: str = "") -> None:
+        """Move the point of data space that the model is asked about; name: what is there."""
+        self.place, self.place_name = x, name
         self.place_changed.emit(x)
 
     def say(self, text: str, kind: str = "info", details: str | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from PySide6.QtCore import QObject
@@ -25,50 +26,34 @@ from explorer.session import Session
 from explorer.widgets.card import CardDock
 from explorer.widgets.switch import Switch
 
+#: By scene, the panels of the three cards, as attributes of the stage, and their titles.
+SCENES: dict[str, tuple[tuple[str, str], ...]] = {
+    "latent": (("map", "Latent map"), ("cursor", "Under the cursor"), ("samples", "Samples")),
+    "data": (("data", "Data plane"), ("place", "Under the cursor"), ("samples", "Samples")),
+    "bayes": (
+        ("predictive", "Prediction"),
+        ("estimates", "Evidence and estimates"),
+        ("evidence", "Log evidence · nats"),
+    ),
+}
+
 
 class Stage(QObject):
-    """Where a model has two pictures, a switch chooses.
+    """What is shown follows from the model, and where it has two pictures from what is chosen.
 
-    docks: of the canvas, "map", of what is under the cursor, "cursor", and the last one, "samples".
+    docks: of the canvas, "map", of what is under the cursor, "cursor", and the last one, "samples". Panels
+    are made when the first run is opened that needs them: so the window appears sooner.
     """
 
     def __init__(self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget) -> None:
         super().__init__(parent)
-        self._session = session
-        self.map = MapPanel(session, exploration)
-        self.data = DataPanel(session, exploration, actions)
-        self.predictive = PredictivePanel(session, exploration, actions)
-        self.cursor = CursorPanel(session, exploration)
-        self.place = PlacePanel(session, exploration)
-        self.estimates = EstimatesPanel(session, exploration)
-        self.samples = SamplesPanel(session, exploration)
-        self.evidence = EvidencePanel(session)
-        scenes: dict[str, tuple[tuple[QWidget, str], ...]] = {
-            "latent": (
-                (self.map, "Latent map"),
-                (self.cursor, "Under the cursor"),
-                (self.samples, "Samples"),
-            ),
-            "data": (
-                (self.data, "Data plane"),
-                (self.place, "Under the cursor"),
-                (self.samples, "Samples"),
-            ),
-            "bayes": (
-                (self.predictive, "Prediction"),
-                (self.estimates, "Evidence and estimates"),
-                (self.evidence, "Log evidence · nats"),
-            ),
-        }
-        self._scenes = scenes
+        self._session, self._exploration, self._actions = session, exploration, actions
         self.docks: dict[str, CardDock] = {}
         self.stacks: list[QStackedWidget] = []
-        for name, shown in zip(("map", "cursor", "samples"), zip(*scenes.values(), strict=True), strict=True):
+        for name, (_, title) in zip(("map", "cursor", "samples"), SCENES["latent"], strict=True):
             stack = QStackedWidget(parent)
-            for panel in dict.fromkeys(panel for panel, _ in shown):
-                stack.addWidget(panel)
             self.stacks.append(stack)
-            self.docks[name] = CardDock(name, shown[0][1], stack, parent)
+            self.docks[name] = CardDock(name, title, stack, parent)
         self.switch = Switch(
             (
                 ("latent", "Latent map", "The latent space, and where the data lie in it (D)"),
@@ -78,9 +63,8 @@ class Stage(QObject):
         )
         self.docks["map"].show_switch(self.switch, False)
         self.switch.chosen.connect(self.choose)
-        for told in (self.map, self.data, self.predictive, self.samples):
-            told.status.connect(self._show_status)
-        self.data.explained.connect(self._show_explanation)
+        self._set_up("latent")
+        session.run_opening.connect(self._run_opening)
         session.run_changed.connect(self._run_changed)
         session.changed.connect(self._state_changed)
 
@@ -88,6 +72,55 @@ class Stage(QObject):
         """Buttons in the titles: the standard view of the canvas, and other samples."""
         self.docks["map"].add_action(home)
         self.again = self.docks["samples"].add_action(again)
+
+    # -- panels --------------------------------------------------------------------------------
+
+    @cached_property
+    def map(self) -> MapPanel:
+        return MapPanel(self._session, self._exploration)
+
+    @cached_property
+    def cursor(self) -> CursorPanel:
+        return CursorPanel(self._session, self._exploration)
+
+    @cached_property
+    def samples(self) -> SamplesPanel:
+        return SamplesPanel(self._session, self._exploration)
+
+    @cached_property
+    def data(self) -> DataPanel:
+        return DataPanel(self._session, self._exploration, self._actions)
+
+    @cached_property
+    def place(self) -> PlacePanel:
+        return PlacePanel(self._session, self._exploration)
+
+    @cached_property
+    def predictive(self) -> PredictivePanel:
+        return PredictivePanel(self._session, self._exploration, self._actions)
+
+    @cached_property
+    def estimates(self) -> EstimatesPanel:
+        return EstimatesPanel(self._session, self._exploration)
+
+    @cached_property
+    def evidence(self) -> EvidencePanel:
+        return EvidencePanel(self._session)
+
+    def _set_up(self, scene: str) -> None:
+        for stack, (name, _) in zip(self.stacks, SCENES[scene], strict=True):
+            panel: Any = getattr(self, name)
+            if stack.indexOf(panel) >= 0:
+                continue
+            stack.addWidget(panel)
+            if hasattr(panel, "status"):
+                panel.status.connect(self._show_status)
+            if hasattr(panel, "explained"):
+                panel.explained.connect(self._show_explanation)
+
+    def _run_opening(self, _: object) -> None:
+        for scene in ("latent", "data") if self.has_both else (self.scene,):
+            self._set_up(scene)
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -112,7 +145,7 @@ class Stage(QObject):
     def scene(self) -> str:
         """What is shown, "latent", "data" or "bayes": it follows from what the model can do."""
         model = self._session.model
-        if self.predictive.suits(model):
+        if PredictivePanel.suits(model):
             return "bayes"
         if self.has_both:
             return self._session.state.canvas
@@ -125,6 +158,11 @@ class Stage(QObject):
     def reset_view(self) -> None:
         """The standard view of the canvas."""
         self.panel.reset_view()
+
+    def let_go(self) -> None:
+        """Let go of what the canvas holds: a point, or a component in hand."""
+        if hasattr(self.panel, "let_go"):
+            self.panel.let_go()
 
     def copy_picture(self) -> None:
         """The canvas as it is on screen, to the clipboard."""
@@ -141,8 +179,8 @@ class Stage(QObject):
 
     def _show(self) -> None:
         scene = self.scene
-        panels = self._scenes[scene]
-        for stack, dock, (panel, title) in zip(self.stacks, self.docks.values(), panels, strict=True):
+        for stack, dock, (name, title) in zip(self.stacks, self.docks.values(), SCENES[scene], strict=True):
+            panel = getattr(self, name)
             if stack.currentWidget() is not panel:
                 stack.setCurrentWidget(panel)
                 dock.setWindowTitle(title)

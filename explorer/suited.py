@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from PySide6.QtWidgets import QWidget
@@ -26,16 +25,17 @@ class SuitedPanel(Protocol):
     name: str
     title: str
 
+    def __init__(
+        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None
+    ) -> None: ...
+
     @staticmethod
     def suits(run: Any, model: Any) -> bool:
         """Whether this run, now at this model, has what the panel shows: by capabilities, never by class."""
         ...
 
 
-Make = Callable[[Session, Exploration, Actions, QWidget | None], Any]
-
-#: In the order of their tabs; the first that suits a run is on top when the run is opened.
-PANELS: tuple[Make, ...] = (
+_PANELS: tuple[Any, ...] = (
     EMPanel,
     BoundsPanel,
     SelectionPanel,
@@ -43,3 +43,6 @@ PANELS: tuple[Make, ...] = (
     BayesPanel,
     SpectrumPanel,
 )
+#: Classes that are a SuitedPanel and a widget, by the names of their docks, in the order of their tabs; the
+#: first that suits a run is on top when the run is opened.
+SUITED: dict[str, Any] = {panel.name: panel for panel in _PANELS}

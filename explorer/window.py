@@ -36,7 +36,7 @@ from explorer.panels.run import RunPanel
 from explorer.session import Message, Session
 from explorer.settings import Settings
 from explorer.stage import Stage
-from explorer.suited import PANELS
+from explorer.suited import SUITED
 from explorer.widgets.card import CardDock
 from explorer.widgets.messages import MessageBar
 from explorer.widgets.palette import Palette
@@ -57,7 +57,7 @@ class Window(QMainWindow):
 
     def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
         super().__init__()
-        self.session, self.actions_ = session, actions
+        self.session, self.actions_, self._exploration = session, actions, exploration
         self._painted = False
         self._arrangement = ARRANGEMENT
         self.setWindowTitle("Latent Explorer")
@@ -67,8 +67,7 @@ class Window(QMainWindow):
 
         self.run = RunPanel(session, actions)
         self.stage = stage = Stage(session, exploration, actions, self)
-        self.map, self.data, self.samples = stage.map, stage.data, stage.samples
-        self.cursor_panel, self.place = stage.cursor, stage.place
+        self.map, self.cursor_panel, self.samples = stage.map, stage.cursor, stage.samples
         self.curves = CurvesPanel(session)
         self.docks = {
             "run": CardDock("run", "Run", self.run, self),
@@ -77,15 +76,9 @@ class Window(QMainWindow):
             "curves": CardDock("curves", "ELBO and log p(x) · nats", self.curves, self),
             "samples": stage.docks["samples"],
         }
-        self.suited: dict[str, Any] = {}  # panels by the name of their dock
-        for make in PANELS:
-            panel = make(session, exploration, actions, None)
-            self.suited[panel.name] = panel
-            dock = self.docks[panel.name] = CardDock(panel.name, panel.title, panel, self)
-            if hasattr(panel, "status"):
-                panel.status.connect(dock.set_status)
-            if hasattr(panel, "follow_link"):
-                dock.status.linkActivated.connect(panel.follow_link)
+        for name, panel in SUITED.items():
+            self.docks[name] = CardDock(name, panel.title, None, self)
+        self.suited: dict[str, Any] = {}  # panels by the name of their dock, made when a run first needs them
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for dock in self.docks.values():
             dock.topLevelChanged.connect(self._rearranged)
@@ -119,6 +112,7 @@ class Window(QMainWindow):
         self.setMinimumSize(QSize(900, 600))
         self.resize(1440, 900)
         session.message.connect(self._say)
+        session.run_opening.connect(self._run_opening)
         session.run_changed.connect(self._run_changed)
         session.moment_changed.connect(self._moment)
         actions.file_changed.connect(self._run_changed)
@@ -229,7 +223,7 @@ class Window(QMainWindow):
         self.splitDockWidget(docks["map"], docks["curves"], down)
         self.splitDockWidget(docks["cursor"], docks["samples"], down)
         for name, dock in docks.items():
-            if name in self.suited:
+            if name in SUITED:
                 self.tabifyDockWidget(docks["curves"], dock)
             else:
                 dock.show()
@@ -251,7 +245,7 @@ class Window(QMainWindow):
         docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         middle = max(self.width() - LEFT - RIGHT - 40, 200)
         self.resizeDocks([docks["run"], docks["map"], docks["cursor"]], [LEFT, middle, RIGHT], across)
-        more = any(not self.docks[name].isHidden() for name in self.suited)
+        more = any(not self.docks[name].isHidden() for name in SUITED)
         bottom = int(self.height() * (BOTTOM_SUITED if more else BOTTOM))
         heights = [self.height() - bottom - 90, bottom]
         self.resizeDocks([docks["map"], docks["curves"]], heights, down)
@@ -287,6 +281,18 @@ class Window(QMainWindow):
     def _say(self, message: Message) -> None:
         self.messages.show_message(message.text, message.kind, message.details, message.action)
 
+    def _run_opening(self, run: Any) -> None:
+        """Make the panels that this run is the first to suit."""
+        for name, make in SUITED.items():
+            if name not in self.suited and make.suits(run, self.session.model):
+                panel = self.suited[name] = make(self.session, self._exploration, self.actions_, None)
+                dock = self.docks[name]
+                dock.fill(panel)
+                if hasattr(panel, "status"):
+                    panel.status.connect(dock.set_status)
+                if hasattr(panel, "follow_link"):
+                    dock.status.linkActivated.connect(panel.follow_link)
+
     def _run_changed(self, _: Any) -> None:
         self._show_suited()
         self._show_title()
@@ -295,11 +301,11 @@ class Window(QMainWindow):
         """Panels that have something to show of this run; the first of them on top, where it was not there
         for the run before."""
         run, model = self.session.run, self.session.model
-        before = [name for name in self.suited if not self.docks[name].isHidden()]
-        now = [name for name, p in self.suited.items() if run is not None and p.suits(run, model)]
+        before = [name for name in SUITED if not self.docks[name].isHidden()]
+        now = [name for name, panel in SUITED.items() if run is not None and panel.suits(run, model)]
         if now == before:
             return
-        for name in self.suited:
+        for name in SUITED:
             self.docks[name].setVisible(name in now)
         self.docks[now[0] if now else "curves"].raise_()
         if self._arrangement == ARRANGEMENT:

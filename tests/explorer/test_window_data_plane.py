@@ -22,10 +22,11 @@ def test_a_mixture_is_seen_on_the_data_plane(start, mixture, tmp_path):
     program = start(mixture, tmp_path / "home")
     program.wait_for_run()
     window = program.window
-    assert window.stage.panel is window.data
+    assert window.stage.panel is window.stage.data
     assert window.docks["map"].windowTitle() == "Data plane"
-    program.until(lambda: window.data.field.picture is not None and window.data.field.picture.complete)
-    picture = window.data.field.picture
+    field = window.stage.data.field
+    program.until(lambda: field.picture is not None and field.picture.complete)
+    picture = field.picture
     rows, columns = np.mgrid[0 : picture.view.height, 0 : picture.view.width]
     x = picture.view.to_canvas(columns.ravel() + 0.5, rows.ravel() + 0.5)
     p = np.exp(program.session.model.log_prob(x.astype(np.float32))).reshape(rows.shape)
@@ -38,7 +39,7 @@ def test_a_mixture_is_seen_on_the_data_plane(start, mixture, tmp_path):
 def test_hovering_asks_the_mixture(start, mixture, tmp_path):
     program = start(mixture, tmp_path / "home")
     program.wait_for_run()
-    data, place = program.window.data, program.window.place
+    data, place = program.window.stage.data, program.window.stage.place
     program.until(lambda: data.scatter is not None)
     viewport = data.canvas.viewport()
     program.qtbot.mouseMove(viewport, QPoint(viewport.width() // 2, viewport.height() // 2))

@@ -15,6 +15,7 @@ from backends.data import open_data
 from backends.run import Run
 from explorer import settings
 from explorer.kept import kept_runs
+from explorer.suited import SUITED
 from explorer.theme import DARK, LIGHT
 from explorer.widgets.palette import Palette
 
@@ -273,8 +274,8 @@ def test_the_palette_is_walked_with_the_arrows_and_left_with_esc(program):
 
 def shape(program):
     """Is it there, and does it float, of each dock that every run has."""
-    docks, suited = program.window.docks, program.window.suited
-    return {n: (dock.isVisible(), dock.isFloating()) for n, dock in docks.items() if n not in suited}
+    docks = program.window.docks
+    return {n: (dock.isVisible(), dock.isFloating()) for n, dock in docks.items() if n not in SUITED}
 
 
 def test_the_arrangement_is_remembered_and_the_standard_one_comes_back(start, small_run, tmp_path):

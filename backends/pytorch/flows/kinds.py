@@ -84,6 +84,27 @@ REALNVP_PARAMETERS = (
     ),
 )  # fmt: skip
 
+MAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING)
+IAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING)
+
+NSF_PARAMETERS = (
+    *common(layers=4, width=64, depth=2),
+    MIXING,
+    Parameter(
+        "transform", "choice", "autoregressive",
+        "Which columns a column's spline depends on: coupling, half of the columns move the other half, and "
+        "both directions take one pass; autoregressive, each column is moved by all before it, and the way "
+        "from z to x takes as many passes as there are columns.",
+        choices=("coupling", "autoregressive"),
+    ),
+    Parameter("bins", "int", 8, "Pieces K of each spline.", minimum=2, maximum=128),
+    Parameter(
+        "bound", "float", 5.0,
+        "B: splines reach from −B to B, in standard deviations of the data, and are the identity outside.",
+        minimum=0, maximum=100, open_minimum=True,
+    ),
+)  # fmt: skip
+
 
 def check_flow_data(kind: str, info: DataInfo, values: Mapping[str, Value]) -> None:
     """Raise InputError when a flow cannot have such data, or cannot be fitted to it as asked."""
@@ -130,5 +151,23 @@ KINDS = (
         "Coupling layers that scale and shift half of the columns by the other half; with additive, NICE "
         "(Dinh et al. 2017).",
         REALNVP_PARAMETERS, "coupling:RealNVPLearner", 5000,
+    ),
+    _kind(
+        "maf", "Masked autoregressive flow",
+        "Scales and shifts each column by those before it: density in one pass, samples in as many as there "
+        "are columns (Papamakarios et al. 2017).",
+        MAF_PARAMETERS, "autoregressive:MAFLearner", 5000,
+    ),
+    _kind(
+        "iaf", "Inverse autoregressive flow",
+        "The reverse of MAF: samples in one pass, density in as many as there are columns (Kingma et al. "
+        "2016).",
+        IAF_PARAMETERS, "autoregressive:IAFLearner", 5000,
+    ),
+    _kind(
+        "nsf", "Neural spline flow",
+        "Maps each column by a monotone rational-quadratic spline that other columns shape (Durkan et al. "
+        "2019).",
+        NSF_PARAMETERS, "spline:NSFLearner", 5000,
     ),
 )  # fmt: skip

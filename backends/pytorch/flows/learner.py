@@ -132,7 +132,7 @@ class FlowLearner:
         return rate * (LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done)))
 
     def step(self) -> Mapping[str, float]:
-        """One minibatch: its "loss" and what the objective shows beside it, with the weights before the step."""
+        """One minibatch: its "loss" and what the objective shows beside it, by the weights before it."""
         x = self._batches.next()
         loss, shown = self._objective(self.net, self._w, x, self._noise)
         norm = self._optimiser.backward(loss)

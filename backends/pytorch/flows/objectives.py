@@ -1,8 +1,8 @@
 """What a flow is fitted by: a loss in nats, of a batch of rows in the data's own units.
 
 An objective is called with the flow's net, its weights, a batch x (b, d) and a generator on the CPU; it
-returns the loss and what else is to be shown of the step, each a scalar. Those that know the likelihood of the
-rows show :func:`terms`.
+returns the loss and what else is to be shown of the step, each a scalar. Those that know the likelihood of
+the rows show :func:`terms`.
 """
 
 from __future__ import annotations

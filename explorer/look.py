@@ -27,6 +27,7 @@ from backends.estimates import LogLikelihood, PosteriorKL
 from backends.evaluation import has_log_likelihood
 from backends.likelihood import log_likelihood
 from backends.quadrature import DIMENSIONS, quadrature_with_kl
+from explorer.plane import Plane
 
 RADIUS = 0.25  # "data within"
 ELBO_SAMPLES = 256
@@ -89,13 +90,47 @@ def look(model: Any, z: Array, encodings: Array | None, tag: object = None) -> L
     return Look(z, model.stamp.step, decoded.mean[0], std, log_prior, within, nearest, tag)
 
 
+def label_of(split: Split, row: int, label_names: tuple[str, ...]) -> str:
+    """A row's label, by its name where it has one; "" without labels."""
+    if split.labels is None:
+        return ""
+    number = int(split.labels[row])
+    return label_names[number] if 0 <= number < len(label_names) else str(number)
+
+
+def row_name(split: Split, row: int, label_names: tuple[str, ...]) -> str:
+    """ "row 12", or "row 12, label 7"."""
+    label = label_of(split, row, label_names)
+    return f"row {row}, label {label}" if label else f"row {row}"
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """q(z|x) of the row encoded nearest to a point, in canvas coordinates: mean (2,), covariance (2, 2)."""
+
+    row: int
+    mean: Array
+    covariance: Array
+
+
+def posterior(model: Any, x: Array, encodings: Array, z: Array, plane: Plane) -> Posterior | None:
+    """q(z|x) of that of the rows x (n, d) whose encoding (n, k) is nearest to z (k,). On a plane with
+    orthonormal directions P it is N(Pμ, PSPᵀ), exactly."""
+    if not len(encodings) or encodings.shape[1] != len(z):
+        return None
+    row = int(np.square(encodings - z).sum(axis=1).argmin())
+    q = model.encode(x[row : row + 1])
+    if not isinstance(q, Gaussian):
+        return None
+    scale = np.diag(q.std[0]) if q.scale_tril is None else q.scale_tril[0]
+    scale = plane.basis @ scale.astype(np.float64)
+    return Posterior(row, plane.to_canvas(q.mean)[0], scale @ scale.T)
+
+
 def portrait(model: Any, split: Split, row: int, label_names: tuple[str, ...]) -> Datum:
     """A datum and its reconstruction, without numbers."""
     x = split.x[row : row + 1]
-    label = ""
-    if split.labels is not None:
-        number = int(split.labels[row])
-        label = label_names[number] if 0 <= number < len(label_names) else str(number)
+    label = label_of(split, row, label_names)
     reconstruction = None
     if isinstance(model, Encodes) and isinstance(model, Decodes):
         q = model.encode(x)

@@ -45,12 +45,14 @@ def column_names(info: DataInfo) -> tuple[str, ...]:
 
 
 def data_plane(data: Split, columns: tuple[str, ...], spec: PlaneSpec) -> Plane:
-    """The plane that is asked for. Two columns are the plane itself; one lies along the first axis. Without
-    two kinds of labels to tell apart the discriminants give way to the principal directions."""
+    """The plane that is asked for; of more than two columns it goes through the mean. Two columns are the
+    plane itself; one lies along the first axis. Without two kinds of labels to tell apart the discriminants
+    give way to the principal directions."""
     dim = data.x.shape[1]
     if dim <= 2 or spec.kind == "coordinates":
         i, j = (0, 1) if dim <= 2 or max(spec.i, spec.j) >= dim else (spec.i, spec.j)
-        plane = coordinate_plane(dim, i, j)
+        middle = data.x.mean(0, dtype=np.float64) if len(data) and dim > 2 else None
+        plane = coordinate_plane(dim, i, j, middle)
         return Plane(plane.origin, plane.basis, (columns[i], columns[j] if dim > 1 else ""))
     if spec.kind == "lda" and data.labels is not None:
         try:
@@ -76,6 +78,15 @@ def scatter(
         yield
     corners = np.quantile(uv, (0.002, 0.998), axis=0) if len(uv) else np.array([[-1.0, -1], [1, 1]])
     return Scatter(plane, rows, uv, corners)
+
+
+def nearest(seen: Scatter, uv: Array, reach: float) -> int | None:
+    """The row whose point is nearest to uv (2,); None where there is none within ``reach``."""
+    if not len(seen.uv):
+        return None
+    squared = np.square(seen.uv - uv).sum(1)
+    first = int(squared.argmin())
+    return int(seen.rows[first]) if squared[first] <= reach**2 else None
 
 
 def mix(responsibilities: Array, palette: Array) -> Array:

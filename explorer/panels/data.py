@@ -3,7 +3,7 @@ behind, and the paths that the means have taken. Components can be moved by hand
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,16 +16,18 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from backends.base import Array, Encodes, LogProb
 from explorer.actions import Actions
 from explorer.compute import Exploration, Failure, Priority
+from explorer.data_points import DataPoints, rgb
 from explorer.density import Lines, density
+from explorer.look import row_name
 from explorer.marginal import Components, components_of, gaussians, is_gaussian
 from explorer.pace import Pace
 from explorer.placing import placed
-from explorer.plane import Plane, coordinate_plane
-from explorer.plots.canvas import ContourItem, FieldItem
+from explorer.plane import Plane
+from explorer.plots.canvas import ContourItem, CursorItem, FieldItem
 from explorer.plots.component_hand import ComponentHand, Placed
 from explorer.plots.ellipses import EllipsesItem, PathsItem, ellipses_of
 from explorer.plots.plane_canvas import PlaneCanvas
-from explorer.scatter import Scatter, column_names, mixed_colours, points_picture, scatter
+from explorer.scatter import Scatter, column_names
 from explorer.session import Session
 from explorer.state import DataSpec
 from explorer.theme import blend, theme
@@ -33,7 +35,7 @@ from explorer.view import Picture
 from explorer.widgets.data_bar import DataBar
 from explorer.widgets.values import format_number
 
-SLOTS = ("scatter", "colours", "points", "components", "density", "placing")
+SLOTS = ("components", "density", "placing")
 NO_PATHS = np.zeros((0, 0, 2))
 PROJECTED = (
     "The density of the data's projection on this plane, exact: what is N(μ, Σ) among the data is "
@@ -54,11 +56,12 @@ class DataPanel(QWidget):
         super().__init__(parent)
         self._session, self._exploration, self._actions = session, exploration, actions
         self.canvas = PlaneCanvas("Data plane", self)
-        self.field, self.points, self.contours = FieldItem(), FieldItem(), ContourItem()
+        self.points = DataPoints(session, exploration, self.canvas, self)
+        self.field, self.contours, self.marker = FieldItem(), ContourItem(), CursorItem()
         self.paths, self.ellipses = PathsItem(), EllipsesItem()
-        self.points.setZValue(0)
         self.contours.setZValue(5)
-        for item in (self.field, self.points, self.contours, self.paths, self.ellipses):
+        layers = self.field, self.points.item, self.contours, self.paths, self.ellipses, self.marker
+        for item in layers:
             self.canvas.addItem(item, ignoreBounds=True)
         self.bar = DataBar(self)
         layout = QVBoxLayout(self)
@@ -66,22 +69,23 @@ class DataPanel(QWidget):
         layout.addWidget(self.bar)
         layout.addWidget(self.canvas, 1)
         self.hand = ComponentHand(self.canvas, self.ellipses)
-        self.scatter: Scatter | None = None
         self.components: Components | None = None
         self._info: Any = None  # of the data that the view was made for
-        self._rgb: Array | None = None  # (n, 3) uint8, of the scatter's points
+        self._seen: Plane | None = None  # on which the pictures are
         self._left: Any = None  # the model that gives way to what the hand has just put down
 
         self._field_pace = Pace(self._request_field, interval=0.15, duty=0.2, parent=self)
-        self._colour_pace = Pace(self._request_colours, interval=0.1, duty=0.2, parent=self)
         self._component_pace = Pace(self._request_components, interval=0.033, duty=0.25, parent=self)
-        self._paces = (self._component_pace, self._colour_pace, self._field_pace)
+        self._paces = (self._component_pace, self._field_pace)
+        self.points.projected.connect(self._projected)
+        self.points.found.connect(self._found)
         self.bar.chosen.connect(self._choose)
         self.hand.taken.connect(self._taken)
         self.hand.moved.connect(self._hand_moved)
         self.hand.placed.connect(self._placed)
         self.canvas.viewed.connect(self._view_changed)
         self.canvas.moved.connect(self._moved)
+        self.canvas.stepped.connect(self._stepped)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.changed.connect(self._state_changed)
@@ -92,8 +96,13 @@ class DataPanel(QWidget):
     # -- what is shown -------------------------------------------------------------------------
 
     @property
+    def scatter(self) -> Scatter | None:
+        """Where the points are, once they are projected."""
+        return self.points.scatter
+
+    @property
     def _plane(self) -> Plane:
-        return coordinate_plane(2) if self.scatter is None else self.scatter.plane
+        return self.points.plane
 
     def reset_view(self) -> None:
         """The standard view: all the data but a few stray points, with a margin."""
@@ -110,7 +119,9 @@ class DataPanel(QWidget):
             pace.reset()
         for slot in SLOTS:
             self._exploration.cancel(slot)
+        self.points.reset()
         self.hand.let_go()
+        self.marker.hide()
         self._left = None
         self.paths.set_paths(NO_PATHS)
         if data is None or model is None or data.info != self._info:
@@ -118,58 +129,46 @@ class DataPanel(QWidget):
         if data is not None and model is not None:
             mixed = isinstance(model, Encodes) and not model.latent_dim
             self.bar.offer(column_names(data.info), data.train.labels is not None, mixed)
-            self._request_scatter()
+            self.points.project()
 
     def _clear(self) -> None:
-        self._info = self.scatter = self.components = self._rgb = None
-        self.field.set_picture(None)
-        self.points.set_picture(None)
-        self.contours.set_lines([])
-        self.ellipses.set_ellipses(None)
+        self._info = self.components = None
+        self.points.clear()
+        self._clear_pictures()
         self.hand.follow(None, self._plane, "")
 
-    def _request_scatter(self) -> None:
-        data, spec = self._session.data, self._session.state.data.plane
-        if data is not None:
-            self._exploration.request(
-                "scatter",
-                Priority.FIELD,
-                lambda: scatter(data.train, column_names(data.info), spec),
-                self._take_scatter,
-                doing="project the data",
-            )
-
-    def _take_scatter(self, found: Scatter) -> None:
-        data, before = self._session.data, self.scatter
-        if data is None:
-            return
-        self.scatter, self._rgb = found, None
+    def _projected(self, found: Scatter) -> None:
+        data, before = self._session.data, self._seen
         self.canvas.setLabel("bottom", found.plane.labels[0])
         self.canvas.setLabel("left", found.plane.labels[1])
-        if before is None or not np.array_equal(before.plane.basis, found.plane.basis):
+        other = data is None or data.info != self._info
+        if other or before is None or not np.array_equal(before.basis, found.plane.basis):
             self._clear_pictures()
             self.reset_view()
-        self._info = data.info
+        self._info, self._seen = None if data is None else data.info, found.plane
         self._refresh()
 
     def _clear_pictures(self) -> None:
         self.field.set_picture(None)
-        self.points.set_picture(None)
+        self.points.item.set_picture(None)
         self.contours.set_lines([])
         self.paths.set_paths(NO_PATHS)
         self.ellipses.set_ellipses(None)
+        self.marker.hide()
 
     def _refresh(self) -> None:
         """All that follows the model, at once."""
         for pace in self._paces:
             pace.reset()
             pace.poke()
+        self.points.colour = self.bar.colour_shown
+        self.points.recolour(at_once=True)
 
     def _model_changed(self, _: object) -> None:
         self._component_pace.poke()
         self._field_pace.poke()
-        if self.bar.colour_shown == "responsibility":
-            self._colour_pace.poke()
+        if self.points.colour == "responsibility":
+            self.points.recolour()
 
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.data == new.data:
@@ -177,13 +176,13 @@ class DataPanel(QWidget):
         self.bar.show_spec(new.data)
         self._show_layers(new.data)
         if old.data.plane != new.data.plane:
-            self._request_scatter()
+            self.points.project()
         else:
             self._retint()
 
     def _show_layers(self, spec: DataSpec) -> None:
         for item, shown in (
-            (self.field, spec.field), (self.points, spec.points), (self.contours, spec.contours),
+            (self.field, spec.field), (self.points.item, spec.points), (self.contours, spec.contours),
             (self.ellipses, spec.ellipses), (self.paths, spec.paths),
         ):  # fmt: skip
             item.setVisible(shown)
@@ -193,56 +192,9 @@ class DataPanel(QWidget):
         self._refresh()
 
     def _view_changed(self) -> None:
-        self._request_points()
+        self.points.paint()
         self._field_pace.reset()
         self._field_pace.poke()
-
-    # -- points --------------------------------------------------------------------------------
-
-    def _request_colours(self) -> bool:
-        model, data, seen = self._session.model, self._session.data, self.scatter
-        if model is None or data is None or seen is None or not self.isVisible():
-            return False
-        self._exploration.request(
-            "colours",
-            Priority.FIELD,
-            self._colouring(model, data.train, seen),
-            self._take_colours,
-            doing="colour the points",
-            ended=self._colour_pace.done,
-        )
-        return True
-
-    def _colouring(self, model: Any, split: Any, seen: Scatter) -> Callable[[], Any]:
-        """What makes (n, 3) uint8 of the points' colours."""
-        tokens, colour, preview = theme().tokens, self.bar.colour_shown, self.hand.preview
-        palette, rows = np.array([_rgb(c) for c in tokens.labels], np.uint8), seen.rows
-        if colour == "label":
-            return lambda: palette[split.labels[rows] % len(palette)]
-        if colour == "plain":
-            return lambda: np.tile(np.array(_rgb(tokens.muted), np.uint8), (len(rows), 1))
-        if preview is not None and model.info.dim == 2:
-            responsibilities = lambda part: preview.responsibilities(seen.uv[part])  # noqa: E731
-        else:
-            responsibilities = lambda part: model.encode(split.x[rows[part]]).probs  # noqa: E731
-        numbers = model.info.dim * len(model.weights)
-        return lambda: mixed_colours(responsibilities, len(rows), palette, numbers)
-
-    def _take_colours(self, rgb: Array) -> None:
-        self._rgb = rgb
-        self._request_points()
-
-    def _request_points(self) -> None:
-        seen, rgb, view = self.scatter, self._rgb, self.canvas.view()
-        if seen is None or rgb is None or not self.isVisible() or not self._session.state.data.points:
-            return
-        self._exploration.request(
-            "points",
-            Priority.FIELD,
-            lambda: points_picture(seen.uv, rgb, view),
-            self.points.set_picture,
-            doing="draw the points",
-        )
 
     # -- components ----------------------------------------------------------------------------
 
@@ -283,15 +235,16 @@ class DataPanel(QWidget):
     def _hand_moved(self, preview: object) -> None:
         if preview is None and self.components is not None and self.components.marginal is not None:
             self.ellipses.set_ellipses(ellipses_of(self.components.marginal))
+        self.points.preview = self.hand.preview
         self._field_pace.poke()
-        if self._session.model is not None and self._session.model.info.dim == 2:
-            self._colour_pace.poke()
+        if self._plane.dim == 2 and self.points.colour == "responsibility":
+            self.points.recolour()
 
     def _placed(self, there: Placed) -> None:
         model, run, plane = self._session.model, self._session.run, self._plane
         if model is None or run is None:
             return
-        self._left = model
+        self._left, self.points.preview = model, None
 
         def work(model: Any = model) -> tuple[Array, Array, Array]:
             form = str(run.values["covariance"])
@@ -309,6 +262,10 @@ class DataPanel(QWidget):
             failed=self._not_placed,
         )
 
+    def let_go(self) -> None:
+        """Leave what is being dragged where it was."""
+        self.hand.let_go()
+
     def _not_placed(self, failure: Failure) -> None:
         self._left = None
         self._actions.fail(failure)
@@ -318,7 +275,7 @@ class DataPanel(QWidget):
 
     def _request_field(self) -> bool:
         model, spec = self._session.model, self._session.state.data
-        if model is None or self.scatter is None or not self.isVisible():
+        if model is None or model is self._left or self.scatter is None or not self.isVisible():
             return False
         make, what, tip = self._log_prob(model)
         if make is None or not (spec.field or spec.contours):
@@ -367,9 +324,47 @@ class DataPanel(QWidget):
     # -- the place under the mouse, and looks --------------------------------------------------
 
     def _moved(self, move: tuple[tuple[float, float], int]) -> None:
+        self.marker.hide()
+        self._place_at(move[0])
+
+    def _stepped(self, by: tuple[float, float]) -> None:
+        """An arrow key moves the place, from the middle of the view where there is none yet."""
+        view, place, plane = self.canvas.view(), self._session.place, self._plane
+        if self.scatter is None:
+            return
+        if place is None or len(place) != plane.dim:
+            u, v = (view.x0 + view.x1) / 2, (view.y0 + view.y1) / 2
+        else:
+            u, v = plane.to_canvas(place[None])[0]
+        self._mark((u + by[0], v + by[1]))
+        self._set_place((u + by[0], v + by[1]))
+
+    def _place_at(self, uv: tuple[float, float]) -> None:
+        """What lies there: the place itself, or a row near it where a place of the plane is not all there is
+        to say of x, since the data lie off the plane."""
+        if self._plane.dim > 2:
+            self.points.look(uv)
+        else:
+            self._set_place(uv)
+
+    def _found(self, found: tuple[tuple[float, float], int | None]) -> None:
+        (uv, row), data = found, self._session.data
+        if row is None or data is None:
+            self.marker.hide()
+            self._set_place(uv)
+        elif data.info.dim == self._plane.dim:
+            x = data.train.x[row]
+            self._mark(self._plane.to_canvas(x[None])[0])
+            self._session.set_place(x, row_name(data.train, row, data.info.label_names))
+
+    def _mark(self, uv: Sequence[float] | Array) -> None:
+        self.marker.setPos(float(uv[0]), float(uv[1]))
+        self.marker.show()
+
+    def _set_place(self, uv: tuple[float, float]) -> None:
         model = self._session.model
         if model is not None and self.scatter is not None and self._plane.dim == model.info.dim:
-            self._session.set_place(self._plane.to_space(np.array([move[0]]))[0])
+            self._session.set_place(self._plane.to_space(np.array([uv]))[0])
 
     def _retint(self, *_: Any) -> None:
         tokens = theme().tokens
@@ -380,17 +375,13 @@ class DataPanel(QWidget):
         line = QColor(tokens.text)
         line.setAlphaF(0.35)
         self.contours.set_colour(line)
+        self.marker.set_colours(QColor(tokens.danger), QColor(tokens.surface))
         self._refresh()
 
     def _table(self) -> Array:
         """The field's colours, (256, 3) uint8: greys where colours are the points' and components' alone."""
         tokens, spec = theme().tokens, self._session.state.data
-        if self.bar.colour_shown == "plain" or not (spec.points or spec.ellipses):
+        if self.points.colour == "plain" or not (spec.points or spec.ellipses):
             return np.asarray(pg.colormap.get("viridis").getLookupTable(nPts=256)[:, :3])
-        low, high = (np.array(_rgb(blend(tokens.muted, tokens.surface, share))) for share in (0.0, 0.7))
+        low, high = (np.array(rgb(blend(tokens.muted, tokens.surface, share))) for share in (0.0, 0.7))
         return np.linspace(low, high, 256).astype(np.uint8)
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    """ "#rrggbb" → (r, g, b)."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

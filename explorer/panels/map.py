@@ -12,11 +12,14 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from backends.base import Array, Decodes, HasPrior
+from backends.base import Array, Decodes, Encodes, HasPrior
 from explorer.compute import Exploration, Priority
+from explorer.look import Posterior, posterior
 from explorer.mosaic import Ink, mosaic, prior_levels
 from explorer.pace import Pace
+from explorer.placing import axes
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
+from explorer.plots.ellipses import Ellipses, EllipsesItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.session import Session
 from explorer.state import PlaneSpec
@@ -38,8 +41,8 @@ class MapPanel(QWidget):
         self._session, self._exploration = session, exploration
         self.canvas = PlaneCanvas("Latent map", self)
         self.field, self.points = FieldItem(), PointsItem()
-        self.contours, self.marker = ContourItem(), CursorItem()
-        for item in (self.field, self.contours, self.points, self.marker):
+        self.contours, self.posterior, self.marker = ContourItem(), EllipsesItem(), CursorItem()
+        for item in (self.field, self.contours, self.points, self.posterior, self.marker):
             self.canvas.addItem(item, ignoreBounds=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -49,6 +52,7 @@ class MapPanel(QWidget):
         self.held = False
 
         self._pace = Pace(self._request_field, interval=0.15, duty=0.25, parent=self)
+        self._posterior_pace = Pace(self._request_posterior, interval=0.03, duty=0.25, parent=self)
         self.planes.chosen.connect(self._choose_plane)
         self.canvas.moved.connect(self._hovered)
         self.canvas.clicked.connect(self._clicked)
@@ -95,12 +99,15 @@ class MapPanel(QWidget):
         self.let_go()
         self.points.set_points(np.zeros((0, 2)), None)
         self.field.set_picture(None)
-        self._pace.reset()
-        self._exploration.cancel("mosaic")
+        self.posterior.set_ellipses(None)
+        for pace, slot in ((self._pace, "mosaic"), (self._posterior_pace, "posterior")):
+            pace.reset()
+            self._exploration.cancel(slot)
         self._request_contours()
 
     def _model_changed(self, _: object) -> None:
         self._pace.poke()
+        self._posterior_pace.poke()
 
     def _plane_changed(self, _: object) -> None:
         names = self._session.plane.labels
@@ -159,6 +166,29 @@ class MapPanel(QWidget):
             step = format_number(picture.step)
             self.status.emit(f"{a} × {b} · {picture.detail} · step {step}")
 
+    def _request_posterior(self) -> bool:
+        """q(z|x) of the datum nearest to the point, which is the one that the card beside the map shows."""
+        model, data, known = self._session.model, self._session.data, self._session.encodings
+        z, plane = self._session.point, self._session.plane
+        there = isinstance(model, Encodes) and plane.dim == model.latent_dim and self.isVisible()
+        if data is None or known is None or z is None or not there:
+            self.posterior.set_ellipses(None)
+            return False
+        x = data.split(known.split).x
+        self._exploration.request(
+            "posterior",
+            Priority.FIELD,
+            lambda: posterior(model, x, known.z, z, plane),
+            self._draw_posterior,
+            doing="find the posterior",
+            ended=self._posterior_pace.done,
+        )
+        return True
+
+    def _draw_posterior(self, found: Posterior) -> None:
+        half = axes(found.covariance)
+        self.posterior.set_ellipses(Ellipses(found.mean[None], half[None], ("",), (0,)))
+
     def _draw_points(self, encodings: Any) -> None:
         plane, data = self._session.plane, self._session.data
         if plane.dim != encodings.z.shape[1]:
@@ -197,6 +227,7 @@ class MapPanel(QWidget):
         self._move_to(uv + np.array(by))
 
     def _draw_cursor(self, z: Array | None) -> None:
+        self._posterior_pace.poke()
         self.marker.setVisible(z is not None)
         if z is not None and len(z) == self._session.plane.dim:
             u, v = self._session.plane.to_canvas(z[None])[0]
@@ -214,6 +245,7 @@ class MapPanel(QWidget):
         line.setAlphaF(0.55)
         self.contours.set_colour(line)
         self.marker.set_colours(QColor(tokens.danger), QColor(tokens.surface))
+        self.posterior.set_colours([QColor(tokens.text)], QColor(tokens.text), QColor(tokens.surface))
 
 
 def prior_lines(model: Any, plane: Any, view: View) -> Generator[None, None, list[Array]]:

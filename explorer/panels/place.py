@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
@@ -22,9 +22,15 @@ from explorer.widgets.values import ValueRows, difference, format_number
 
 SHOWN_COLUMNS = 8
 BAR, GAP = 14, 6  # logical pixels
-MOST_BARS = 64
+LEAST_BARS = 4  # there is always room for so many
 
 ROWS = [
+    (
+        "what",
+        "x",
+        "A row of the training data, where one is near the mouse; elsewhere the point of the plane itself, "
+        "around which no data need lie.",
+    ),
     ("log_p", "log p(x)", "The model's exact log-density at x, in nats."),
     (
         "elbo",
@@ -41,22 +47,24 @@ ROWS = [
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a model says of one x (d,): log p(x) and the ELBO in nats, where both are exact, and the
-    responsibilities (K,) of its components."""
+    """What a model says of one x (d,), and what that is called: log p(x) and the ELBO in nats, where both are
+    exact, and the responsibilities (K,) of its components."""
 
     x: Array
+    name: str
     log_p: float | None
     elbo: float | None
     responsibilities: Array | None
 
 
-def read(model: Any, x: Array) -> Reading:
-    """Ask a model about x (d,)."""
+def read(model: Any, x: Array, name: str = "") -> Reading:
+    """Ask a model about x (d,), which is called so."""
     log_p = float(model.log_prob(x[None])[0]) if isinstance(model, LogProb) else None
     bound = model.elbo(x[None]) if isinstance(model, HasElbo) and log_p is not None else None
     q = model.encode(x[None]) if isinstance(model, Encodes) else None
     return Reading(
         x,
+        name,
         log_p,
         None if bound is None else float(bound.value[0]),
         q.probs[0] if isinstance(q, Responsibilities) else None,
@@ -64,38 +72,68 @@ def read(model: Any, x: Array) -> Reading:
 
 
 class Bars(QWidget):
-    """Shares that sum to one, as bars in the components' colours with their numbers."""
+    """Shares that sum to one, as bars in the components' colours with their numbers: of more than there is
+    room for the largest, and the sum of the others."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.shares: Array | None = None
         self.setAccessibleName("Responsibilities")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         theme().changed.connect(self._retint)
 
     def set_shares(self, shares: Array | None) -> None:
         """Show (K,) shares; None for none."""
+        changed = (shares is None) != (self.shares is None) or (
+            shares is not None and self.shares is not None and len(shares) != len(self.shares)
+        )
         self.shares = shares
-        self.setMinimumHeight(0 if shares is None else min(len(shares), MOST_BARS) * (BAR + GAP))
+        if changed:
+            self.updateGeometry()
         self.update()
 
     def _retint(self) -> None:
         self.update()
 
+    def _high(self, rows: int) -> QSize:
+        return QSize(0, rows * (BAR + GAP))
+
+    def sizeHint(self) -> QSize:
+        return self._high(0 if self.shares is None else len(self.shares))
+
+    def minimumSizeHint(self) -> QSize:
+        return self._high(0 if self.shares is None else min(len(self.shares), LEAST_BARS))
+
+    def shown(self) -> tuple[Array, int]:
+        """Which components have a bar, in their order, and how many others there are."""
+        count = 0 if self.shares is None else len(self.shares)
+        room = max(self.height() // (BAR + GAP), 1)
+        if self.shares is None or count <= room:
+            return np.arange(count), 0
+        most = np.sort(np.argsort(-self.shares, kind="stable")[: room - 1])
+        return most, count - len(most)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         if self.shares is None:
             return
         tokens, painter = theme().tokens, QPainter(self)
+        which, others = self.shown()
         name, number = 28, 44
         room = max(self.width() - name - number, 10)
-        align = Qt.AlignmentFlag.AlignVCenter
-        for k, share in enumerate(self.shares[:MOST_BARS]):
-            y = k * (BAR + GAP)
+        left = Qt.AlignmentFlag.AlignVCenter
+        right = left | Qt.AlignmentFlag.AlignRight
+        for row, k in enumerate(which):
+            y, share = row * (BAR + GAP), float(self.shares[k])
             painter.setPen(QColor(tokens.muted))
-            painter.drawText(0, y, name, BAR, align, str(k + 1))
+            painter.drawText(0, y, name, BAR, left, str(k + 1))
             painter.fillRect(name, y, room, BAR, QColor(tokens.track))
-            painter.fillRect(name, y, round(room * float(share)), BAR, QColor(tokens.label(k)))
+            painter.fillRect(name, y, round(room * share), BAR, QColor(tokens.label(int(k))))
             painter.setPen(QColor(tokens.text))
-            right = align | Qt.AlignmentFlag.AlignRight
+            painter.drawText(name + room, y, number, BAR, right, f"{share:.3f}")
+        if others:
+            y, share = len(which) * (BAR + GAP), max(1.0 - float(self.shares[which].sum()), 0.0)
+            painter.setPen(QColor(tokens.muted))
+            painter.drawText(0, y, name + room, BAR, left, f"{others} others")
             painter.drawText(name + room, y, number, BAR, right, f"{share:.3f}")
         painter.end()
 
@@ -110,7 +148,7 @@ class PlacePanel(QWidget):
         self.picture.setMinimumHeight(96)
         self.picture.setMaximumHeight(220)
         self.picture.setToolTip(
-            "The point of the plane under the cursor, as an image: no datum need lie there."
+            "What is under the cursor, as an image: a row of the data, or elsewhere the point of the plane."
         )
         self.columns = ValueRows([(str(i), "", "") for i in range(SHOWN_COLUMNS)], self)
         self.rows = ValueRows(ROWS, self)
@@ -121,9 +159,10 @@ class PlacePanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
         layout.addWidget(self.picture, 1)
-        for widget in (self.columns, self.rows, self.title, self.bars):
+        for widget in (self.columns, self.rows, self.title):
             widget.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
             layout.addWidget(widget)
+        layout.addWidget(self.bars, 2)
         layout.addStretch(0)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._ask)
@@ -144,6 +183,7 @@ class PlacePanel(QWidget):
             self.columns.set_label(str(i), name)
             self.columns.set(str(i), None)
         self.columns.setVisible(info.dim <= SHOWN_COLUMNS)
+        self.rows.set_row_visible("what", info.dim > 2)  # where there are data off the plane
         for key, *_ in ROWS:
             self.rows.set(key, None)
         self.title.setVisible(isinstance(model, Encodes) and not model.latent_dim)
@@ -153,8 +193,9 @@ class PlacePanel(QWidget):
         model, x = self._session.model, self._session.place
         if model is None or x is None or len(x) != model.info.dim or not self.isVisible():
             return
+        name = self._session.place_name
         self._exploration.request(
-            "place", Priority.HOVER, lambda: read(model, x), self._show, doing="evaluate the point"
+            "place", Priority.HOVER, lambda: read(model, x, name), self._show, doing="evaluate the point"
         )
 
     def _show(self, reading: Reading) -> None:
@@ -165,6 +206,7 @@ class PlacePanel(QWidget):
             self.picture.set_image(normalise(reading.x[None], run.info)[0])
         for i, value in enumerate(reading.x[:SHOWN_COLUMNS]):
             self.columns.set(str(i), format_number(float(value), 2))
+        self.rows.set("what", reading.name or "on the plane")
         self.rows.set("log_p", format_number(reading.log_p))
         self.rows.set("elbo", format_number(reading.elbo))
         gap = None

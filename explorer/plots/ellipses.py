@@ -29,7 +29,7 @@ _BANDS = (0.4, 0.55, 0.7, 0.85, 1.0)  # opacities of a path, from its beginning
 class Ellipses:
     """What is drawn: means (K, 2); axes, half axes of one standard deviation as rows, (K, 2, 2), or None;
     labels (K), "" for none; order, which components, the heaviest first; lines (m, 2), half axes through the
-    first mean; noise (2, 2), half axes of an ellipse about it."""
+    first mean; noise (2, 2), half axes of an ellipse about it, and what is written beside that."""
 
     means: Array
     axes: Array | None
@@ -37,20 +37,30 @@ class Ellipses:
     order: tuple[int, ...]
     lines: Array | None = None
     noise: Array | None = None
+    noise_label: str = ""
 
 
 def ellipses_of(seen: Marginal) -> Ellipses:
     """How components on a plane are drawn, each with its weight beside it."""
     k = len(seen.weights)
     name = "π = " if k <= MANY else ""
+    noise = None if seen.noise is None else axes(seen.noise)
     return Ellipses(
         seen.means,
         None if seen.covariances is None else np.stack([axes(s) for s in seen.covariances]),
         tuple(name + format_number(float(w), 2) for w in seen.weights) if k > 1 else ("",),
         tuple(map(int, np.argsort(-seen.weights, kind="stable")[:MOST])),
         seen.axes,
-        None if seen.noise is None else axes(seen.noise),
+        noise,
+        "" if noise is None else f"noise σ = {_range(np.linalg.norm(noise, axis=1))}",
     )
+
+
+def _range(std: Array) -> str:
+    """One number where all are the same, as in every direction of PPCA's noise, else the smallest and the
+    largest."""
+    low, high = (format_number(float(v), 2 if std.max() >= 0.1 else 4) for v in (std.min(), std.max()))
+    return low if low == high else f"{low} … {high}"
 
 
 class EllipsesItem(pg.GraphicsObject):
@@ -178,22 +188,36 @@ class EllipsesItem(pg.GraphicsObject):
         if shown.noise is not None:
             painter.setPen(QPen(self._text, 1.4, Qt.PenStyle.DashLine))
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawPath(to_pixels.map(ellipse(mean, shown.noise)))
+            path = to_pixels.map(ellipse(mean, shown.noise))
+            painter.drawPath(path)
+            below = path.boundingRect()
+            wide, high = self._size(shown.noise_label)
+            self._write(painter, QRectF(below.center().x() - wide / 2, below.bottom() + 3, wide, high),
+                        shown.noise_label)  # fmt: skip
 
     def _paint_label(self, painter: QPainter, to_pixels: Any, k: int, taken: list[QRectF]) -> None:
-        """Beside the mean, where no heavier component's label is."""
+        """Beside the mean, on the first side where no heavier component's label is."""
         shown = self.shown
         assert shown is not None
         text = shown.labels[k]
         if not text:
             return
-        metrics = QFontMetricsF(self._font)
         at = to_pixels.map(QPointF(*map(float, shown.means[k])))
-        wide, high = metrics.horizontalAdvance(text), metrics.height()
-        room = QRectF(at.x() + 8, at.y() - high - 2, wide + 8, high)
-        if any(room.intersects(other) for other in taken) and k != self.active:
-            return
-        taken.append(room)
+        wide, high = self._size(text)
+        across, down = (at.x() + 8, at.x() - 8 - wide), (at.y() - high - 2, at.y() + 2)
+        sides = [QRectF(x, y, wide, high) for x in across for y in down]
+        free = (room for room in sides if not any(room.intersects(other) for other in taken))
+        place = next(free, sides[0] if k == self.active else None)
+        if place is not None:
+            taken.append(place)
+            self._write(painter, place, text)
+
+    def _size(self, text: str) -> tuple[float, float]:
+        """Width and height of a label in logical pixels."""
+        metrics = QFontMetricsF(self._font)
+        return metrics.horizontalAdvance(text) + 8, metrics.height()
+
+    def _write(self, painter: QPainter, room: QRectF, text: str) -> None:
         ground = QColor(self._halo)
         ground.setAlphaF(0.78)
         painter.setPen(Qt.PenStyle.NoPen)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -275,6 +275,15 @@ class Observes(Learner, Protocol):
         """
         ...
 
+    @property
+    def by_hand(self) -> int:
+        """How many of the newest rows were given by hand, one after the other, since the learner was made."""
+        ...
+
+    def forget(self, n: int) -> None:
+        """Be as before the newest n rows; raises InputError for more than were given by hand."""
+        ...
+
 
 class Diverged(RuntimeError):  # noqa: N818 - it is what happened, not a mistake
     """Training met a value that is not finite; the learner stays at its last good step."""
@@ -373,6 +382,10 @@ class Bayesian(Model, Protocol):
     @property
     def seen(self) -> Array:
         """X: (n, d) float32, in the order in which they came."""
+        ...
+
+    def earlier(self, n: int) -> Self:
+        """The model after the first n of these rows; raises InputError where there are fewer."""
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -15,8 +15,8 @@ class Curves:
     """Values by step, under names such as "batch/elbo".
 
     Each curve has one thread that appends to it (training "batch/…", the window "test/…"), and any number of
-    threads read all of them without a lock: points are only ever added, and a curve's arrays and length are
-    published together. ``get`` copies nothing, ``append`` is O(1) amortised.
+    threads read all of them without a lock: a curve's arrays and length are published together,
+    and what has been published is never written to. ``get`` copies nothing, ``append`` is O(1) amortised.
     """
 
     def __init__(self) -> None:
@@ -37,6 +37,16 @@ class Curves:
             steps, values = (np.concatenate([a, np.empty_like(a)]) for a in (steps, values))
         steps[n], values[n] = step, value
         return steps, values, n + 1
+
+    def cut(self, step: int, names: Iterable[str]) -> None:
+        """Drop the points of these curves that come after a step."""
+        for name in names:
+            steps, values, n = self._curves[name]
+            kept = int(np.searchsorted(steps[:n], step, "right"))
+            if not kept:
+                del self._curves[name]
+            elif kept < n:  # new arrays: those who read the old ones keep them
+                self._curves[name] = steps[:kept].copy(), values[:kept].copy(), kept
 
     def names(self) -> tuple[str, ...]:
         """The names, in the order in which the curves began."""

@@ -174,6 +174,23 @@ class Run:
             self._record(step, scalars)
 
     @property
+    def by_hand(self) -> int:
+        """How many of the newest rows :meth:`take_back` can take back."""
+        return self.learner.by_hand if isinstance(self.learner, Observes) else 0
+
+    def take_back(self) -> int:
+        """Be as before the newest row, which was given by hand since the run was begun or opened; its scalars
+        leave the curves "batch/…". Returns the steps made now.
+
+        Raises InputError where the newest row was not given by hand.
+        """
+        if not isinstance(self.learner, Observes) or not self.by_hand:
+            raise InputError("the newest row was not given by hand, and cannot be taken back")
+        self.learner.forget(1)
+        self.curves.cut(self.steps, [name for name in self.curves.names() if name.startswith("batch/")])
+        return self.steps
+
+    @property
     def places(self) -> bool:
         """Whether :meth:`place` can be used."""
         return callable(getattr(self.learner, "place", None))

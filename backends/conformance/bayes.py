@@ -104,6 +104,10 @@ def chain_rule(case: Case) -> None:
         _close(scalars["log_evidence"], total, "the scalar log_evidence by the chain rule")
         of_row = after.log_likelihood_theta(best) - before.log_likelihood_theta(best)
         _close(before.log_plug_in(row), of_row, "log_plug_in, by the likelihood at map_theta")
+        again = after.earlier(before.stamp.step)
+        require(np.array_equal(again.seen, before.seen), "earlier(n) has seen others than the first n rows")
+        require(again.stamp == before.stamp, f"earlier({before.stamp.step}) is stamped {again.stamp}")
+        _close(again.log_evidence(), before.log_evidence(), "log_evidence of an earlier moment")
 
 
 def any_order(case: Case) -> None:
@@ -139,6 +143,11 @@ def by_hand(case: Case) -> None:
     require_input_error(lambda: learner.observe(bad), "a row that is not finite, given by hand,")
     require_input_error(lambda: learner.observe(np.zeros((1, x.shape[1] + 1))), "a row that is too wide")
     require_same_state(learner.state(), before, "refusing a row by hand changes it", exact=case.exact)
+    learner.observe(x)
+    require_input_error(lambda: learner.forget(7), "taking back more rows than were given by hand")
+    learner.forget(3)
+    require_same_state(learner.state(), before, "rows taken back leave something", exact=case.exact)
+    require(learner.by_hand == 3, f"of 3 rows by hand before those taken back it counts {learner.by_hand}")
     other = case.learner(seed=1)
     other.restore(before)
     learner.step()

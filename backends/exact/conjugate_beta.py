@@ -69,9 +69,12 @@ class BetaBernoulli(ConjugateModel):
         prior = Beta(float(values["a"]), float(values["b"]))
         return cls(info=info, stamp=stamp, seen=seen, prior=prior)
 
-    def updated(self, row: Array) -> Self:
-        one = int(row[0, 0])
-        return replace(self, ones=self.ones + one, zeros=self.zeros + 1 - one)
+    def updated(self, rows: Array) -> Self:
+        ones = int(rows.sum())
+        return replace(self, ones=self.ones + ones, zeros=self.zeros + len(rows) - ones)
+
+    def blank(self) -> Self:
+        return replace(self, ones=0, zeros=0)
 
     @property
     def posterior(self) -> Beta:

@@ -56,8 +56,12 @@ class ConjugateModel(ABC):
         """The prior of these values; ``seen`` has no rows."""
 
     @abstractmethod
-    def updated(self, row: Array) -> Self:
-        """With the statistics of one row (1, d) more; stamp and ``seen`` stay."""
+    def updated(self, rows: Array) -> Self:
+        """With the statistics of more rows (n, d); stamp and ``seen`` stay."""
+
+    @abstractmethod
+    def blank(self) -> Self:
+        """With the statistics of no rows; stamp and ``seen`` stay."""
 
     @property
     @abstractmethod
@@ -78,6 +82,13 @@ class ConjugateModel(ABC):
 
     @abstractmethod
     def log_predictive(self, x: Array) -> Array: ...
+
+    def earlier(self, n: int) -> Self:
+        """The model after the first n of the rows seen."""
+        if not 0 <= n <= len(self.seen):
+            raise InputError(f"{n} rows are asked for, and {len(self.seen)} have been seen")
+        rows = self.seen[:n]
+        return replace(self.blank().updated(rows), stamp=Stamp(self.stamp.run, n), seen=rows)
 
     def log_prior_theta(self, thetas: Array) -> Array:
         """log p(θ), (m, p) → (m,)."""
@@ -156,6 +167,11 @@ class ConjugateLearner:
         self._taken = 0  # of the training rows
         self._seen = nothing  # with room for more rows at its end
         self._steps = 0
+        self._by_hand = 0
+
+    @property
+    def by_hand(self) -> int:
+        return self._by_hand
 
     @property
     def steps(self) -> int:
@@ -188,6 +204,7 @@ class ConjugateLearner:
         except InputError as error:
             raise Diverged(str(error)) from error
         self._taken += 1
+        self._by_hand = 0
         return scalars
 
     def observe(self, rows: Array) -> Sequence[Mapping[str, float]]:
@@ -214,7 +231,16 @@ class ConjugateLearner:
             scalars.append(of_step)
         self._append(given)
         self._model = model
+        self._by_hand += len(given)
         return scalars
+
+    def forget(self, n: int) -> None:
+        """Be as before the newest n rows, bit for bit; raises InputError for more than were given by hand."""
+        if not 0 <= n <= self._by_hand:
+            raise InputError(f"{n} rows cannot be taken back: {self._by_hand} of the newest came by hand")
+        by_hand, state = self._by_hand - n, self.state()
+        self.restore(State({"seen": state.arrays["seen"][: self._steps - n]}, state.values))
+        self._by_hand = by_hand
 
     def _append(self, rows: Array) -> None:
         """Snapshots keep views of the part that is filled: it is never written to again."""
@@ -254,6 +280,7 @@ class ConjugateLearner:
                 raise InputError("seen: its rows are too far out for float64")
         self._model, self._seen, self._steps = model, seen, n
         self._taken, self._seed, self._order = taken, seed, _order(seed, len(self._x))
+        self._by_hand = 0
 
 
 def _order(seed: int, n: int) -> Array:

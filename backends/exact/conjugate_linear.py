@@ -260,9 +260,12 @@ class LinearModel(ConjugateModel):
     def names(self) -> list[str]:
         """Of the weights (M)."""
 
-    def updated(self, row: Array) -> Self:
-        phi, t = self.design(row)
-        return replace(self, data=absorb(self.data, np.column_stack([phi, t])), count=self.count + len(row))
+    def updated(self, rows: Array) -> Self:
+        phi, t = self.design(rows)
+        return replace(self, data=absorb(self.data, np.column_stack([phi, t])), count=self.count + len(rows))
+
+    def blank(self) -> Self:
+        return replace(self, data=np.zeros_like(self.data), count=0)
 
     @cached_property
     def posterior(self) -> Linear:

@@ -14,8 +14,20 @@ from backends.pytorch.networks import Weights
 Mapped = tuple[Tensor, Tensor]  # rows (n, d), and the log|det| of the map that brought them there (n,)
 
 
-class Bijection(Protocol):
-    """An invertible map f of rows (n, d). Immutable: its weights come with each call, ``shapes`` names them.
+class Map(Protocol):
+    """An invertible map f of rows (n, d), as a function of its weights."""
+
+    def transform(self, x: Tensor, w: Weights) -> Mapped:
+        """x (n, d) → f(x) and log|det ∂f/∂x| (n,)."""
+        ...
+
+    def inverse(self, z: Tensor, w: Weights) -> Mapped:
+        """z (n, d) → f⁻¹(z) and log|det ∂f⁻¹/∂z| (n,)."""
+        ...
+
+
+class Bijection(Map, Protocol):
+    """A map that brings weights. Immutable: its weights come with each call, ``shapes`` names them.
 
     passes: how often ``transform`` and ``inverse`` ask their networks, one after the other.
     """
@@ -27,14 +39,6 @@ class Bijection(Protocol):
 
     def initialise(self, w: Weights, generator: Generator) -> None:
         """Fill the weights, on the CPU, from ``generator``."""
-        ...
-
-    def transform(self, x: Tensor, w: Weights) -> Mapped:
-        """x (n, d) → f(x) and log|det ∂f/∂x| (n,)."""
-        ...
-
-    def inverse(self, z: Tensor, w: Weights) -> Mapped:
-        """z (n, d) → f⁻¹(z) and log|det ∂f⁻¹/∂z| (n,)."""
         ...
 
 

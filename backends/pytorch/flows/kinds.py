@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from backends.base import DataInfo, InputError, Value
@@ -105,6 +106,63 @@ NSF_PARAMETERS = (
     ),
 )  # fmt: skip
 
+CNF_PARAMETERS = (
+    *(
+        replace(p, default="flow-matching") if p.name == "objective" else p
+        for p in common(
+            layers=1, width=96, depth=4, learning_rate=5e-3, decay_steps=15_000, objectives=("flow-matching",)
+        )
+        if p.name != "layers"
+    ),
+    Parameter(
+        "activation", "choice", "silu", "Non-linearity after each hidden layer; a smooth one.",
+        choices=("silu", "tanh", "softplus"),
+    ),
+    Parameter(
+        "coupling", "choice", "independent",
+        "With flow matching, which row and which draw of the base a straight line joins: independent, any "
+        "two; or optimal-transport, those pairs of a batch that make its lines as short as can be.",
+        choices=("independent", "optimal-transport"),
+    ),
+    Parameter(
+        "solver", "choice", "rk4",
+        "What solves the differential equation in training: euler, midpoint and rk4 take equal steps; "
+        "dopri5 chooses its steps by its error. What is shown is always solved more finely.",
+        choices=("euler", "midpoint", "rk4", "dopri5"),
+    ),
+    Parameter(
+        "steps", "int", 8,
+        "Equal steps of the solver in training. With too few the flow learns to cheat the solver.",
+        minimum=1, maximum=1000,
+    ),
+    Parameter(
+        "tolerance", "float", 1e-4, "Absolute and relative error that dopri5 allows a step, in training.",
+        minimum=1e-5, maximum=0.1,
+    ),
+    Parameter(
+        "trace", "choice", "exact",
+        "The divergence tr ∂f/∂y in training: exact, at the cost of as many products as columns; or "
+        "Hutchinson's estimate εᵀ(∂f/∂y)ε with ε of entries ±1 (rademacher) or normal ones (gaussian).",
+        choices=("exact", "rademacher", "gaussian"),
+    ),
+    Parameter(
+        "gradient", "choice", "backpropagation",
+        "How gradients pass through the solver: by backpropagation, which keeps all its steps in memory; or "
+        "by the adjoint equation, which is solved backwards and keeps none.",
+        choices=("backpropagation", "adjoint"),
+    ),
+    Parameter(
+        "kinetic", "float", 0.0,
+        "Weight of the kinetic energy E∫‖f‖² dt, which makes paths short and straight (Finlay et al. 2020).",
+        minimum=0, maximum=100, live=True,
+    ),
+    Parameter(
+        "jacobian", "float", 0.0,
+        "Weight of E∫‖∂f/∂y‖² dt, Frobenius norm, which makes the field smooth (Finlay et al. 2020).",
+        minimum=0, maximum=100, live=True,
+    ),
+)  # fmt: skip
+
 
 def check_flow_data(kind: str, info: DataInfo, values: Mapping[str, Value]) -> None:
     """Raise InputError when a flow cannot have such data, or cannot be fitted to it as asked."""
@@ -169,5 +227,11 @@ KINDS = (
         "Maps each column by a monotone rational-quadratic spline that other columns shape (Durkan et al. "
         "2019).",
         NSF_PARAMETERS, "spline:NSFLearner", 5000,
+    ),
+    _kind(
+        "cnf", "Continuous flow",
+        "The data follow a velocity field dy/dt = f(y, t), a network, for a unit of time (Chen et al. 2018); "
+        "fitted through a solver, or by flow matching without one (Lipman et al. 2023).",
+        CNF_PARAMETERS, "continuous:ContinuousLearner", 15_000,
     ),
 )  # fmt: skip

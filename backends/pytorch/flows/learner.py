@@ -37,15 +37,16 @@ LEAST_RATE = 0.01  # of the learning rate, at the end of its decay
 class FlowLearner:
     """Trains a flow on the rows x (n, d) float32, kept on ``device``; n may be 0, then there is no stepping.
 
-    A family gives ``kind``, ``parameters`` and :meth:`bijection`, and where it knows more objectives than the
-    two KL divergences also :meth:`objective`. A snapshot has the weights' average over the last steps, whose
-    density is closer to the data's than that of any single step.
+    A family gives ``kind``, ``parameters`` and :meth:`bijection`; where it knows more objectives than the two
+    KL divergences also :meth:`objective`, and where its snapshots tell more, ``model``. Snapshots have the
+    weights' average over the last steps, whose density is closer to the data's than that of any single step.
 
     Raises InputError where values and data do not fit each other, and for rows that are not finite.
     """
 
     kind: ClassVar[str]
     parameters: ClassVar[tuple[Parameter, ...]]
+    model: ClassVar[type[Flow]] = Flow
 
     def __init__(
         self,
@@ -151,7 +152,7 @@ class FlowLearner:
         theta, shift, scale = self._average.theta.clone(), self._shift, self._scale
         if theta.device.type == "mps":  # has no float64, which log-densities need
             theta, shift, scale = theta.cpu(), shift.cpu(), scale.cpu()
-        return Flow(self.kind, self.net, theta, shift, scale, Stamp(self._run, self._steps))
+        return self.model(self.kind, self.net, theta, shift, scale, Stamp(self._run, self._steps))
 
     def _live(self) -> dict[str, Parameter]:
         return {p.name: p for p in self.parameters if p.live}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 import torch
@@ -115,17 +116,17 @@ class Flow:
         """All weights as one vector, float64."""
         return np.asarray(self._theta.cpu().double().numpy())
 
-    def at(self, theta: Array) -> Flow:
+    def at(self, theta: Array) -> Self:
         """The same flow with other weights, in the order of :meth:`theta`."""
         if np.shape(theta) != self._theta.shape:
             raise InputError(f"theta has shape {np.shape(theta)}, not {tuple(self._theta.shape)}")
         flat = torch.tensor(np.asarray(theta)).to(self._theta)
-        return Flow(self.kind, self._net, flat, self._w["shift"], self._w["scale"], self.stamp)
+        return type(self)(self.kind, self._net, flat, self._w["shift"], self._w["scale"], self.stamp)
 
-    def double(self) -> Flow:
+    def double(self) -> Self:
         """The same flow with float64 inside."""
         theta, shift, scale = (t.double() for t in (self._theta, self._w["shift"], self._w["scale"]))
-        return Flow(self.kind, self._net, theta, shift, scale, self.stamp)
+        return type(self)(self.kind, self._net, theta, shift, scale, self.stamp)
 
 
 def _narrow(rows: Tensor) -> Array:

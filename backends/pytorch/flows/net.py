@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 
 import torch
 from torch import Generator, Tensor
 
 from backends.base import Array, DataInfo
 from backends.pytorch.flows.bases import Base
-from backends.pytorch.flows.bijections import Mapped, Travelled
+from backends.pytorch.flows.bijections import Map, Mapped, Travelled
 from backends.pytorch.networks import Layout, Weights
 
 
@@ -22,7 +23,14 @@ class FlowNet:
 
     def __init__(self, info: DataInfo, bijection: Travelled, base: Base) -> None:
         self.info, self.bijection, self.base = info, bijection, base
+        self._map: Map = bijection
         self.layout = Layout(bijection.shapes | base.shapes)
+
+    def through(self, other: Map) -> FlowNet:
+        """The same flow with another way to compute its bijection there and back, from the same weights."""
+        out = copy(self)
+        out._map = other
+        return out
 
     def weights(self, theta: Tensor, shift: Tensor, scale: Tensor) -> dict[str, Tensor]:
         """All weights by name; those of the layout are views of ``theta`` (layout.size,)."""
@@ -42,14 +50,14 @@ class FlowNet:
 
     def transform(self, x: Tensor, w: Weights) -> Mapped:
         """x (n, d) → z and log|det ∂z/∂x| (n,)."""
-        y, log_det = self.bijection.transform(self.standardise(x, w), w)
+        y, log_det = self._map.transform(self.standardise(x, w), w)
         z, last = self.base.onto(y)
         return z, log_det + last + self.log_volume(w)
 
     def inverse(self, z: Tensor, w: Weights) -> Mapped:
         """z (n, d) → x and log|det ∂x/∂z| (n,); raises InputError for z outside the base's support."""
         y, first = self.base.back(z)
-        y, log_det = self.bijection.inverse(y, w)
+        y, log_det = self._map.inverse(y, w)
         return y * w["scale"] + w["shift"], first + log_det - self.log_volume(w)
 
     def log_prob(self, x: Tensor, w: Weights) -> tuple[Tensor, Tensor]:

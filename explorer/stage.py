@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
+from backends.base import Bayesian
 from explorer.actions import Actions
 from explorer.compute import Exploration
 from explorer.marginal import has_components
 from explorer.panels.cursor import CursorPanel
-from explorer.panels.data import DataPanel
-from explorer.panels.estimates import EstimatesPanel, EvidencePanel
 from explorer.panels.map import MapPanel
-from explorer.panels.place import PlacePanel
-from explorer.panels.predictive import PredictivePanel
 from explorer.panels.samples import SamplesPanel
-from explorer.plots.flips import FlipsPlot
-from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.session import Session
 from explorer.widgets.card import CardDock
 from explorer.widgets.switch import Switch
+
+if TYPE_CHECKING:  # these are loaded when they are needed, which is after the window has been painted
+    from explorer.panels.data import DataPanel
+    from explorer.panels.estimates import EstimatesPanel, EvidencePanel
+    from explorer.panels.place import PlacePanel
+    from explorer.panels.predictive import PredictivePanel
+    from explorer.plots.flips import FlipsPlot
+    from explorer.plots.plane_canvas import PlaneCanvas
 
 #: By scene, the panels of the three cards, as attributes of the stage, and their titles.
 SCENES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -89,22 +92,32 @@ class Stage(QObject):
 
     @cached_property
     def data(self) -> DataPanel:
+        from explorer.panels.data import DataPanel
+
         return DataPanel(self._session, self._exploration, self._actions)
 
     @cached_property
     def place(self) -> PlacePanel:
+        from explorer.panels.place import PlacePanel
+
         return PlacePanel(self._session, self._exploration)
 
     @cached_property
     def predictive(self) -> PredictivePanel:
+        from explorer.panels.predictive import PredictivePanel
+
         return PredictivePanel(self._session, self._exploration, self._actions)
 
     @cached_property
     def estimates(self) -> EstimatesPanel:
+        from explorer.panels.estimates import EstimatesPanel
+
         return EstimatesPanel(self._session, self._exploration)
 
     @cached_property
     def evidence(self) -> EvidencePanel:
+        from explorer.panels.estimates import EvidencePanel
+
         return EvidencePanel(self._session)
 
     def _set_up(self, scene: str) -> None:
@@ -145,7 +158,7 @@ class Stage(QObject):
     def scene(self) -> str:
         """What is shown, "latent", "data" or "bayes": it follows from what the model can do."""
         model = self._session.model
-        if PredictivePanel.suits(model):
+        if isinstance(model, Bayesian) and self.predictive.suits(model):
             return "bayes"
         if self.has_both:
             return self._session.state.canvas

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from typing import Any, Protocol
 
 from PySide6.QtWidgets import QWidget
 
 from explorer.actions import Actions
 from explorer.compute import Exploration
-from explorer.panels.bayes import BayesPanel
-from explorer.panels.bounds import BoundsPanel
-from explorer.panels.clusters import ClustersPanel
-from explorer.panels.em import EMPanel
-from explorer.panels.selection import SelectionPanel
-from explorer.panels.spectrum import SpectrumPanel
 from explorer.session import Session
 
 
 class SuitedPanel(Protocol):
     """A panel in a dock of its own, beside the curves. It may have a signal ``status``, of the live text at
     the right of its title, and a method ``follow_link``, for links in that text."""
-
-    #: The dock's name, and its title.
-    name: str
-    title: str
 
     def __init__(
         self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None
@@ -35,14 +28,27 @@ class SuitedPanel(Protocol):
         ...
 
 
-_PANELS: tuple[Any, ...] = (
-    EMPanel,
-    BoundsPanel,
-    SelectionPanel,
-    ClustersPanel,
-    BayesPanel,
-    SpectrumPanel,
-)
-#: Classes that are a SuitedPanel and a widget, by the names of their docks, in the order of their tabs; the
-#: first that suits a run is on top when the run is opened.
-SUITED: dict[str, Any] = {panel.name: panel for panel in _PANELS}
+@dataclass(frozen=True)
+class Suited:
+    """The title of a dock, and where its panel is to be found."""
+
+    title: str
+    module: str
+    name: str
+
+    @cached_property
+    def panel(self) -> Any:
+        """The panel's class, a SuitedPanel and a widget; loaded when first asked for: after the first paint."""
+        return getattr(import_module(f"explorer.panels.{self.module}"), self.name)
+
+
+#: By the names of their docks, in the order of their tabs; the first that suits a run is on top when the run
+#: is opened.
+SUITED = {
+    "em": Suited("EM", "em", "EMPanel"),
+    "bounds": Suited("Bounds · nats", "bounds", "BoundsPanel"),
+    "selection": Suited("Choosing K", "selection", "SelectionPanel"),
+    "clusters": Suited("Clusters", "clusters", "ClustersPanel"),
+    "bayes": Suited("Parameters", "bayes", "BayesPanel"),
+    "spectrum": Suited("Spectrum", "spectrum", "SpectrumPanel"),
+}

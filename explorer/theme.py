@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
@@ -88,9 +90,7 @@ def apply(app: QApplication) -> None:
 def font(pixels: int = 13, weight: QFont.Weight = QFont.Weight.Normal, capitals: bool = False) -> QFont:
     """The program's font, with figures of one width where the family has them."""
     out = QFont(QGuiApplication.font())
-    # Naming a family that is not installed makes Qt search its aliases for a quarter of a second and say so.
-    families = [name for name in _FAMILIES if QFontDatabase.hasFamily(name)]
-    if families:
+    if families := _families():
         out.setFamilies(families)
     out.setPixelSize(pixels)
     out.setWeight(weight)
@@ -99,6 +99,13 @@ def font(pixels: int = 13, weight: QFont.Weight = QFont.Weight.Normal, capitals:
         out.setCapitalization(QFont.Capitalization.AllUppercase)
         out.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 0.8)
     return out
+
+
+@cache
+def _families() -> list[str]:
+    """Those that are installed: naming another makes Qt search its aliases for a quarter of a second and say
+    so."""
+    return [name for name in _FAMILIES if QFontDatabase.hasFamily(name)]
 
 
 def title_font() -> QFont:

@@ -76,8 +76,8 @@ class Window(QMainWindow):
             "curves": CardDock("curves", "ELBO and log p(x) · nats", self.curves, self),
             "samples": stage.docks["samples"],
         }
-        for name, panel in SUITED.items():
-            self.docks[name] = CardDock(name, panel.title, None, self)
+        for name, suited in SUITED.items():
+            self.docks[name] = CardDock(name, suited.title, None, self)
         self.suited: dict[str, Any] = {}  # panels by the name of their dock, made when a run first needs them
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for dock in self.docks.values():
@@ -283,9 +283,10 @@ class Window(QMainWindow):
 
     def _run_opening(self, run: Any) -> None:
         """Make the panels that this run is the first to suit."""
-        for name, make in SUITED.items():
-            if name not in self.suited and make.suits(run, self.session.model):
-                panel = self.suited[name] = make(self.session, self._exploration, self.actions_, None)
+        for name, suited in SUITED.items():
+            if name not in self.suited and suited.panel.suits(run, self.session.model):
+                panel = suited.panel(self.session, self._exploration, self.actions_, None)
+                self.suited[name] = panel
                 dock = self.docks[name]
                 dock.fill(panel)
                 if hasattr(panel, "status"):
@@ -302,7 +303,7 @@ class Window(QMainWindow):
         for the run before."""
         run, model = self.session.run, self.session.model
         before = [name for name in SUITED if not self.docks[name].isHidden()]
-        now = [name for name, panel in SUITED.items() if run is not None and panel.suits(run, model)]
+        now = [name for name, s in SUITED.items() if run is not None and s.panel.suits(run, model)]
         if now == before:
             return
         for name in SUITED:

@@ -40,7 +40,6 @@ ROWS = [
 class SpectrumPanel(QWidget):
     """The data's spectrum, computed once a run, beside that of the model, which EM brings towards it."""
 
-    name, title = "spectrum", "Spectrum"
     status = Signal(object)
 
     def __init__(

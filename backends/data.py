@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from backends.files import read_table
 from backends.synthetic import SMALL, SMALL_VALIDATION, SYNTHETIC, TRAIN, VALIDATION, Small, Synthetic
 
 SPLITS = ("train", "validation", "test")
+MOST_ROWS = 10_000_000  # of a synthetic set
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +164,7 @@ def known_density(info: DataInfo) -> Density | None:
 def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> DataSet:
     """A data set by name, by file (.npy, .npz, CSV: see :func:`backends.files.read_table`) or by source.
 
+    "NAME:N" is a synthetic set with N training rows in place of its usual number, and the same held-out ones.
     A source is the ``DataInfo.source`` of an earlier opening and gives the same rows again. label_column
     names a file's column or array of labels. Raises InputError where there is no such set or file, the
     file cannot be used, or it has changed since its source was noted.
@@ -177,7 +179,9 @@ def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
             return _blank(source)
         if source in _SMALL:
             return _small(_SMALL[source])
-        return _digits(source) if source in _DIGITS else _synthetic(_SYNTHETIC[source])
+        return _digits(source) if source in _DIGITS else _synthetic(_SYNTHETIC[source], TRAIN)
+    if isinstance(source, str) and (name := source.rpartition(":")[0]) in _NAMED and label_column is None:
+        return _synthetic(_resizable(name), _row_count(source))
     path = Path(source)
     if isinstance(source, str) and path.name == source and not path.suffix and not os.path.exists(path):
         names = ", ".join(entry.name for entry in data_sets())
@@ -190,7 +194,7 @@ def _reopen(source: Mapping[str, Any]) -> DataSet:
     if isinstance(name, str) and file is None:
         if name not in _NAMED:
             raise InputError(f"there is no data set '{name}'")
-        return open_data(name)
+        return open_data(f"{name}:{source['rows']}" if "rows" in source else name)
     if not isinstance(file, str) or not isinstance(label_column, str | None):
         raise InputError("the description of the data names neither a data set nor a file")
     return _file(Path(file), label_column, expected=str(source.get("sha256")))
@@ -228,7 +232,7 @@ def _digits(name: str) -> DataSet:
     return DataSet(info, *_split(x, digits.target.astype(np.int64), order, 1350, 150))
 
 
-def _synthetic(synthetic: Synthetic) -> DataSet:
+def _synthetic(synthetic: Synthetic, train: int) -> DataSet:
     x, labels = synthetic.rows()
     info = DataInfo(
         synthetic.name,
@@ -239,8 +243,29 @@ def _synthetic(synthetic: Synthetic) -> DataSet:
         label_names=synthetic.components,
         source={"name": synthetic.name},
     )
-    splits = _split(x, labels, np.arange(len(x)), TRAIN, VALIDATION)
-    return DataSet(info, *splits, density=Density(synthetic.log_prob, synthetic.entropy))
+    rows, *others = _split(x, labels, np.arange(len(x)), TRAIN, VALIDATION)
+    if train != TRAIN:
+        more, their_labels = synthetic.more(max(0, train - TRAIN))
+        assert rows.labels is not None
+        rows = Split(
+            np.concatenate((rows.x[:train], more)), np.concatenate((rows.labels[:train], their_labels))
+        )
+        name, title = f"{synthetic.name}:{train}", f"{synthetic.title}, {train} rows"
+        info = replace(info, name=name, title=title, source={"name": synthetic.name, "rows": train})
+    return DataSet(info, rows, *others, density=Density(synthetic.log_prob, synthetic.entropy))
+
+
+def _resizable(name: str) -> Synthetic:
+    if name not in _SYNTHETIC:
+        raise InputError(f"the rows of '{name}' are always the same; their number cannot be chosen")
+    return _SYNTHETIC[name]
+
+
+def _row_count(source: str) -> int:
+    name, _, text = source.rpartition(":")
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_ROWS):
+        raise InputError(f"'{source}' is not of the form {name}:N with 1 to {MOST_ROWS} training rows")
+    return int(text)
 
 
 def _small(small: Small) -> DataSet:

@@ -44,6 +44,10 @@ class Synthetic:
         """The rows of the set, always the same: TRAIN + VALIDATION + TEST independent draws."""
         return self.draw(np.random.default_rng(self.seed), TRAIN + VALIDATION + TEST)
 
+    def more(self, n: int) -> tuple[Array, Array]:
+        """n further draws, always the same ones."""
+        return self.draw(np.random.default_rng([self.seed, 1]), n)
+
 
 # -- points and curves blurred by isotropic Gaussian noise --------------------------------------
 

@@ -102,7 +102,11 @@ def _parsers() -> tuple[argparse.ArgumentParser, tuple[str, ...]]:
 
     train = commands.add_parser("train", help="train a model", allow_abbrev=False, description=cli_train.HELP)
     train.add_argument("model", metavar="MODEL", nargs="?", help="a name that `models` lists")
-    train.add_argument("--data", help="a name that `data` lists, or a .npy, .npz or CSV file")
+    train.add_argument(
+        "--data",
+        help="a name that `data` lists, NAME:ROWS for a synthetic set of so many training rows, or a "
+        ".npy, .npz or CSV file",
+    )
     train.add_argument(
         "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
         help="hyper-parameters; with --resume those that may change during a run",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from backends.base import InputError
-from backends.data import SPLITS, DataSet, data_sets, open_data, without_rows
+from backends.data import SPLITS, data_sets, known_density, open_data
 from backends.run import Run
 
 NAMES = [entry.name for entry in data_sets()]
@@ -192,3 +192,38 @@ def test_a_set_without_rows_is_found_for_data_like_its_own():
 def test_a_mixture_says_that_a_set_has_no_rows():
     with pytest.raises(InputError, match="'my-points' has no training rows"):
         Run.start("gmm", open_data("my-points"), {})
+
+
+@pytest.mark.parametrize("n", [7, 20_001])
+def test_a_synthetic_set_with_another_number_of_training_rows(n):
+    usual, data = open_data("rings"), open_data(f"rings:{n}")
+    assert len(data.train) == len(data.train.labels) == n
+    assert same(open_data(json.loads(json.dumps(data.info.source))), data)
+    both = min(n, len(usual.train))
+    for part in ("x", "labels"):
+        assert np.array_equal(getattr(data.train, part)[:both], getattr(usual.train, part)[:both])
+        assert np.array_equal(getattr(data.test, part), getattr(usual.test, part))
+    assert (data.info.name, data.density.entropy) == (f"rings:{n}", usual.density.entropy)
+    assert known_density(data.info).entropy == usual.density.entropy
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("rings:0", "'rings:0' is not of the form rings:N"),
+        ("rings:many", "'rings:many' is not of the form rings:N"),
+        ("rings:99999999", "with 1 to 10000000 training rows"),
+        ("digits:100", "the rows of 'digits' are always the same"),
+    ],
+)
+def test_a_number_of_rows_that_cannot_be_had(source, sentence):
+    with pytest.raises(InputError, match=sentence):
+        open_data(source)
+
+
+def test_a_density_is_known_from_the_source_alone():
+    assert known_density(open_data("digits").info) is None
+    x = np.array([[0.5, 0.2]], np.float32)
+    assert known_density(open_data("two-moons").info).log_prob(x) == open_data("two-moons").density.log_prob(
+        x
+    )

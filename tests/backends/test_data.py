@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from backends.base import InputError
-from backends.data import SPLITS, data_sets, known_density, open_data
+from backends.data import SPLITS, DataSet, data_sets, known_density, open_data, without_rows
 from backends.run import Run
 
 NAMES = [entry.name for entry in data_sets()]

@@ -38,7 +38,7 @@ class Suited:
 
     @cached_property
     def panel(self) -> Any:
-        """The panel's class, a SuitedPanel and a widget; loaded when first asked for: after the first paint."""
+        """The panel's class, a SuitedPanel and a widget; loaded when asked for: after the first paint."""
         return getattr(import_module(f"explorer.panels.{self.module}"), self.name)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +9,25 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from backends.base import Array, InputError, Value
+from backends.base import Array
 from backends.data import DataSet, open_data, without_rows
 from backends.run import Run
+from explorer.by_hand import ByHand
 from explorer.compute import Exploration, Failure, Priority
 from explorer.kept import forget, keep, kept_path
 from explorer.session import Session
 from explorer.settings import Settings
-from explorer.spec import begin, full_values, same_run, source_of, spec_of, steps_to_go, suit
-from explorer.state import RunSpec, with_value
+from explorer.spec import (
+    begin,
+    differ_in_start,
+    full_values,
+    same_run,
+    source_of,
+    spec_of,
+    steps_to_go,
+    suit,
+)
+from explorer.state import RunSpec
 from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
 from resources import resource
@@ -57,6 +66,7 @@ class Actions(QObject):
         super().__init__(parent)
         self._session, self._exploration, self._trainer = session, exploration, trainer
         self.settings, self._home = settings, home
+        self.by_hand = ByHand(session, trainer, self._placed)
         self._files: dict[str, _Files] = {}  # by run.id: an answer that comes late is about its own run
         self._closing = False
         self._autosave = QTimer(self)
@@ -275,26 +285,9 @@ class Actions(QObject):
             self._begin(0)
         self._trainer.half_step()
 
-    def place(self, weights: Array, means: Array, covariances: Array) -> None:
-        """Have the open run go on from components placed by hand, as :meth:`backends.run.Run.place` takes
-        them. Before its first step that is how the run begins, which can be undone."""
-        run, spec = self._session.run, self._session.state.run
-        if run is None:
-            return
-        start = _as_init(run, weights, means, covariances)
-        if start is not None and not run.steps and same_run(spec_of(run), spec):
-            self._session.apply(with_value(self._session.state, "init", start), "move a component")
-            return
-        self._trainer.pause()
-        self._trainer.order(
-            "move the component",
-            lambda: run.place(weights, means, covariances),
-            lambda _: self._placed(run),
-        )
-
     def _placed(self, run: Run) -> None:
+        """At the step at which it was saved it is not what was saved any more."""
         self._files_of(run).saved = None
-        self._session.look_back(None)
 
     def observe(self, rows: Array) -> None:
         """Pause, and give the open run rows (m, d) by hand."""
@@ -334,7 +327,7 @@ class Actions(QObject):
         run = self._session.run
         if run is None or old.run.values == new.run.values or new.run.model != run.kind.name:
             return
-        if not run.steps and _differ_in_start(old.run, new.run):  # a start is seen before it is gone on from
+        if not run.steps and differ_in_start(old.run, new.run):  # a start is seen before it is gone on from
             self._begin(0)
             return
         # The learner may not have come to the change before this one yet, so both are asked.
@@ -379,29 +372,6 @@ class Actions(QObject):
         self._exploration.close()
         if not self._trainer.close() and not self._trainer.close(KEEPING):
             print("latent-explorer: the run could not be kept in time", file=sys.stderr)
-
-
-def _as_init(run: Run, weights: Array, means: Array, covariances: Array) -> Value | None:
-    """What the hyper-parameter init has to be for a run to begin from these components; None where it cannot
-    be that."""
-    text = json.dumps(
-        {"means": means.tolist(), "covariances": covariances.tolist(), "weights": weights.tolist()}
-    )
-    for parameter in run.kind.parameters:
-        if parameter.name == "init":
-            try:
-                return parameter.check(text)
-            except InputError:
-                return None
-    return None
-
-
-def _differ_in_start(a: RunSpec, b: RunSpec) -> bool:
-    """Would both begin the same run, but from another start?"""
-    one, other = (full_values(s).get("init") for s in (a, b))
-    if one is None or one == other:
-        return False
-    return same_run(a, replace(b, values={**b.values, "init": one}))
 
 
 def is_data(path: Path) -> bool:

@@ -57,8 +57,7 @@ def placed(
     covariance: Array | None = None,
 ) -> tuple[Array, Array, Array]:
     """The parameters with component k at ``mean`` (2,) in the plane and, if given, ``covariance`` (2, 2);
-    what lies out of the plane stays as it was. weights (K,), means (K, d), and of covariances (K, d, d) what
-    the form keeps: "full" (K, d, d), "tied" (1, d, d), "diag" (K, d), "spherical" (K, 1).
+    what lies out of the plane stays as it was. weights (K,), means (K, d), covariances as :func:`in_form`.
 
     With P the plane's basis, Σ becomes AΣAᵀ with A = I + Pᵀ(T − I)P, where T takes PΣPᵀ to ``covariance``:
     PA = TP, so that PAΣAᵀPᵀ = TPΣPᵀTᵀ.
@@ -77,12 +76,18 @@ def placed(
             covariances[k][pair, pair] = np.diagonal(covariance)
         else:
             covariances[k] *= covariance[0, 0] / before[0, 0]
-    if form == "full":
-        return weights, means, covariances
-    if form == "tied":
-        return weights, means, covariances[k : k + 1]
+        if form == "tied":
+            covariances[:] = covariances[k]
+    return weights, means, in_form(covariances, form)
+
+
+def in_form(covariances: Array, form: str) -> Array:
+    """Of matrices (K, d, d) what the form keeps: "full" (K, d, d), "tied" (1, d, d), "diag" (K, d),
+    "spherical" (K, 1)."""
+    if form in ("full", "tied"):
+        return covariances if form == "full" else covariances[:1]
     variances = np.diagonal(covariances, axis1=1, axis2=2)
-    return weights, means, np.ascontiguousarray(variances if form == "diag" else variances[:, :1])
+    return np.ascontiguousarray(variances if form == "diag" else variances[:, :1])
 
 
 def _root(covariance: Array) -> Array:

@@ -21,6 +21,16 @@ UNDO_DEPTH = 200
 
 
 @dataclass(frozen=True, eq=False)
+class _Change:
+    """What can be taken back: the state there was, or with ``back`` and ``forth`` an act that is no state."""
+
+    state: State
+    what: str
+    back: Callable[[], None] | None = None
+    forth: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Encodings:
     """Posterior means of one split's rows, by the model stamped ``step``: z (n, k) float32."""
 
@@ -60,8 +70,8 @@ class Session(QObject):
     def __init__(self, state: State | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.state = state or State()
-        self._undo: list[tuple[State, str]] = []
-        self._redo: list[tuple[State, str]] = []
+        self._undo: list[_Change] = []
+        self._redo: list[_Change] = []
         self._merge = ""
         self.run: Run | None = None
         self.model: Model | None = None
@@ -85,11 +95,20 @@ class Session(QObject):
         if new == self.state:
             return
         if not (merge and merge == self._merge and self._undo):
-            self._undo.append((self.state, what))
-            del self._undo[:-UNDO_DEPTH]
+            self._push(_Change(self.state, what))
         self._merge = merge
         self._redo.clear()
         self._replace(new)
+
+    def did(self, what: str, back: Callable[[], None], forth: Callable[[], None]) -> None:
+        """An act was done that is no change of the state; ``back`` undoes it, ``forth`` does it again."""
+        self._push(_Change(self.state, what, back, forth))
+        self._merge = ""
+        self._redo.clear()
+
+    def _push(self, change: _Change) -> None:
+        self._undo.append(change)
+        del self._undo[:-UNDO_DEPTH]
 
     def begin(self, state: State) -> None:
         """A state that is not the user's doing (a run was opened): there is nothing to take back."""
@@ -101,28 +120,35 @@ class Session(QObject):
 
     def undo(self) -> None:
         """Take the last change back."""
-        self._travel(self._undo, self._redo)
+        if self._undo:
+            change = self._undo.pop()
+            self._redo.append(self._travel(change, change.back))
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
-        self._travel(self._redo, self._undo)
+        if self._redo:
+            change = self._redo.pop()
+            self._undo.append(self._travel(change, change.forth))
 
     @property
     def undo_text(self) -> str:
         """What ``undo`` would take back; "" when there is nothing."""
-        return self._undo[-1][1] if self._undo else ""
+        return self._undo[-1].what if self._undo else ""
 
     @property
     def redo_text(self) -> str:
         """What ``redo`` would make again; "" when there is nothing."""
-        return self._redo[-1][1] if self._redo else ""
+        return self._redo[-1].what if self._redo else ""
 
-    def _travel(self, back: list[tuple[State, str]], forth: list[tuple[State, str]]) -> None:
-        if back:
-            state, what = back.pop()
-            forth.append((self.state, what))
-            self._merge = ""
-            self._replace(state)
+    def _travel(self, change: _Change, act: Callable[[], None] | None) -> _Change:
+        """Returns what leads back again."""
+        self._merge = ""
+        if act is not None:
+            act()
+            return change
+        reverse = _Change(self.state, change.what)
+        self._replace(change.state)
+        return reverse
 
     def _replace(self, new: State) -> None:
         old, self.state = self.state, new

@@ -91,6 +91,14 @@ def same_run(a: RunSpec, b: RunSpec) -> bool:
     return heads[0] == heads[1] and values[0] == values[1] and backends[0] == backends[1]
 
 
+def differ_in_start(a: RunSpec, b: RunSpec) -> bool:
+    """Would both begin the same run, but from another start?"""
+    one, other = (full_values(s).get("init") for s in (a, b))
+    if one is None or one == other:
+        return False
+    return same_run(a, replace(b, values={**b.values, "init": one}))
+
+
 def steps_to_go(done: int, every: int) -> int | None:
     """Steps to the next multiple of ``every``; None, no end, for 0."""
     return every - done % every if every else None

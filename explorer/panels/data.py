@@ -257,7 +257,7 @@ class DataPanel(QWidget):
             "placing",
             Priority.HOVER,
             work,
-            lambda parts: self._actions.place(*parts),
+            self._actions.by_hand.place,
             doing="move the component",
             failed=self._not_placed,
         )

@@ -199,6 +199,26 @@ def test_a_start_by_hand_is_taken_back_and_made_again(fresh):
     program.until(lambda: np.allclose(plane.shown.means, moved))
 
 
+def test_a_move_is_taken_back_and_made_again_until_the_next_step(begun):
+    program, plane = begun.program, begun
+    before, end = plane.model, plane.shown.means[1] + (0.3, 0.2)
+    plane.drag(plane.shown.means[1], end)
+    moved = plane.model
+    program.trigger("undo")
+    program.until(lambda: np.allclose(plane.model.theta(), before.theta(), rtol=1e-12))
+    program.until(lambda: np.allclose(plane.shown.means, before.means))
+    program.trigger("redo")
+    program.until(lambda: np.allclose(plane.model.theta(), moved.theta(), rtol=1e-12))
+    assert program.session.run.change is None  # the next step is the first from here
+    program.trigger("step")
+    program.until(lambda: plane.model.stamp.step == 3)
+    after = plane.model.theta()
+    program.trigger("undo")
+    program.settle()
+    assert "stays where it is" in program.said[-1].text
+    np.testing.assert_array_equal(plane.model.theta(), after)
+
+
 def test_esc_leaves_a_component_where_it_was(begun):
     program, plane = begun.program, begun
     before, shown = plane.model, plane.shown.means.copy()

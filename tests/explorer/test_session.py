@@ -124,3 +124,21 @@ def test_point_plane_and_messages_are_told(session, qtbot):
     with qtbot.waitSignal(session.message) as said:
         session.say("a sentence", "warning", "a traceback")
     assert said.args == [Message("a sentence", "warning", "a traceback")]
+
+
+def test_an_act_that_is_no_state_is_undone_in_its_turn(session):
+    acts = []
+    session.apply(replace(session.state, theme="light"), "change the colours")
+    session.did("move", lambda: acts.append("back"), lambda: acts.append("forth"))
+    session.apply(replace(session.state, theme="dark"), "change the colours")
+    session.undo()
+    assert (session.state.theme, session.undo_text, acts) == ("light", "move", [])
+    session.undo()
+    assert (session.state.theme, session.redo_text, acts) == ("light", "move", ["back"])
+    session.undo()
+    assert session.state.theme == "system"
+    session.redo()
+    session.redo()
+    assert (session.state.theme, acts) == ("light", ["back", "forth"])
+    session.did("move", lambda: None, lambda: None)
+    assert session.redo_text == ""  # another way was taken

@@ -160,6 +160,7 @@ QToolButton:disabled { color: $disabled; }
 QToolButton::menu-indicator { image: none; }
 
 QAbstractItemView { background: $surface; color: $text; border: 0; outline: 0; gridline-color: $border; }
+QListView#names { border: 1px solid $border_strong; padding: 4px; }
 QListView::item, QTreeView::item { min-height: 26px; padding: 0 6px; border-radius: 4px; }
 QListView::item:hover, QTreeView::item:hover { background: $field; }
 QListView::item:selected, QTreeView::item:selected { background: $selection; color: $text; }

@@ -13,13 +13,15 @@ from backends.base import Array
 from explorer.plane import subscript
 
 ROWS = 5_000  # of the data; more are thinned evenly
-BLOCK = 1024  # rows in a slice of work
+ON_LINE = 40_000  # numbers of the data along a line, where these are more rows
+BLOCK = 100_000  # numbers of the data in a slice of work; a pass has costs of its own for each θ
 SLICE = 0.006  # seconds of work between two yields
 POINTS = 129  # of a curve: from −0.5 to 1.5 both θ_old at 0 and θ_new at 1 are among them
 FIRST = 8  # every so manieth of them comes first, and is drawn
 SIDES = (16, 32, 64)  # points a side of a field, coarse to fine
 MOMENTS = 200  # of a path; more are thinned evenly
 MARGIN = 0.5  # of a path's extent, on each side of it
+MOST_NAMED = 50_000  # parameters
 
 Values = Generator[None, None, Array]
 
@@ -88,13 +90,23 @@ def thinned(models: Sequence[Any], most: int = MOMENTS) -> list[Any]:
     return [models[i] for i in np.linspace(0, len(models) - 1, most).round().astype(int)]
 
 
+def names_of(model: Any) -> list[str]:
+    """What the parameters are called, in the order of ``theta``: by the model, or else by their numbers; of
+    very many the first ones."""
+    size = model.theta().size
+    if size <= MOST_NAMED and hasattr(model, "theta_names"):
+        return list(model.theta_names())
+    return [f"θ{subscript(i + 1)}" for i in range(min(size, MOST_NAMED))]
+
+
 def values_at(function: Callable[[Array, Array], Array], thetas: Array, x: Array) -> Values:
     """A mean over rows x of each θ, (m, p) → (m,), some θ and some rows at a time."""
-    out, done, chunk = np.zeros(len(thetas)), 0, 4
+    out, done, chunk = np.zeros(len(thetas)), 0, 1
+    block = max(BLOCK // x.shape[1], 1)
     while done < len(thetas):
         part, longest = slice(done, done + chunk), 1e-5
-        for first in range(0, len(x), BLOCK):
-            rows, begin = x[first : first + BLOCK], time.perf_counter()
+        for first in range(0, len(x), block):
+            rows, begin = x[first : first + block], time.perf_counter()
             out[part] += len(rows) / len(x) * function(thetas[part], rows)
             longest = max(longest, time.perf_counter() - begin)
             yield
@@ -152,7 +164,7 @@ def profile(
     def thetas(at: Array) -> Array:
         return np.asarray(origin + np.asarray(at)[:, None] * direction)
 
-    rows = some(x)
+    rows = some(x, max(ROWS, ON_LINE // x.shape[1]))
     q = [e_step(models, i) for i in chosen]
     ends = np.array([on_line[i] for i in sorted(on_line)])
     log_p_ends = yield from values_at(model.log_likelihood_at, thetas(ends), rows)
@@ -205,14 +217,19 @@ def _top(
     return (float(where), float(value[0])) if value[0] >= peak else (float(positions[i]), float(peak))
 
 
-def plane_of(path: Array, here: Array, coordinates: tuple[int, int] | None) -> tuple[Array, tuple[str, str]]:
+def plane_of(
+    path: Array, here: Array, coordinates: tuple[int, int] | None, names: Sequence[str]
+) -> tuple[Array, tuple[str, str]]:
     """An orthonormal basis (2, p) of a plane, and names of its directions: two coordinates, or the first two
-    principal directions of a path (t, p) of θ. Where the path does not have two, coordinates stand in."""
+    principal directions of a path (t, p) of θ. Where the path does not have two, coordinates stand in.
+
+    names: of the first parameters, all of those that can be chosen.
+    """
     p = len(here)
     if coordinates is not None:
-        i, j = (min(c, p - 1) for c in coordinates)
+        i, j = (min(c, len(names) - 1) for c in coordinates)
         j = j if i != j else (i + 1) % p
-        return np.eye(p)[[i, j]], (f"θ{subscript(i + 1)}", f"θ{subscript(j + 1)}")
+        return np.stack([np.eye(1, p, i)[0], np.eye(1, p, j)[0]]), (names[i], names[j])
     centred = path - path.mean(0)
     values, vectors = np.linalg.eigh(centred @ centred.T)  # far fewer moments than coordinates
     basis: list[Array] = []
@@ -225,12 +242,12 @@ def plane_of(path: Array, here: Array, coordinates: tuple[int, int] | None) -> t
             labels.append(f"direction {len(basis)} of EM's path")
     while len(basis) < 2:
         left = np.ones(p) if not basis else 1 - np.square(basis[0])
-        i = int(np.argmax(left))
+        i = int(np.argmax(left[: len(names)]))
         direction = np.eye(1, p, i)[0]
         for other in basis:
             direction = direction - (direction @ other) * other
         basis.append(direction / np.linalg.norm(direction))
-        labels.append(f"θ{subscript(i + 1)}, across the path")
+        labels.append(f"{names[i]}, across the path" if basis[1:] else names[i])
     return np.stack(basis), (labels[0], labels[1])
 
 
@@ -240,17 +257,19 @@ def field(
     x: Array,
     coordinates: tuple[int, int] | None,
     extent: tuple[float, float, float, float] | None,
+    names: Sequence[str],
 ) -> Generator[Field | None, None, Field | None]:
     """log p(X|θ) over a plane through the θ of ``model``, ever finer.
 
     coordinates: the plane's two, or None for the principal directions of the path that θ has taken. extent:
-    what is in view, (u0, u1, v0, v1); None for the path and as much again around it.
+    what is in view, (u0, u1, v0, v1); None for the path and as much again around it. names: as
+    :func:`names_of` has them.
     """
     here = model.theta()
     if len(here) < 2:
         return None
     path = np.array([m.theta() for m in thinned(models)])
-    basis, labels = plane_of(path, here, coordinates)
+    basis, labels = plane_of(path, here, coordinates, names)
     yield None
     origin = here - (here @ basis.T) @ basis
     uv, centre = path @ basis.T, here @ basis.T

@@ -20,6 +20,7 @@ from backends.exact.components import EMPTY, Components, check_arrays
 from backends.exact.densities import Linear
 from backends.exact.em import MixtureLearner
 from backends.exact.mixtures import BERNOULLI_PARAMETERS
+from backends.exact.names import subscript
 from backends.placement import Placement
 
 
@@ -47,6 +48,9 @@ class Bernoullis(Components):
     def theta(self) -> Array:
         """The logits, component by component."""
         return self.logits.ravel().copy()
+
+    def theta_names(self, columns: list[str]) -> list[str]:
+        return [f"logit μ{subscript(k + 1)}[{x}]" for k in range(len(self.logits)) for x in columns]
 
     def at(self, theta: Array) -> Self:
         return type(self)(theta.reshape(self.logits.shape).copy(), self.floor)

@@ -41,6 +41,10 @@ class Components(ABC):
         """The parameters as a flat vector in which every value is allowed."""
 
     @abstractmethod
+    def theta_names(self, columns: list[str]) -> list[str]:
+        """What each entry of :meth:`theta` is called; columns: the names of the data's."""
+
+    @abstractmethod
     def at(self, theta: Array) -> Self:
         """Components of the same form with other parameters, in the order of :meth:`theta`."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from backends.base import Array, DataInfo, Decoded, Elbo, Gaussian, InputError, Stamp
 from backends.exact.factor_inference import LOG_2PI, Factors, Posterior, Statistics, exact
 from backends.exact.factor_rows import Rows
+from backends.exact.names import columns, subscript
 
 
 class FactorModel:
@@ -147,6 +148,13 @@ class FactorModel:
         analysis) as one vector, float64."""
         f = self._factors
         return np.concatenate([f.mean, f.weights.ravel(), f.log_noise[:1] if self._shared else f.log_noise])
+
+    def theta_names(self) -> list[str]:
+        """What each entry of :meth:`theta` is called."""
+        own, latent = columns(self.info), [f"z{subscript(i + 1)}" for i in range(self.latent_dim)]
+        weights = [f"W[{x}, {z}]" for x in own for z in latent]
+        noise = ["log σ²"] if self._shared else [f"log ψ[{x}]" for x in own]
+        return [f"μ[{x}]" for x in own] + weights + noise
 
     @property
     def free_parameters(self) -> int:

@@ -22,6 +22,7 @@ from backends.exact.densities import Density, Pairs, Squares, Tied, Whitened
 from backends.exact.em import MixtureLearner
 from backends.exact.mixture_model import Mixture
 from backends.exact.mixtures import GAUSSIAN_PARAMETERS
+from backends.exact.names import subscript, triangle
 from backends.exact.priors import ConjugatePrior
 from backends.exact.seeding import nearest
 from backends.placement import Placement
@@ -140,6 +141,16 @@ class Gaussians(Components):
         if self._matrices:
             scale = scale[:, *np.tril_indices(scale.shape[-1])]
         return np.concatenate([self.means.ravel(), scale.ravel()])
+
+    def theta_names(self, columns: list[str]) -> list[str]:
+        own = [subscript(k + 1) for k in range(len(self.means))]
+        means = [f"μ{k}[{x}]" for k in own for x in columns]
+        if self._matrices:
+            matrices = ["L"] if self.covariance == "tied" else [f"L{k}" for k in own]
+            return means + [name for one in matrices for name in triangle(one, columns)]
+        if self.covariance == "spherical":
+            return means + [f"log σ{k}" for k in own]
+        return means + [f"log σ{k}[{x}]" for k in own for x in columns]
 
     def at(self, theta: Array) -> Self:
         k, d = self.means.shape

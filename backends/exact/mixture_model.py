@@ -10,6 +10,7 @@ from scipy.special import log_softmax
 
 from backends.base import Array, DataInfo, Elbo, InputError, Responsibilities, Stamp
 from backends.exact.components import EMPTY, Components, numbers
+from backends.exact.names import columns, subscript
 from backends.exact.posteriors import Exact, Posterior
 from backends.exact.rows import Rows, log_of, weighted_log
 
@@ -73,6 +74,11 @@ class Mixture:
     def theta(self) -> Array:
         """log π up to a constant (K), then the components' parameters; float64."""
         return self._theta.copy()
+
+    def theta_names(self) -> list[str]:
+        """What each entry of :meth:`theta` is called; L is the lower Cholesky factor of a covariance."""
+        weights = [f"log π{subscript(k + 1)}" for k in range(len(self.weights))]
+        return weights + self._components.theta_names(columns(self.info))
 
     def at(self, theta: Array) -> Self:
         """The same mixture with other parameters, in the order of :meth:`theta`."""

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QPushButton,
-    QSpinBox,
     QStackedLayout,
     QVBoxLayout,
     QWidget,
@@ -30,35 +29,43 @@ from explorer.plots.theta_plane import ThetaPlane
 from explorer.session import Session
 from explorer.state import BoundSpec
 from explorer.theme import theme
-from explorer.theta import Bound, Field, Profile, field, profile
+from explorer.theta import Bound, Field, Profile, field, names_of, profile
+from explorer.training import Moment
 from explorer.widgets.form import Choice
+from explorer.widgets.names import NameChoice
 from explorer.widgets.values import LiveLabel, format_number
 
 VIEWS = (
     ("line", "Line", "log p(X|θ) and the bounds L(q, θ) along a line through the space of θ"),
-    ("plane", "2-D slice", "log p(X|θ) over a plane in the space of θ, with the path that EM has taken"),
+    ("plane", "Plane", "log p(X|θ) over a plane in the space of θ, with the path that EM has taken"),
 )
 ALONG = (
-    ("step", "one step of EM", "θ = θ_old + λ (θ_new − θ_old): from before this step, 0, to after it, 1."),
-    ("path", "from first to newest", "θ = θ_first + λ (θ_newest − θ_first)."),
-    ("parameter", "one parameter", "One coordinate of θ, the others as they were before this step."),
+    ("step", "One step of EM", "θ = θ_old + λ (θ_new − θ_old): from before this step, 0, to after it, 1."),
+    ("path", "First to newest θ", "θ = θ_first + λ (θ_newest − θ_first)."),
+    ("parameter", "One parameter", "One coordinate of θ, the others as they were before this step."),
 )
-PLANES = (("principal", "EM's path"), ("coordinates", "two parameters"))
+PLANES = (
+    ("principal", "EM's path", "The first two principal directions of the path, through the θ on show."),
+    ("coordinates", "Two parameters", "Two coordinates of θ, the others as in the θ on show."),
+)
+VALUES = (
+    "gap: log p(X|θ) − L(q, θ) at θ_old, which is KL(q‖p(Z|X, θ_old)).\nL: by how much the bound's largest "
+    "value on this line lies above that at θ_old.\nlog p: log p(X|θ_new) − log p(X|θ_old). Nats a datum."
+)
 EXPLAINED = (
     "Nats a datum: log p(X|θ)/n, exact, and L(q, θ)/n with L(q, θ) = E_q[log p(X, Z|θ)] + H(q), where q is "
     "what the E-step at θ_old made, held fixed.\nL lies below log p(X|θ) everywhere, by KL(q‖p(Z|X, θ)). It "
     "touches at θ_old where q is the exact posterior there, and does not where q is restricted.\nThe M-step "
-    "goes to the maximum of L; with a prior, or by batches of the rows, beside it."
+    "goes to the maximum of L; with a prior, or where batches or the curves are of some rows only, beside it."
 )
-DECIMALS = 4
+DECIMALS, FEW = 4, 3  # of values on the curve, and of changes
+CHOICE, NAME = 138, 122  # logical pixels
 STALE = 1.0  # seconds after which a coarse field of now is better than a fine one of then
 
 
 class BoundsPanel(QWidget):
     """Follows the moment on show: the step that led to it is the one whose bound is drawn."""
 
-    name = "bounds"
-    title = "Bounds on log p(X|θ)"
     status = Signal(object)
 
     def __init__(
@@ -68,6 +75,7 @@ class BoundsPanel(QWidget):
         self._session, self._exploration = session, exploration
         self._extent: tuple[float, float, float, float] | None = None
         self._drawn = 0.0
+        self._training = False
         self.profile: Profile | None = None
         self.plot = CurvePlot(
             self, placeholder="Make a step of EM, and its bound appears here", digits=DECIMALS, whole=False
@@ -85,26 +93,24 @@ class BoundsPanel(QWidget):
             row.addWidget(button)
         row.addSpacing(8)
         self.along, self.planes = Choice(self), Choice(self)
-        for key, text, tip in ALONG:
-            self.along.addItem(f"Along {text}", key)
-            self.along.setItemData(self.along.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        for key, text in PLANES:
-            self.planes.addItem(f"Through {text}", key)
-        for choice, tip in (
-            (self.along, "The line on which θ moves"),
-            (self.planes, "The plane on which θ moves: the two principal directions of EM's path, or two "
-             "parameters; always through the θ on show."),
-        ):  # fmt: skip
+        for choice, entries, tip in (
+            (self.along, ALONG, "The line on which θ moves"),
+            (self.planes, PLANES, "The plane on which θ moves"),
+        ):
+            for index, (key, text, explained) in enumerate(entries):
+                choice.addItem(text, key)
+                choice.setItemData(index, explained, Qt.ItemDataRole.ToolTipRole)
             choice.setToolTip(tip)
-            choice.setAccessibleName(tip.partition(":")[0])
-            choice.setFixedWidth(190)
+            choice.setAccessibleName(tip)
+            choice.setFixedWidth(CHOICE)
             row.addWidget(choice)
-        self.parameter, self.first, self.second = (self._number(tip) for tip in (
-            "Which parameter, by its place in θ", "The plane's horizontal parameter",
-            "The plane's vertical parameter",
-        ))  # fmt: skip
-        for number in (self.parameter, self.first, self.second):
-            row.addWidget(number)
+        self.names: list[str] = []
+        self.parameter = NameChoice("The parameter", self)
+        self.first = NameChoice("The plane's horizontal parameter", self)
+        self.second = NameChoice("The plane's vertical parameter", self)
+        for box in (self.parameter, self.first, self.second):
+            box.setFixedWidth(NAME)
+            row.addWidget(box)
         self.successive = QCheckBox("Three bounds", self)
         self.successive.setToolTip(
             "Also the bounds of the E-steps before and after, each lying higher where EM goes; from first to "
@@ -113,7 +119,8 @@ class BoundsPanel(QWidget):
         row.addSpacing(4)
         row.addWidget(self.successive)
         row.addSpacing(8)
-        self.values = LiveLabel(self)
+        self.values = LiveLabel(self, Qt.AlignmentFlag.AlignRight)
+        self.values.setToolTip(VALUES)
         row.addWidget(self.values, 1)
         self._stack = QStackedLayout()
         self._stack.addWidget(self.plot)
@@ -128,14 +135,15 @@ class BoundsPanel(QWidget):
         self.views.idClicked.connect(lambda i: self._set("choose what is drawn of θ", shown=VIEWS[i][0]))
         self.along.activated.connect(lambda i: self._set("choose the line", along=ALONG[i][0]))
         self.successive.toggled.connect(lambda on: self._set("choose the bounds", successive=on))
-        self.parameter.valueChanged.connect(lambda i: self._set("choose the parameter", parameter=i - 1))
+        self.parameter.activated.connect(lambda i: self._set("choose the parameter", parameter=i))
         self.planes.activated.connect(lambda i: self._set_plane(kind=PLANES[i][0]))
-        self.first.valueChanged.connect(lambda i: self._set_plane(i=i - 1))
-        self.second.valueChanged.connect(lambda i: self._set_plane(j=i - 1))
+        self.first.activated.connect(lambda i: self._set_plane(i=i))
+        self.second.activated.connect(lambda i: self._set_plane(j=i))
         self.plane.zoomed.connect(self._zoomed)
         self.plane.read.connect(self._read)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
+        session.moment_changed.connect(self._moment)
         session.changed.connect(self._state_changed)
         theme().changed.connect(self._say)
         self._show_state()
@@ -145,16 +153,6 @@ class BoundsPanel(QWidget):
         """EM's runs whose model tells its bound at any θ."""
         return bool(run.by_halves and run.data is not None and isinstance(model, HasBound) and
                     isinstance(model, HasParameters))  # fmt: skip
-
-    def _number(self, tip: str) -> QSpinBox:
-        box = QSpinBox(self)
-        box.setRange(1, 1)
-        box.setPrefix("θ ")
-        box.setFixedWidth(88)
-        box.setToolTip(tip)
-        box.setAccessibleName(tip)
-        box.setKeyboardTracking(False)
-        return box
 
     # -- what is chosen ------------------------------------------------------------------------
 
@@ -187,10 +185,9 @@ class BoundsPanel(QWidget):
         self.parameter.setVisible(line and spec.along == "parameter")
         for box in (self.first, self.second):
             box.setVisible(not line and spec.plane.kind == "coordinates")
-        numbers = ((self.parameter, spec.parameter), (self.first, spec.plane.i), (self.second, spec.plane.j))
-        for box, index in numbers:
-            with QSignalBlocker(box):
-                box.setValue(index + 1)
+        chosen = ((self.parameter, spec.parameter), (self.first, spec.plane.i), (self.second, spec.plane.j))
+        for box, index in chosen:
+            box.setCurrentIndex(min(index, len(self.names) - 1))
         with QSignalBlocker(self.successive):
             self.successive.setChecked(spec.successive)
 
@@ -203,10 +200,9 @@ class BoundsPanel(QWidget):
     def _run_changed(self, _: object) -> None:
         model = self._session.model
         if isinstance(model, HasParameters):
-            size = model.theta().size
+            self.names = names_of(model)
             for box in (self.parameter, self.first, self.second):
-                with QSignalBlocker(box):
-                    box.setRange(1, size)
+                box.set_names(self.names)
             self._show_state()
         self._again()
 
@@ -226,7 +222,15 @@ class BoundsPanel(QWidget):
         self._pace.poke()
 
     def _model_changed(self, _: object) -> None:
+        if not self._training:  # what is done by hand is seen at once
+            self._pace.reset()
         self._pace.poke()
+
+    def _moment(self, moment: Moment) -> None:
+        if self._training and not moment.training:
+            self._pace.reset()
+            self._pace.poke()
+        self._training = moment.training
 
     def _zoomed(self, extent: tuple[float, float, float, float] | None) -> None:
         if extent != self._extent:
@@ -244,7 +248,7 @@ class BoundsPanel(QWidget):
         models, x, extent = run.history.models or (model,), run.data.train.x, self._extent
         if model.stamp.step > models[-1].stamp.step:  # of steps that the history leaves out
             models = (*models, model)
-        plane = spec.plane
+        plane, names = spec.plane, self.names
         if spec.shown == "line":
 
             def work() -> Any:
@@ -254,7 +258,7 @@ class BoundsPanel(QWidget):
 
             def work() -> Any:
                 coordinates = (plane.i, plane.j) if plane.kind == "coordinates" else None
-                return field(models, model, x, coordinates, extent)
+                return field(models, model, x, coordinates, extent, names)
 
         self._exploration.request(
             "bounds", Priority.FOLLOW, work, self._show,
@@ -280,7 +284,7 @@ class BoundsPanel(QWidget):
         seen = self.profile
         assert seen is not None
         parameter = self._session.state.bounds.along == "parameter"
-        self.plot.set_unit(f"θ{subscript(self.parameter.value())}" if parameter else "λ", self._axis())
+        self.plot.set_unit(self.parameter.currentText() if parameter else "λ", self._axis())
         main = seen.bounds[seen.main]
         series = [Series("log_p", "log p(X|θ)", 0)]
         for bound in sorted(seen.bounds, key=lambda b: b is not main):
@@ -293,18 +297,18 @@ class BoundsPanel(QWidget):
         self.plot.set_points({"log_p": Points.of(seen.positions, seen.log_p), **points})
         self.plot.set_gap("log_p", key_of(main), "KL(q‖p(Z|X, θ))")
         self.plot.set_values_shown(values_shown(seen))
-        self.plot.set_marks(marks(seen, parameter))
+        self.plot.set_marks(marks(seen))
 
     def _axis(self) -> str:
         along, seen = self._session.state.bounds.along, self.profile
         assert seen is not None
         a, b = (f"θ{subscript(step)}" for step in seen.steps)
         if along == "parameter":
-            return f"coordinate {self.parameter.value()} of θ, the others as in {a}"
+            return f"{self.parameter.currentText()},  the others as in {a}"
         return f"λ,  θ = {a} + λ ({b} − {a})"
 
     def _read(self, value: float | None) -> None:
-        text = "" if value is None else f"under the mouse: {format_number(value, DECIMALS)}"
+        text = "" if value is None else f"log p {format_number(value, DECIMALS)}"
         self.values.setText(text)
 
     def _say(self, *_: object) -> None:
@@ -317,7 +321,7 @@ class BoundsPanel(QWidget):
             if seen is not None:
                 of = f" of {format_number(n)}" if seen.rows < n else ""
                 holds = "" if seen.share > 0.9995 else f"the plane holds {seen.share:.0%} of EM's path · "
-                self.status.emit(f"log p(X|θ) · {holds}on {format_number(seen.rows)}{of} rows, nats a datum")
+                self.status.emit(f"log p(X|θ) · {holds}{format_number(seen.rows)}{of} rows")
             return
         line = self.profile
         if line is None:
@@ -334,7 +338,7 @@ class BoundsPanel(QWidget):
             f"<span style='color:{colour}'>■</span>&nbsp;{text}" for text, colour in entries
         )
         of = f" of {format_number(n)}" if line.rows < n else ""
-        self.status.emit(f"{legend} &nbsp; on {format_number(line.rows)}{of} rows")
+        self.status.emit(f"{legend} &nbsp; {format_number(line.rows)}{of} rows")
         self.values.setText(numbers(line))
 
 
@@ -343,9 +347,9 @@ def key_of(bound: Bound) -> str:
     return f"bound_{bound.step}"
 
 
-def marks(seen: Profile, parameter: bool) -> list[Mark]:
+def marks(seen: Profile) -> list[Mark]:
     """θ_old and θ_new on log p, where bounds touch or come nearest, and the main bound's maximum."""
-    names = ["θ_old"] if parameter else [f"θ{subscript(step)}" for step in seen.steps]
+    names = [f"θ{subscript(step)}" for step in seen.steps]
     out = [Mark(at, value, 0, name) for (at, value), name in zip(seen.ends, names, strict=False)]
     for i, bound in enumerate(seen.bounds):
         if bound.touch is not None:
@@ -374,9 +378,14 @@ def numbers(seen: Profile) -> str:
     if main.touch is not None:
         gap = main.touch[1] - main.touch[2]
         gap = 0.0 if abs(gap) <= 1e-10 * max(abs(main.touch[1]), 1.0) else gap
-        parts.append(f"gap at θ{subscript(main.step)}: {format_number(gap, DECIMALS)}")
+        parts.append(f"gap {format_number(gap, FEW)}")
         if main.top is not None:
-            parts.append(f"L rises by {format_number(main.top[1] - main.touch[2], DECIMALS)}")
+            parts.append(f"L {signed(main.top[1] - main.touch[2])}")
     if len(seen.ends) > 1:
-        parts.append(f"log p by {format_number(seen.ends[1][1] - seen.ends[0][1], DECIMALS)}")
+        parts.append(f"log p {signed(seen.ends[1][1] - seen.ends[0][1])}")
     return " · ".join(parts)
+
+
+def signed(change: float) -> str:
+    """A change, with its sign."""
+    return ("+" if change > 0 else "") + format_number(change, FEW)

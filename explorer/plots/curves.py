@@ -21,6 +21,8 @@ from explorer.plots.series import Points, Series, shared_steps, stairs, thin, va
 from explorer.theme import theme
 from explorer.widgets.values import difference, format_number
 
+NAMED = 2.5  # times the usual room above the curves, where marks have names
+
 __all__ = ["CurvePlot", "Mark", "Points", "Series"]
 
 
@@ -134,8 +136,11 @@ class CurvePlot(QWidget):
         self._retint()
 
     def set_marks(self, marks: Sequence[Mark]) -> None:
-        """Point out some points, over all curves; they do not count in the range."""
+        """Point out some points, over all curves; but for room for their names they do not count in the
+        range."""
         self._marks.set(marks)
+        if self._follow:
+            self._fit()
 
     def set_values_shown(self, values: tuple[float, float] | None) -> None:
         """Fit the picture to these values, least and greatest; None: to those of the curves."""
@@ -286,9 +291,9 @@ class CurvePlot(QWidget):
             return
         first, last = min(p.steps[0] for p in points), max(p.steps[-1] for p in points)
         room = 0.06 * (values[1] - values[0]) or 0.06 * max(abs(values[0]), 1.0)
-        side = 0.02 * (last - first) or 1.0
+        side, above = 0.02 * (last - first) or 1.0, NAMED if self._marks.named else 1.0
         self._view.setRange(
-            xRange=(first - side, last + side), yRange=(values[0] - room, values[1] + room), padding=0
+            xRange=(first - side, last + side), yRange=(values[0] - room, values[1] + above * room), padding=0
         )
 
     def _redraw(self) -> None:

@@ -48,7 +48,7 @@ class Axis(pg.AxisItem):
         self.setGrid(255 if grid else False)
 
     def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:
-        least = (maxVal - minVal) / max(size / self.room, 1.0)
+        least = (maxVal - minVal) / max(size / min(self.room, max(size / 3, 48)), 1.0)
         if not (math.isfinite(least) and least > 0):
             return []
         power = 10.0 ** math.floor(math.log10(least))
@@ -57,7 +57,7 @@ class Axis(pg.AxisItem):
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         digits = max(0, -math.floor(math.log10(spacing) + 1e-9))
-        return [format_number(round(v) if digits == 0 else v + 0.0, digits) for v in values]
+        return [format_number(round(v) if digits == 0 else round(v, digits) + 0.0, digits) for v in values]
 
 
 class Curve:
@@ -139,6 +139,11 @@ class Marks:
         self._dots.setZValue(50)
         self._names: list[pg.TextItem] = []
         plot.addItem(self._dots, ignoreBounds=True)
+
+    @property
+    def named(self) -> bool:
+        """Does one of them have a name above it?"""
+        return any(mark.label for mark in self._marks)
 
     def set(self, marks: Sequence[Mark]) -> None:
         """Show these and no others."""

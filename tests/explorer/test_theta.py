@@ -9,8 +9,7 @@ import pytest
 from backends.base import finish
 from backends.data import Split, open_data
 from backends.run import Run
-from explorer.plane import subscript
-from explorer.theta import POINTS, SIDES, e_step, field, plane_of, profile, some, step_of, values_at
+from explorer.theta import POINTS, SIDES, e_step, field, names_of, plane_of, profile, some, step_of, values_at
 
 
 def last(work):
@@ -145,10 +144,10 @@ def test_many_rows_are_thinned_evenly():
 
 def test_a_field_is_the_likelihood_on_a_plane_through_theta(mixture):
     models, x = mixture.history.models, mixture.data.train.x
-    seen, results = last(field(models, models[-1], x, None, None))
+    seen, results = last(field(models, models[-1], x, None, None, names_of(models[0])))
     assert [r.values.shape for r in results] == [(s, s) for s in SIDES]
     here = models[-1].theta()
-    basis, labels = plane_of(np.array([m.theta() for m in models]), here, None)
+    basis, labels = plane_of(np.array([m.theta() for m in models]), here, None, names_of(models[0]))
     np.testing.assert_allclose(basis @ basis.T, np.eye(2), atol=1e-12)
     assert "1" in labels[0]
     u0, u1, v0, v1 = seen.extent
@@ -169,8 +168,8 @@ def test_a_field_of_two_coordinates_where_some_theta_cannot_be(mixture):
     x = mixture.data.train.x[:50]
     scale = len(models[0].theta()) - 1  # the logarithm of a standard deviation
     far = (-2000.0, 2000.0, -2000.0, 2000.0)
-    seen, _ = last(field(models, models[-1], x, (3, scale), far))
-    assert seen.labels == ("θ₄", f"θ{subscript(scale + 1)}")
+    seen, _ = last(field(models, models[-1], x, (3, scale), far, names_of(models[0])))
+    assert seen.labels == ("μ₁[x1]", "log L₃[x2]")
     assert np.isneginf(seen.values).any()
     assert not np.isnan(seen.values).any()
 
@@ -178,5 +177,13 @@ def test_a_field_of_two_coordinates_where_some_theta_cannot_be(mixture):
 def test_a_path_of_one_or_two_moments_still_has_a_plane(mixture):
     models = mixture.history.models
     for few in (models[:1], models[:2]):
-        basis, _ = plane_of(np.array([m.theta() for m in few]), few[-1].theta(), None)
+        basis, _ = plane_of(np.array([m.theta() for m in few]), few[-1].theta(), None, names_of(models[0]))
         np.testing.assert_allclose(basis @ basis.T, np.eye(2), atol=1e-12)
+
+
+def test_a_model_without_names_has_numbers():
+    class Nameless:
+        def theta(self):
+            return np.zeros(12)
+
+    assert names_of(Nameless())[-1] == "θ₁₂"

@@ -489,16 +489,13 @@ class HasLayers(Model, Protocol):
         """The stations (T,) float64, from 0, the data, to 1, the latents; i/L after layer i of L."""
         ...
 
-    def path(self, x: Array, times: Array | None = None) -> Path:
-        """Rows x (n, d) on their way to z; ``times`` rise from 0 (default: the stations).
+    def path(self, points: Array, times: Array | None = None) -> Path:
+        """Points (n, d) on their way, from where they are at times[0].
 
-        At 1 points and log_det are those of ``transform``. Raises InputError for a time that is no station
-        of a flow made of layers.
+        ``times`` (T,) rise, towards z, or fall, towards x; default: the stations, from data to latents.
+        From 0 to 1 the last points and log_det are those of ``transform``, from 1 to 0 of ``inverse``. Raises
+        InputError for a time that is no station of a flow made of layers.
         """
-        ...
-
-    def path_back(self, z: Array, times: Array | None = None) -> Path:
-        """Latents z (n, d) on their way to x; ``times`` fall from 1. At 0 they are those of ``inverse``."""
         ...
 
 

@@ -50,12 +50,9 @@ class Travelled(Bijection, Protocol):
         """Where it stops unless it is told otherwise, (T,) float64, from 0 to 1."""
         ...
 
-    def path(self, x: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
-        """Rows at each of the times, which rise from 0, and the log|det| from x to there."""
-        ...
-
-    def path_back(self, z: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
-        """Rows at each of the times, which fall from 1, and the log|det| from z to there."""
+    def path(self, y: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
+        """Rows y at times[0] on their way: at each of the times, which rise or fall, where they are then and
+        the log|det| from y to there."""
         ...
 
 
@@ -76,30 +73,21 @@ class Compose:
             part.initialise(w, generator)
 
     def transform(self, x: Tensor, w: Weights) -> Mapped:
-        *_, last = self.stops(x, w)
-        return last
+        return self._carry(x, w, 0, len(self.parts))
 
     def inverse(self, z: Tensor, w: Weights) -> Mapped:
-        *_, last = self.stops_back(z, w)
-        return last
+        return self._carry(z, w, len(self.parts), 0)
 
-    def stops(self, x: Tensor, w: Weights) -> Iterator[Mapped]:
-        """x, and then the rows after each part, with the log|det| so far."""
-        log_det = x.new_zeros(len(x))
-        yield x, log_det
-        for part in self.parts:
-            x, own = part.transform(x, w)
+    def _carry(self, y: Tensor, w: Weights, begin: int, end: int) -> Mapped:
+        """Rows as they are before part ``begin`` to what they are before part ``end``."""
+        log_det = y.new_zeros(len(y))
+        for part in self.parts[begin:end]:
+            y, own = part.transform(y, w)
             log_det = log_det + own
-            yield x, log_det
-
-    def stops_back(self, z: Tensor, w: Weights) -> Iterator[Mapped]:
-        """z, and then the rows before each part, the last part first."""
-        log_det = z.new_zeros(len(z))
-        yield z, log_det
-        for part in reversed(self.parts):
-            z, own = part.inverse(z, w)
+        for part in reversed(self.parts[end:begin]):
+            y, own = part.inverse(y, w)
             log_det = log_det + own
-            yield z, log_det
+        return y, log_det
 
 
 class Layers(Compose):
@@ -109,11 +97,13 @@ class Layers(Compose):
     def times(self) -> Array:
         return np.arange(len(self.parts) + 1) / len(self.parts)
 
-    def path(self, x: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
-        return self._at(self.stops(x, w), self._stations(times))
-
-    def path_back(self, z: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
-        return self._at(self.stops_back(z, w), len(self.parts) - self._stations(times))
+    def path(self, y: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
+        stations = self._stations(times)
+        log_det, at = y.new_zeros(len(y)), stations[0]
+        for station in stations:
+            y, own = self._carry(y, w, at, station)
+            log_det, at = log_det + own, station
+            yield y, log_det
 
     def _stations(self, times: Array) -> Array:
         stations = np.round(times * len(self.parts))
@@ -124,16 +114,6 @@ class Layers(Compose):
                 f"time {times[wrong][0]:g} is between two layers: stations are 0, 1/{many}, …, 1"
             )
         return stations.astype(int)
-
-    @staticmethod
-    def _at(stops: Iterator[Mapped], wanted: Array) -> Iterator[Mapped]:
-        """Those of the stops whose number is wanted; ``wanted`` never falls, and may repeat itself."""
-        number, stop = -1, None
-        for want in wanted:
-            while number < want:
-                number, stop = number + 1, next(stops)
-            assert stop is not None
-            yield stop
 
 
 class Inverse:

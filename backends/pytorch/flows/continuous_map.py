@@ -90,13 +90,7 @@ class ContinuousMap:
         """y(1) (n, d) → y(0) and log|det ∂y(0)/∂y(1)| (n,)."""
         return _split(self.states(z, w, (1.0, 0.0))[0][-1])
 
-    def path(self, x: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
-        return self._stations(x, w, times)
-
-    def path_back(self, z: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
-        return self._stations(z, w, times)
-
-    def _stations(self, y: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
+    def path(self, y: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
         distinct = [t for t, next_t in zip(times, [*times[1:], None], strict=True) if t != next_t]
         at = dict(zip(distinct, self.states(y, w, distinct)[0], strict=True))
         return (_split(at[t]) for t in times)

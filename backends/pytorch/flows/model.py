@@ -89,28 +89,15 @@ class Flow:
         """Stations of the path, (T,) float64, from 0 (data) to 1 (latents)."""
         return self._net.bijection.times
 
-    def path(self, x: Array, times: Array | None = None) -> Path:
-        """Rows x (n, d) on their way to z, at ``times``, which rise from 0."""
-        when = self._times(times, 1)
+    def path(self, points: Array, times: Array | None = None) -> Path:
+        """Points (n, d) at times[0] on their way, at ``times``, which rise or fall; default: the stations."""
+        when = self.times if times is None else np.array(times, dtype=np.float64)
+        inside = when.ndim == 1 and len(when) > 0 and bool(((when >= 0) & (when <= 1)).all())
+        steps = np.diff(when) if inside else np.zeros(0)
+        if not inside or not ((steps >= 0).all() or (steps <= 0).all()):
+            raise InputError("the times of a path must rise or fall, between 0 and 1")
         with torch.no_grad():
-            return _path(self._net.path(self._rows(x, "x"), self._w, when), when)
-
-    def path_back(self, z: Array, times: Array | None = None) -> Path:
-        """Latents z (n, d) on their way to x, at ``times``, which fall from 1."""
-        when = self._times(times, -1)
-        with torch.no_grad():
-            return _path(self._net.path_back(self._rows(z, "z"), self._w, when), when)
-
-    def _times(self, times: Array | None, direction: int) -> Array:
-        """Times (T,) float64, in the direction of travel."""
-        if times is None:
-            return self.times[::direction].copy()
-        when = np.array(times, dtype=np.float64)
-        start, way = (0, "rise from 0 to at most 1") if direction > 0 else (1, "fall from 1 to at least 0")
-        right = when.ndim == 1 and len(when) > 0 and when[0] == start
-        if not (right and ((when >= 0) & (when <= 1)).all() and (np.diff(when) * direction >= 0).all()):
-            raise InputError(f"the times of a path must {way}")
-        return when
+            return _path(self._net.path(self._rows(points, "points"), self._w, when), when)
 
     def theta(self) -> Array:
         """All weights as one vector, float64."""

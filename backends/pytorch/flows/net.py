@@ -65,31 +65,29 @@ class FlowNet:
         z, log_det = self.transform(x, w)
         return self.base.log_prob(z, w), log_det
 
-    def path(self, x: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
-        """Rows at each of the times, which rise from 0, and the log|det| from x to there."""
-        on_the_way = self.bijection.path(self.standardise(x, w), w, times)
-        volume = self.log_volume(w)
-        for t, (y, log_det) in zip(times, on_the_way, strict=True):
-            if t == 1:
-                z, last = self.base.onto(y)
-                yield z, log_det + last + volume
-            else:
-                yield self._towards_data(y, w, 1 - t), log_det + t * volume
+    def path(self, points: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
+        """Points at times[0], 0 the data's side and 1 the base's, at each of the times, and the log|det| from
+        the first to there. On the way that share of the standardisation is undone that is left of it: a path
+        has no jump at its ends."""
+        y, first = self._inside(points, w, times[0])
+        for time, (at, log_det) in zip(times, self.bijection.path(y, w, times), strict=True):
+            out, last = self._outside(at, w, time)
+            yield out, first + log_det + last
 
-    def path_back(self, z: Tensor, w: Weights, times: Array) -> Iterator[Mapped]:
-        """Rows at each of the times, which fall from 1, and the log|det| from z to there."""
-        y, first = self.base.back(z)
-        volume = self.log_volume(w)
-        for t, (at, log_det) in zip(times, self.bijection.path_back(y, w, times), strict=True):
-            if t == 1:
-                yield z, log_det
-            else:
-                yield self._towards_data(at, w, 1 - t), first + log_det - (1 - t) * volume
+    def _inside(self, points: Tensor, w: Weights, time: float) -> Mapped:
+        """Points at a time → rows as the bijection sees them."""
+        if time == 1:
+            return self.base.back(points)
+        share = 1 - time
+        y = (points - share * w["shift"]) / w["scale"] ** share
+        return y, (share * self.log_volume(w)).expand(len(y))
 
-    @staticmethod
-    def _towards_data(y: Tensor, w: Weights, share: float) -> Tensor:
-        """That share of the standardisation undone, so that a path has no jump at its ends."""
-        return y * w["scale"] ** share + share * w["shift"]
+    def _outside(self, y: Tensor, w: Weights, time: float) -> Mapped:
+        """Rows as the bijection sees them → points at a time."""
+        if time == 1:
+            return self.base.onto(y)
+        share = 1 - time
+        return y * w["scale"] ** share + share * w["shift"], (-share * self.log_volume(w)).expand(len(y))
 
 
 def standardisation(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -243,7 +243,7 @@ def _synthetic(synthetic: Synthetic, train: int) -> DataSet:
         label_names=synthetic.components,
         source={"name": synthetic.name},
     )
-    rows, *others = _split(x, labels, np.arange(len(x)), TRAIN, VALIDATION)
+    rows, validation, test = _split(x, labels, np.arange(len(x)), TRAIN, VALIDATION)
     if train != TRAIN:
         more, their_labels = synthetic.more(max(0, train - TRAIN))
         assert rows.labels is not None
@@ -252,7 +252,7 @@ def _synthetic(synthetic: Synthetic, train: int) -> DataSet:
         )
         name, title = f"{synthetic.name}:{train}", f"{synthetic.title}, {train} rows"
         info = replace(info, name=name, title=title, source={"name": synthetic.name, "rows": train})
-    return DataSet(info, rows, *others, density=Density(synthetic.log_prob, synthetic.entropy))
+    return DataSet(info, rows, validation, test, density=Density(synthetic.log_prob, synthetic.entropy))
 
 
 def _resizable(name: str) -> Synthetic:

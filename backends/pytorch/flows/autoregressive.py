@@ -15,11 +15,11 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from backends.base import Array, DataInfo, Value
-from backends.pytorch.flows.bijections import Bijection, Inverse, Layers, Mapped
-from backends.pytorch.flows.coupling import orders
+from backends.pytorch.flows.bijections import Inverse, Layers, Mapped
 from backends.pytorch.flows.elementwise import Affine, Elementwise
 from backends.pytorch.flows.kinds import IAF_PARAMETERS, MAF_PARAMETERS
 from backends.pytorch.flows.learner import FlowLearner
+from backends.pytorch.flows.mixing import layers
 from backends.pytorch.networks import MLP, Weights
 
 
@@ -103,13 +103,9 @@ class Autoregressive:
 
 
 def autoregressives(info: DataInfo, values: Mapping[str, Value], element: Elementwise) -> Layers:
-    """The layers that the common parameters ask for."""
+    """Autoregressive layers as ``values`` ask for."""
     hidden = [int(values["width"])] * int(values["depth"])
-    each = orders(info.dim, int(values["layers"]), str(values["mixing"]))
-    parts: list[Bijection] = [
-        Autoregressive(f"layers.{i}", order, element, hidden) for i, order in enumerate(each)
-    ]
-    return Layers(parts)
+    return layers(info, values, lambda name, order: Autoregressive(name, order, element, hidden))
 
 
 class MAFLearner(FlowLearner):

@@ -9,10 +9,11 @@ import torch
 from torch import Generator, Tensor
 
 from backends.base import Array, DataInfo, Value
-from backends.pytorch.flows.bijections import Bijection, Layers, Mapped
+from backends.pytorch.flows.bijections import Layers, Mapped
 from backends.pytorch.flows.elementwise import Affine, Elementwise, Shift
 from backends.pytorch.flows.kinds import REALNVP_PARAMETERS
 from backends.pytorch.flows.learner import FlowLearner
+from backends.pytorch.flows.mixing import layers
 from backends.pytorch.networks import MLP, Weights
 
 
@@ -27,13 +28,13 @@ class Coupling:
     def __init__(
         self,
         name: str,
-        moved: Sequence[int],
+        moved: Array,
         dim: int,
         element: Elementwise,
         hidden: Sequence[int],
     ) -> None:
-        self._moved = list(moved)
-        self._kept = [j for j in range(dim) if j not in set(moved)]
+        self._moved = sorted(moved.tolist())
+        self._kept = sorted(set(range(dim)) - set(self._moved))
         self._order = np.argsort(self._kept + self._moved).tolist()
         self._element = element
         sizes = [len(self._kept), *hidden, len(self._moved) * element.size]
@@ -66,21 +67,10 @@ class Coupling:
         return torch.cat((kept, moved), -1)[:, self._order]
 
 
-def orders(dim: int, layers: int, mixing: str) -> list[Array]:
-    """An order of the columns for each layer: forwards and backwards, or at random, always the same ones."""
-    if mixing == "random":
-        return [np.random.RandomState(i).permutation(dim) for i in range(layers)]
-    return [np.arange(dim)[:: -1 if i % 2 else 1] for i in range(layers)]
-
-
 def couplings(info: DataInfo, values: Mapping[str, Value], element: Elementwise) -> Layers:
-    """The layers that the common parameters ask for; in each the later half of the columns is moved."""
+    """Coupling layers as ``values`` ask for; in each the later half of its order of columns is moved."""
     d, hidden = info.dim, [int(values["width"])] * int(values["depth"])
-    each = orders(d, int(values["layers"]), str(values["mixing"]))
-    parts: list[Bijection] = [
-        Coupling(f"layers.{i}", order[d // 2 :].tolist(), d, element, hidden) for i, order in enumerate(each)
-    ]
-    return Layers(parts)
+    return layers(info, values, lambda name, order: Coupling(name, order[d // 2 :], d, element, hidden))
 
 
 class RealNVPLearner(FlowLearner):

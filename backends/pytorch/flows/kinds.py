@@ -85,6 +85,19 @@ REALNVP_PARAMETERS = (
     ),
 )  # fmt: skip
 
+LINEAR_PARAMETERS = (
+    Parameter(
+        "parametrisation", "choice", "lu",
+        "How the matrix W is made, and what its determinant costs: lu, P·L·U with triangular L and U, O(m); "
+        "qr, Householder reflections times a triangular R, O(m); free, W itself, O(m³).",
+        choices=("lu", "qr", "free"),
+    ),
+    *(
+        p for p in common(layers=1, width=1, learning_rate=0.01, decay_steps=1000)
+        if p.name not in ("layers", "width", "depth")
+    ),
+)  # fmt: skip
+
 MAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING)
 IAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING)
 
@@ -204,6 +217,11 @@ def _kind(
 
 
 KINDS = (
+    _kind(
+        "linear-flow", "Linear flow",
+        "One matrix, z = W y + b, by LU, by Householder reflections, or free (Kingma & Dhariwal 2018).",
+        LINEAR_PARAMETERS, "linear:LinearFlowLearner", 1000,
+    ),
     _kind(
         "realnvp", "RealNVP",
         "Coupling layers that scale and shift half of the columns by the other half; with additive, NICE "

@@ -294,7 +294,23 @@ class Actions(QObject):
         run = self._session.run
         if run is not None:
             self._trainer.pause()
+            self._session.look_back(None)
             self._trainer.order("take what was given by hand", lambda: run.observe(rows))
+
+    def take_back(self) -> None:
+        """Pause, and have the newest row, given by hand, as if it had never been."""
+        run = self._session.run
+        if run is not None and run.by_hand:
+            self._trainer.pause()
+            self._session.look_back(None)
+            self._exploration.cancel("evaluation")  # of a posterior that is no more
+            self._trainer.order("take the row back", run.take_back, lambda n: self._taken_back(run, n))
+
+    def _taken_back(self, run: Run, steps: int) -> None:
+        self._files_of(run).saved = None
+        run.curves.cut(steps, [name for name in run.curves.names() if not name.startswith("batch/")])
+        if run is self._session.run:
+            self._session.curves_changed.emit(run.curves)
 
     def begin_without_rows(self) -> None:
         """Begin the open run anew on the set without rows, so that only rows given by hand count."""

@@ -196,9 +196,9 @@ class ConjugateLearner:
         """Take in the next row; see :meth:`observe` for the scalars."""
         if self._taken >= len(self._x):
             n, name = len(self._x), self._info.name
-            raise InputError(
-                f"all {n} training rows of '{name}' have been seen" if n else f"there are no rows of '{name}'"
-            )
+            all_seen = f"all {n} training rows of '{name}' have been seen"
+            none = f"there are no rows of '{name}'"
+            raise InputError(f"{all_seen if n else none}: what comes now has to be given by hand")
         try:
             (scalars,) = self.observe(self._x[self._order[self._taken]][None])
         except InputError as error:

@@ -31,7 +31,9 @@ from explorer.posterior import (
 from explorer.session import Session
 from explorer.state import BayesSpec
 from explorer.theme import theme
+from explorer.training import Moment
 from explorer.widgets.form import Choice
+from explorer.widgets.scrubber import Scrubber
 from explorer.widgets.values import format_number
 
 SERIES = (
@@ -57,8 +59,6 @@ FIELDS = {
 class BayesPanel(QWidget):
     """One parameter as curves, two as fields, two of more as a scatter of draws."""
 
-    name = "bayes"
-    title = "Parameters"
     status = Signal(object)
 
     @staticmethod
@@ -71,6 +71,7 @@ class BayesPanel(QWidget):
         super().__init__(parent)
         self._session, self._exploration = session, exploration
         self._axes: tuple[ThetaAxis, ...] = ()
+        self._wanted: int | None = None  # the number of rows of the moment that was asked for
         self._table = pg.colormap.get("viridis").getLookupTable(nPts=256)[:, :3]
         self.lines = DensityPlot("Densities of the parameter", SERIES, self)
         self.fields = {name: ThetaCanvas(title, self) for name, (title, _) in FIELDS.items()}
@@ -91,6 +92,7 @@ class BayesPanel(QWidget):
         self.fields["prior"].viewed.connect(self._view_changed)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
+        session.moment_changed.connect(self._moment)
         session.changed.connect(self._state_changed)
         theme().changed.connect(self._retint)
 
@@ -123,7 +125,7 @@ class BayesPanel(QWidget):
         for box, name in ((self.first, "Horizontal parameter"), (self.second, "Vertical parameter")):
             box.setAccessibleName(name)
             box.setToolTip(name)
-            box.setFixedWidth(84)
+            box.setFixedWidth(72)
             box.activated.connect(self._chosen)
             row.addWidget(box)
         self.focus = QCheckBox("Zoom to the posterior", self)
@@ -132,9 +134,12 @@ class BayesPanel(QWidget):
         )
         self.focus.toggled.connect(self._chosen)
         row.addWidget(self.focus)
+        self.scrubber = Scrubber("row", self)
+        self.scrubber.slider.setMinimumWidth(40)
+        self.scrubber.moved.connect(self._look_back)
+        row.addWidget(self.scrubber, 1)
         self.note = QLabel(self)
         self.note.setProperty("role", "muted")
-        row.addStretch(1)
         row.addWidget(self.note)
         return row
 
@@ -168,12 +173,44 @@ class BayesPanel(QWidget):
         names = [axis.name for axis in self._axes]
         with QSignalBlocker(self.focus):
             self.focus.setChecked(self._spec.focus)
-        for box, index in zip((self.first, self.second), self._coordinates(), strict=True):
-            box.setVisible(len(names) > 2)
+        boxes = self.first, self.second
+        # There is no room for all at once. Where there are boxes the title has the note's text.
+        hidden, shown = ((self.note,), boxes) if len(names) > 2 else (boxes, (self.note,))
+        for widget in hidden:
+            widget.hide()
+        for widget in shown:
+            widget.show()
+        for box, index in zip(boxes, self._coordinates(), strict=True):
             if [box.itemText(k) for k in range(box.count())] != names:
                 box.clear()
                 box.addItems(names)
             box.setCurrentIndex(index)
+
+    # -- earlier rows --------------------------------------------------------------------------
+
+    def _moment(self, moment: Moment) -> None:
+        """Every earlier moment is there for the asking; while one is being computed, the slider stays."""
+        if isinstance(moment.model, Bayesian):
+            past = self._session.past
+            if past is None and not self._exploration.busy("moment"):
+                self._wanted = None
+            n = len(moment.model.seen)
+            self.scrubber.show_moments(range(n), n, self._wanted)
+
+    def _look_back(self, at: int | None) -> None:
+        self._wanted, moment = at, self._session.moment
+        if at is None or moment is None:
+            self._exploration.cancel("moment")
+            self._session.look_back(None)
+            return
+        newest: Any = moment.model
+        self._exploration.request(
+            "moment",
+            Priority.HOVER,
+            lambda: newest.earlier(at),
+            self._session.look_back,
+            doing="look at an earlier row",
+        )
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -182,7 +219,8 @@ class BayesPanel(QWidget):
         self._pace.poke()
 
     def _run_changed(self, _: object) -> None:
-        self._exploration.cancel("theta")
+        for slot in ("theta", "moment"):
+            self._exploration.cancel(slot)
         self._pace.reset()
         model = self._session.model
         if not isinstance(model, Bayesian):
@@ -274,9 +312,9 @@ class BayesPanel(QWidget):
             tokens = theme().tokens
             dots = (("prior", tokens.muted), ("posterior", tokens.accent))
             words = " &nbsp; ".join(f'<span style="color:{c}">●</span>&nbsp;{name}' for name, c in dots)
-            self.status.emit(f"{words}: a sample, {format_number(CLOUD)} draws of each")
+            self.status.emit(f"{words}: {format_number(CLOUD)} draws of each &nbsp; {marks_legend()}")
         else:
-            self.status.emit("contours where p is e^(−½) and e^(−2) of its peak")
+            self.status.emit("contours where p is e<sup>−½</sup> and e<sup>−2</sup> of its peak")
 
     def _retint(self) -> None:
         self._legend()

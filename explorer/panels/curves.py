@@ -27,6 +27,7 @@ from explorer.session import Session
 
 SPLITS = (("test", "Held out"), ("train", "Training"))
 MAIN = (Series("log_likelihood", "log p(x)", 0), Series("elbo", "ELBO", 1))
+ROWS = Series("batch", "log p of each row, given those before", 0, markers=True)  # where there is no other
 EXTRA = {
     "iwae": (
         Series("iwae_50", "IWAE-50", 2, dashed=True, width=1),
@@ -136,9 +137,13 @@ class CurvesPanel(QWidget):
             with QSignalBlocker(box):
                 box.setChecked(getattr(spec, name))
         lacks = lacking(self._session.model)
+        main = tuple(series for series in MAIN if series.key not in lacks)
+        if not main:
+            main, lacks = (ROWS,), lacks | {"batches"}
         for name, box in self.toggles.items():
             box.setVisible(name not in lacks)
-        main = tuple(series for series in MAIN if series.key not in lacks)
+        for button in self.buttons.buttons():
+            button.setVisible(ROWS not in main)
         wanted = [several for name, several in EXTRA.items() if getattr(spec, name) and name not in lacks]
         self._series = (*main, *(series for several in wanted for series in several))
         self._name_series()
@@ -167,12 +172,12 @@ class CurvesPanel(QWidget):
         self._pace.poke()
 
     def _moment(self, _: Any) -> None:
-        if self._session.state.curves.batches:  # the only curve that grows with every step
+        if any(series.key == "batch" for series in self._series):  # the only one that grows with every step
             self._pace.poke()
 
     def _legend_changed(self, _: str) -> None:
         """The two main curves beside the title, the others beside what switches them on."""
-        main = [series.key for series in MAIN]
+        main = [series.key for series in ((ROWS,) if ROWS in self._series else MAIN)]
         self.status.emit(self.plot.legend(main))
         self.extra.setText(self.plot.legend([s.key for s in self._series if s.key not in main]))
 
@@ -221,5 +226,5 @@ def lacking(model: Model | None) -> frozenset[str]:
 
 def batch_curve(curves: Curves) -> str:
     """What a training step told of itself: the bound, or the nearest thing to it."""
-    names = [f"batch/{name}" for name in ("elbo", "log_likelihood", "loss")]
+    names = [f"batch/{name}" for name in ("elbo", "log_likelihood", "loss", "log_predictive")]
     return next((name for name in names if name in curves.names()), names[0])

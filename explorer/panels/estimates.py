@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 from backends.base import Bayesian, Regresses
 from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
-from explorer.plots.curves import CurvePlot, Points, Series
+from explorer.plots.curves import CurvePlot, Mark, Points, Series
 from explorer.posterior import Estimates, estimates
 from explorer.session import Session
 from explorer.widgets.card import section_title
@@ -116,7 +116,10 @@ class EstimatesPanel(QWidget):
 
 def in_digits(x: float) -> str:
     """A number in so many digits that three columns of them fit."""
-    return format_number(x, 3 if not abs(x) >= 10 else 2 if abs(x) < 100 else 1)
+    size = abs(x)
+    if 0 < size < 1e-3 or size >= 1e7:
+        return format_number(x, 1)  # "1.2e−05"
+    return format_number(x, 0 if size >= 1e4 else 1 if size >= 100 else 2 if size >= 10 else 3)
 
 
 class EvidencePanel(QWidget):
@@ -127,13 +130,17 @@ class EvidencePanel(QWidget):
         self._session = session
         self.plot = CurvePlot(self, placeholder="Train, and the evidence of each row appears here")
         self.plot.set_series((Series("log_evidence", "log p(X)", 0, markers=True),))
-        self.plot.setToolTip("log p(x₁ … xₙ) over n, in nats; none before the first row: log 1 = 0.")
+        self.plot.setToolTip(
+            "log p(x₁ … xₙ) over n, in nats; before the first row it is log 1 = 0.\n"
+            "A ring is where an earlier row is looked at."
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot)
         self._pace = Pace(self._draw, interval=0.1, duty=0.2, parent=self)
         session.run_changed.connect(self._run_changed)
         session.moment_changed.connect(self._moment)
+        session.model_changed.connect(self._moment)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -155,4 +162,7 @@ class EvidencePanel(QWidget):
         if len(steps) and steps[0] == 1:
             steps, values = np.concatenate([[0], steps]), np.concatenate([[0.0], values])
         self.plot.set_points({"log_evidence": Points.of(steps, values)})
+        past = self._session.past
+        at = np.flatnonzero(steps == (-1 if past is None else past.stamp.step))
+        self.plot.set_marks([Mark(float(steps[i]), float(values[i]), ring=True) for i in at])
         return False

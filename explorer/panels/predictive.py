@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import Array, Bayesian, Regresses
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
+from explorer.icons import set_icon
 from explorer.pace import Pace
 from explorer.plots.densities import DensityPlot
 from explorer.plots.flips import FlipsPlot
@@ -30,6 +31,7 @@ from explorer.posterior import (
 )
 from explorer.session import Session
 from explorer.theme import theme
+from explorer.training import Moment
 from explorer.widgets.form import Choice
 from explorer.widgets.values import LiveLabel, format_number
 
@@ -72,6 +74,13 @@ class PredictivePanel(QWidget):
             button.setToolTip(f"A flip that shows {self.flips.names[value]}, {value}")
             button.setProperty("value", value)
             button.clicked.connect(self._flipped)
+        self.take_back = QPushButton(self)
+        set_icon(self.take_back, "undo")
+        self.take_back.setIconSize(QSize(14, 14))
+        self.take_back.setFixedWidth(34)
+        self.take_back.setAccessibleName("Take the newest row back")
+        self.take_back.setToolTip("Take the newest row back, which was given by hand (Backspace)")
+        self.take_back.clicked.connect(actions.take_back)
         self.blank = QPushButton("Begin without rows", self)
         self.blank.setToolTip("Begin anew from the prior, with no rows but those that you give by hand")
         self.blank.clicked.connect(actions.begin_without_rows)
@@ -85,6 +94,7 @@ class PredictivePanel(QWidget):
         row.setSpacing(8)
         for button in self.flip:
             row.addWidget(button)
+        row.addWidget(self.take_back)
         row.addWidget(self.hint, 1)
         row.addWidget(self.blank)
         row.addWidget(self.pace)
@@ -102,6 +112,7 @@ class PredictivePanel(QWidget):
         self.pace.activated.connect(self._pace_chosen)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
+        session.moment_changed.connect(self._moment)
         session.changed.connect(self._state_changed)
         theme().changed.connect(self._legend)
         self._show_pace()
@@ -201,6 +212,9 @@ class PredictivePanel(QWidget):
     def _model_changed(self, model: Any) -> None:
         if self.suits(model):
             self._pace.poke()
+
+    def _moment(self, moment: Moment) -> None:
+        self.take_back.setEnabled(moment.run.by_hand > 0)
 
     def _renew(self) -> None:
         self._pace.reset()

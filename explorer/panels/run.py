@@ -329,7 +329,7 @@ class RunPanel(QWidget):
         self.steps_label.setText(f"{format_number(steps)}{of} steps")
         rate = moment.steps_per_second if moment is not None else 0.0
         self.rate_label.setText(f"{format_number(round(rate))} steps/s" if training and rate else "")
-        self.epoch_label.setText(f"epoch {format_number(moment.epoch, 1)}" if moment is not None else "")
+        self.epoch_label.setText(f"epoch {moment.epoch:.1f}" if moment is not None else "")
 
     def _same(self) -> bool:
         run = self._session.run

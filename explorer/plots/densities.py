@@ -16,6 +16,7 @@ from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.plots.series import Series
 from explorer.theme import theme
 
+TOP = 8  # logical pixels above the picture: half of a number at the top of the axis
 _RUG = 0.1  # of the greatest density: the room below zero for the ticks
 
 
@@ -29,6 +30,7 @@ class DensityPlot(PlaneCanvas):
         super().__init__(name, parent)
         self.box.setAspectLocked(False)
         self.box.setMouseEnabled(x=True, y=False)
+        self.getPlotItem().setContentsMargins(0, TOP, 0, 0)
         self._series = series
         self.curves = {s.key: pg.PlotCurveItem(antialias=True) for s in series}
         self.marks = MarksItem(drop=True)
@@ -85,7 +87,8 @@ def series_pen(series: Series) -> object:
 
 
 def legend_entry(series: Series) -> str:
-    """Rich text: a stroke, dashed where the curve is, and the label."""
+    """Rich text: a stroke, dashed where the curve is, and the label, in which _MAP is a subscript."""
     stroke = "╌╌" if series.dashed else "━"
     colour = series_colour(series).name()
-    return f'<span style="color:{colour}">{stroke}</span>&nbsp;{escape(series.label)}'
+    label = escape(series.label).replace("_MAP", "<sub>MAP</sub>")
+    return f'<span style="color:{colour}">{stroke}</span>&nbsp;{label}'

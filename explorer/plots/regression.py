@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
 from explorer.plots.canvas import CursorItem, PointsItem
-from explorer.plots.densities import legend_entry, series_colour, series_pen
+from explorer.plots.densities import TOP, legend_entry, series_colour, series_pen
 from explorer.plots.items import polygon, ring, wash
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.plots.series import Series
@@ -27,6 +27,7 @@ class RegressionPlot(PlaneCanvas):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(name, parent)
         self.box.setAspectLocked(False)
+        self.getPlotItem().setContentsMargins(0, TOP, 0, 0)
         item = self.getPlotItem()
         self.band = polygon(item, -20)
         self.draws = [pg.PlotCurveItem(antialias=True) for _ in range(DRAWS)]

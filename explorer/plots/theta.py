@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
 from explorer.plots.canvas import ContourItem, FieldItem, PointsItem
+from explorer.plots.densities import TOP
 from explorer.plots.marks import MarksItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.theme import theme
@@ -24,8 +25,10 @@ class ThetaCanvas(PlaneCanvas):
     def __init__(self, name: str, parent: QWidget | None = None, ink: str = "text") -> None:
         super().__init__(name, parent)
         self.box.setAspectLocked(False)
+        self.getPlotItem().setContentsMargins(0, TOP, 0, 0)
         self.getAxis("left").setWidth(LEFT_AXIS)
-        self.getAxis("bottom").room = TICK_ROOM
+        for side in ("left", "bottom"):
+            self.getAxis(side).room = TICK_ROOM
         self._frame = (0.0, 1.0, 0.0, 1.0)
         self._follow = True
         self._ink = ink

@@ -8,6 +8,7 @@ from PySide6.QtGui import QColor
 from backends.base import Regresses
 from backends.data import open_data
 from backends.run import Run
+from explorer.panels.estimates import in_digits
 from explorer.theme import theme
 from tests.explorer.conftest import send_mouse
 
@@ -223,7 +224,7 @@ def test_two_parameters_are_three_fields_with_one_view(bayes):
 def test_of_many_parameters_two_are_chosen(bayes):
     program = bayes("sine", 12)
     panel = program.window.suited["bayes"]
-    assert "a sample, 1\N{NARROW NO-BREAK SPACE}000 draws" in program.window.docks["bayes"].status.text()
+    assert "posterior: 1\N{NARROW NO-BREAK SPACE}000 draws" in program.window.docks["bayes"].status.text()
     assert not panel.first.isHidden()
     panel.second.setFocus()
     panel.second.setCurrentIndex(4)
@@ -259,3 +260,108 @@ def test_the_evidence_curve_begins_at_the_log_of_one(bayes):
     steps, values = program.session.run.curves.get("batch/log_evidence")
     assert points.steps.tolist() == [0, *steps.tolist()]
     assert points.values.tolist() == [0.0, *values.tolist()]
+
+
+def look_at(program, row):
+    """Drag the scrubber to a row, and wait until that is shown everywhere."""
+    program.window.suited["bayes"].scrubber.slider.setValue(row)
+    program.until(lambda: len(program.session.model.seen) == row)
+    rest(program)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_any_earlier_row_is_looked_at_in_all_panels(bayes, name):
+    program = bayes(name, 12)
+    kind, data, values = RUNS[name]
+    again = Run.start(kind, open_data(data), values)
+    for _ in range(5):
+        again.step()
+    look_at(program, 5)
+    stage, panel = program.window.stage, program.window.suited["bayes"]
+    assert panel.scrubber.label.text() == "row 5 of 12"
+    assert number(stage.estimates.rows.value("evidence")) == pytest.approx(
+        again.model().log_evidence(), abs=6e-5
+    )
+    assert stage.estimates.rows.value("total") == stage.estimates.rows.value("evidence")
+    log_p = again.curves.get("batch/log_predictive")[1]
+    assert number(stage.estimates.rows.value("newest")) == pytest.approx(log_p[-1], abs=6e-5)
+    program.click(panel.scrubber.live)
+    rest(program)
+    assert program.session.past is None
+    assert stage.estimates.rows.value("rows") == "12"
+
+
+def test_a_row_by_hand_ends_the_look_back_and_is_taken_back(bayes):
+    program = bayes("normal", 6)
+    panel, model = program.window.stage.predictive, program.session.model
+    assert not panel.take_back.isEnabled()
+    look_at(program, 2)
+    pixel, _ = at(panel.line, 3.0, 0.05)
+    program.click(panel.line.viewport(), pixel)
+    program.until(lambda: program.session.moment.steps == 7)
+    rest(program)
+    assert len(program.session.model.seen) == 7
+    assert program.window.suited["bayes"].scrubber.label.text() == "row 7 of 7"
+    program.click(panel.take_back)
+    program.until(lambda: program.session.moment.steps == 6)
+    rest(program)
+    assert program.session.model.log_evidence() == model.log_evidence()
+    assert len(panel.line.rug.getData()[0]) == 2 * 5  # two ends a tick; the newest row has its own
+    assert not panel.take_back.isEnabled()
+    assert len(program.session.run.curves.get("batch/log_evidence")[0]) == 6
+
+
+def test_a_run_with_rows_by_hand_is_saved_reopened_and_goes_on(bayes, tmp_path):
+    program = bayes("coin", 3)
+    tails, _ = program.window.stage.predictive.flip
+    program.click(tails)
+    program.until(lambda: program.session.moment.steps == 4)
+    rest(program)
+    evidence = program.window.stage.estimates.rows.value("evidence")
+    program.actions.save(tmp_path / "mine.safetensors")
+    program.until(lambda: any("Saved" in m.text for m in program.said))
+    before = program.session.run
+    program.actions.open(tmp_path / "mine.safetensors")
+    program.until(lambda: program.session.run is not before)
+    rest(program)
+    stage = program.window.stage
+    assert stage.estimates.rows.value("evidence") == evidence
+    assert len(stage.predictive.flips.flips) == 4
+    program.click(program.run_panel.step)
+    program.until(lambda: program.session.moment.steps == 5)
+    rest(program)
+    expected = program.session.model.log_evidence()
+    assert number(stage.estimates.rows.value("evidence")) == pytest.approx(expected, abs=6e-5)
+
+
+def test_after_the_last_row_training_says_what_can_still_be_given(bayes):
+    program = bayes("line", 25)
+    program.click(program.run_panel.play)
+    program.until(lambda: any("what comes now has to be given by hand" in m.text for m in program.said))
+    assert program.session.moment.steps == 25
+
+
+def test_a_regression_draws_what_each_row_was_worth_in_place_of_elbo(bayes):
+    program = bayes("line", 9)
+    curves = program.window.curves
+    program.until(lambda: len(curves.plot._curves["batch"].points) == 9)
+    values = program.session.run.curves.get("batch/log_predictive")[1]
+    assert curves.plot._curves["batch"].points.values.tolist() == values.tolist()
+    assert all(box.isHidden() for box in curves.toggles.values())
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (0.0, "0.000"),
+        (-0.2316, "−0.232"),
+        (-4.234e-5, "−4.2e−05"),
+        (99.5, "99.50"),
+        (-433.12, "−433.1"),
+        (23456.7, "23\N{NARROW NO-BREAK SPACE}457"),
+        (1.5e9, "1.5e+09"),
+        (np.nan, "–"),
+    ],
+)
+def test_three_columns_of_numbers_fit(x, text):
+    assert in_digits(x) == text

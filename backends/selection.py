@@ -20,7 +20,7 @@ from backends.parameters import Parameter
 from backends.registry import ModelKind
 from backends.run import Run
 
-SIZES = ("components", "latent_dim")
+SIZES = {"components": "K", "latent_dim": "k"}  # the parameters that are sizes, and their symbols
 _BLOCK = 1024  # rows evaluated between two yields
 
 
@@ -91,7 +91,7 @@ def select(
     for size in sizes:
         best: Fit | None = None
         for restart in range(restarts):
-            what = f"{parameter.title.lower()} {size}, restart {restart + 1} of {restarts}"
+            what = f"{SIZES[parameter.name]} = {size}, fit {restart + 1} of {restarts}"
             another = Run.start(
                 run.kind.name, data, values | {parameter.name: size}, seed=(run.seed + restart) % 2**31,
                 device=run.device, backend=run.backend.name, name=run.name,

@@ -7,15 +7,18 @@ from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from backends.base import Progress
 from backends.parameters import Parameter
-from backends.selection import Fit, Selection, can_select, select, size_of
+from backends.run import Run
+from backends.selection import SIZES, Fit, Selection, can_select, select, size_of
 from explorer.actions import Actions
 from explorer.compute import Exploration, Failure, Priority
 from explorer.plots.curves import CurvePlot, Mark, Points, Series
 from explorer.session import Session
+from explorer.spec import same_run, spec_of
+from explorer.state import RunSpec
 from explorer.theme import theme
 from explorer.widgets.form import ParameterForm
 from explorer.widgets.values import LiveLabel, format_number
@@ -49,10 +52,12 @@ EXPLAINED = (
 
 
 class SelectionPanel(QWidget):
-    """Fits the open run's model at several sizes, beside whatever else goes on."""
+    """Fits the open run's model at several sizes, beside whatever else goes on.
 
-    name = "selection"
-    title = "Choosing K"
+    What was found stays while the window is open, until something else is fitted; it is on show for runs that
+    differ from it in size and seed alone.
+    """
+
     status = Signal(object)
 
     def __init__(
@@ -61,6 +66,8 @@ class SelectionPanel(QWidget):
         super().__init__(parent)
         self._session, self._exploration, self._actions = session, exploration, actions
         self.selection = Selection()
+        self._of: RunSpec | None = None  # what was fitted at several sizes
+        self._before: Run | None = None  # that was open when a fit was loaded
         self._running = False
         self.plot = CurvePlot(self, placeholder="Fit, and each size appears here", digits=3, unit="K")
         self.plot.setToolTip(EXPLAINED)
@@ -70,10 +77,15 @@ class SelectionPanel(QWidget):
             "Fit each size from each seed in the background, by as many steps as Train makes, or until EM "
             "climbs by less than its tolerance; all else as in the open run."
         )
+        self.back = QPushButton("Back to the run before", self)
+        self.back.setToolTip("Open the run again that was open before a fit was loaded.")
         self.progress = QProgressBar(self)
         self.progress.setTextVisible(False)
         self.progress.setAccessibleName("Progress of the fits")
         self.doing = LiveLabel(self)
+        hint = QLabel("Nats a datum. A ring marks the best of each curve; a click loads a fit.", self)
+        hint.setProperty("role", "muted")
+        hint.setWordWrap(True)
         side = QWidget(self)
         side.setFixedWidth(FORM_WIDTH)
         column = QVBoxLayout(side)
@@ -81,9 +93,11 @@ class SelectionPanel(QWidget):
         column.setSpacing(8)
         column.addWidget(self.form)
         column.addWidget(self.fit)
+        column.addWidget(self.back)
         column.addWidget(self.progress)
         column.addWidget(self.doing)
         column.addStretch(1)
+        column.addWidget(hint)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(16)
@@ -92,12 +106,14 @@ class SelectionPanel(QWidget):
 
         self.form.changed.connect(self._changed)
         self.fit.clicked.connect(self._toggle)
+        self.back.clicked.connect(self._go_back)
         self.plot.chosen.connect(self._choose)
         session.changed.connect(self._state_changed)
         session.run_changed.connect(self._run_changed)
         theme().changed.connect(self._say)
         self._show_state()
         self._set_running(False)
+        self._draw()
 
     @staticmethod
     def suits(run: Any, model: Any) -> bool:
@@ -121,15 +137,22 @@ class SelectionPanel(QWidget):
 
     # -- fitting -------------------------------------------------------------------------------
 
-    def _run_changed(self, run: Any) -> None:
-        if any(fit.run is run for fit in self.selection.fits):  # one of these was loaded
-            self._draw()
-            return
-        self.cancel()
-        self._take(Selection())
+    def _run_changed(self, run: Run) -> None:
+        if self._running and not self._is_of(run):
+            self.cancel()
+            self.doing.setText("stopped")
         self.plot.fit()
-        self.doing.setText("")
-        self.progress.setValue(0)
+        self._draw()
+
+    def _is_of(self, run: Run | None) -> bool:
+        """Whether what was found is about this run, but for its size and its seed."""
+        of = self._of
+        if run is None or of is None or of.model != run.kind.name:
+            return False
+        spec, parameter = spec_of(run), size_of(run.kind)
+        assert parameter is not None
+        same = {name: of.values[name] for name in (parameter.name, "init") if name in of.values}
+        return same_run(replace(spec, seed=of.seed, values={**spec.values, **same}), of)
 
     def _toggle(self) -> None:
         if self._running:
@@ -150,8 +173,11 @@ class SelectionPanel(QWidget):
             )
             return
         steps = state.run.steps or run.kind.default_steps
+        self._of = spec_of(run)
         self._take(Selection())
         self.plot.fit()
+        self.doing.setText("")
+        self.progress.setValue(0)
         self._set_running(True)
         self._exploration.request(
             "selection", Priority.EVALUATION,
@@ -188,16 +214,21 @@ class SelectionPanel(QWidget):
 
     # -- what was found ------------------------------------------------------------------------
 
+    def _shown(self) -> tuple[Fit, ...]:
+        return self.selection.fits if self._is_of(self._session.run) else ()
+
     def _take(self, selection: Selection) -> None:
         self.selection = selection
         self._draw()
 
     def _draw(self) -> None:
-        run, fits = self._session.run, self.selection.fits
+        run, fits = self._session.run, self._shown()
         parameter = None if run is None else size_of(run.kind)
         if parameter is not None:
-            self.plot.set_unit("K" if parameter.name == "components" else "k", parameter.title)
-        self.plot.set_series(SERIES if fits else ())
+            self.plot.set_unit(SIZES[parameter.name], parameter.title)
+        loaded = any(fit.run is run for fit in fits)
+        self.back.setVisible(loaded and self._before is not None)
+        self.plot.set_series(SERIES[::-1] if fits else ())  # dashed lines are seen on whole ones
         sizes = [fit.size for fit in fits]
         if fits:
             curves = {series.key: [value(fit, series.key) for fit in fits] for series in SERIES}
@@ -216,8 +247,9 @@ class SelectionPanel(QWidget):
     def _say(self, *_: object) -> None:
         """The legend, each entry with the size that is best by it."""
         parts = []
-        for series in SERIES if self.selection.fits else ():
-            best = best_of(self.selection.fits, series.key)
+        fits = self._shown()
+        for series in SERIES if fits else ():
+            best = best_of(fits, series.key)
             colour = theme().tokens.curve(int(series.colour))
             at = "–" if best is None else format_number(best.size)
             parts.append(f"<span style='color:{colour}'>■</span>&nbsp;{series.label}&nbsp;best at {at}")
@@ -225,9 +257,20 @@ class SelectionPanel(QWidget):
 
     def _choose(self, size: float) -> None:
         """Load the fit of a size, when the plot has done with the click."""
-        for fit in self.selection.fits:
-            if fit.size == size:
-                QTimer.singleShot(0, self, partial(self._actions.take, fit.run))
+        for fit in self._shown():
+            if fit.size == size and fit.run is not self._session.run:
+                QTimer.singleShot(0, self, partial(self._load, fit))
+
+    def _load(self, fit: Fit) -> None:
+        """Open a fit; there is a way back to what was open before any of them."""
+        run = self._session.run
+        if not any(one.run is run for one in self.selection.fits):
+            self._before = run
+        self._actions.take(fit.run)
+
+    def _go_back(self) -> None:
+        if self._before is not None:
+            self._actions.take(self._before)
 
 
 def value(fit: Fit, key: str) -> float:

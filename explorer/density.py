@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+import pyqtgraph as pg
 
 from backends.base import Array
 from explorer.contours import contour
@@ -17,6 +19,12 @@ CELLS = (16, 8, 4, 2, 1)  # device pixels a cell, coarse to fine
 LINES_FROM = 4  # device pixels a cell, from which on there are contours
 SHOW_EVERY = 0.04  # seconds between two pictures
 RADII = (1.0, 2.0, 3.0, 4.0)  # contours at r²/2 nats below the highest: of one Gaussian, at r σ
+
+
+@cache
+def viridis() -> Array:
+    """(256, 3) uint8, from dark to bright; told apart by the colour-blind."""
+    return np.asarray(pg.colormap.get("viridis").getLookupTable(nPts=256)[:, :3])
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +52,7 @@ def density(
     contour lines, and returns the finest.
 
     log_prob: canvas coordinates (n, 2) → log p (n,). table: (256, 3) uint8, colours by rising density. The
-    brightest colour is the greatest density in view, and the contours are counted from it.
+    brightest colour is the greatest density in view, see :func:`brightest`, and contours are counted from it.
     """
     if not view.width or not view.height:
         return None
@@ -64,8 +72,7 @@ def density(
             spent = max(time.perf_counter() - start, 1e-5)
             chunk = int(np.clip(chunk * SLICE / spent, 64, 4 * chunk))
             yield None
-        finite = log_p[np.isfinite(log_p)]
-        peak = float(finite.max()) if len(finite) else 0.0
+        peak = brightest(log_p)
         height = log_p.reshape(rows, columns)
         if cell == LINES_FROM:
             yield Lines(lines(height, peak, view, cell))
@@ -78,6 +85,18 @@ def density(
             shown = time.perf_counter()
             yield picture
     return picture
+
+
+def brightest(log_p: Array) -> float:
+    """The greatest of (n,) log-densities over a view. Where it is a spike, e times higher than all but n/2000
+    of the view, as of a component that collapses, it is what those have: else all but the spike were dark,
+    and in one view and not in another, as a pixel hits it or not."""
+    finite = log_p[np.isfinite(log_p)]
+    if not len(finite):
+        return 0.0
+    few = min(len(finite) // 2000 + 2, len(finite))
+    most, high = float(finite.max()), float(np.partition(finite, -few)[-few])
+    return most if most - high < 1 else high
 
 
 def lines(log_p: Array, peak: float, view: View, cell: int) -> Array:

@@ -48,12 +48,17 @@ def ellipses_of(seen: Marginal) -> Ellipses:
     return Ellipses(
         seen.means,
         None if seen.covariances is None else np.stack([axes(s) for s in seen.covariances]),
-        tuple(name + format_number(float(w), 2) for w in seen.weights) if k > 1 else ("",),
+        tuple(name + _share(float(w)) for w in seen.weights) if k > 1 else ("",),
         tuple(map(int, np.argsort(-seen.weights, kind="stable")[:MOST])),
         seen.axes,
         noise,
         "" if noise is None else f"noise σ = {_range(np.linalg.norm(noise, axis=1))}",
     )
+
+
+def _share(weight: float) -> str:
+    """Two decimals, and a third where it is small."""
+    return f"{weight:.2f}" if weight >= 0.01 else f"{weight:.3f}" if weight >= 0.001 else "< 0.001"
 
 
 def _range(std: Array) -> str:

@@ -67,5 +67,20 @@ def test_the_contours_of_a_gaussian_are_its_ellipses_at_whole_standard_deviation
     assert set(np.round(distance)) == {1, 2, 3, 4}
 
 
+def test_a_spike_does_not_darken_the_rest():
+    spike = stats.multivariate_normal([0.015, 0.005], 1e-8 * np.eye(2))  # in the middle of a pixel
+
+    def with_spike(x):
+        return np.logaddexp(log_prob(x), spike.logpdf(x))
+
+    view = View(-3, 3, -4, 2, 200, 200)
+    _, without = run(log_prob, view)
+    _, last = run(with_spike, view)
+    assert with_spike(np.array([0.015, 0.005])) - NORMAL.logpdf(NORMAL.mean) > 10
+    changed = np.argwhere((np.abs(last.image.astype(int) - without.image) > 12).any(2))
+    np.testing.assert_array_equal(changed, [[66, 100]])
+    assert last.image[66, 100, 0] >= 229  # the brightest there is, at an opacity of 0.9
+
+
 def test_a_view_without_pixels_has_no_picture():
     assert run(log_prob, View(0, 1, 0, 1, 0, 10)) == ([], None)

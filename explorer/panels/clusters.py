@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
@@ -17,6 +17,7 @@ from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.session import Session
 from explorer.theme import theme
+from explorer.training import Moment
 from explorer.widgets.heat_table import HeatTable
 from explorer.widgets.pictures import Item, Pictures
 from explorer.widgets.values import LiveLabel, ValueRows, format_number
@@ -49,8 +50,6 @@ AGREEMENT = [
 class ClustersPanel(QWidget):
     """Each row belongs to the component that is most probable for it: k(x) = argmax_k q(k|x)."""
 
-    name = "clusters"
-    title = "Clusters"
     status = Signal(object)
 
     def __init__(
@@ -101,12 +100,19 @@ class ClustersPanel(QWidget):
         row.addLayout(left, 4)
         row.addLayout(middle, 4)
         row.addWidget(self.agreement, 4)
+        self.unlabelled = QLabel("The data have no labels to compare the clusters with.", self)
+        self.unlabelled.setProperty("role", "muted")
+        self.unlabelled.setWordWrap(True)
+        self.unlabelled.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        row.addWidget(self.unlabelled, 4)
 
+        self._training = False
         self._pace = Pace(self._request, interval=0.4, duty=0.1, parent=self)
         self.means.chosen.connect(self._show_members)
         self.splits.idClicked.connect(self._choose_split)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
+        session.moment_changed.connect(self._moment)
         session.changed.connect(self._state_changed)
         theme().changed.connect(self._retint)
         self._show_state()
@@ -148,6 +154,7 @@ class ClustersPanel(QWidget):
         self.means.set_items(())
         self.members.set_items(())
         self.agreement.hide()
+        self.unlabelled.hide()
         for label in (self.means_title, self.members_title):
             label.setText("")
         self.status.emit("")
@@ -159,7 +166,15 @@ class ClustersPanel(QWidget):
         self._pace.poke()
 
     def _model_changed(self, _: object) -> None:
+        if not self._training:  # what is done by hand is seen at once
+            self._pace.reset()
         self._pace.poke()
+
+    def _moment(self, moment: Moment) -> None:
+        if self._training and not moment.training:
+            self._pace.reset()
+            self._pace.poke()
+        self._training = moment.training
 
     def _request(self) -> bool:
         run, model, split = self._session.run, self._session.model, self._session.state.clusters.split
@@ -189,8 +204,8 @@ class ClustersPanel(QWidget):
         items = []
         for k, size in enumerate(found.sizes.tolist()):
             weight, mean = f"{model.weights[k]:.3f}", numbers(model.means[k], info)
-            lines: tuple[str, ...] = (weight, format_number(size))
-            tip = f"component {k + 1}: weight π = {weight}, {size} rows"
+            lines: tuple[str, ...] = (f"{model.weights[k]:.2f}",)
+            tip = f"component {k + 1}: weight π = {weight}, {format_number(size)} rows"
             if pictures is None:
                 lines = (f"π {weight} · {format_number(size)} rows", mean)
                 tip = f"{tip}, mean {mean}"
@@ -198,7 +213,7 @@ class ClustersPanel(QWidget):
         self.means.set_cells(*((44, 88) if pictures is not None else (150, 240)))
         self.members.set_cells(*((26, 48) if pictures is not None else (150, 320)))
         self.means.set_items(items)
-        self.means_title.setText("means, weights π and rows")
+        self.means_title.setText("means and weights π")
         self.status.emit(f"{format_number(len(found.of))} rows · step {format_number(found.step)}")
         self._draw_agreement(found, info)
         self._show_members(self.means.selected)
@@ -226,6 +241,7 @@ class ClustersPanel(QWidget):
     def _draw_agreement(self, found: Clusters, info: DataInfo) -> None:
         seen = found.agreement
         self.agreement.setVisible(seen is not None)
+        self.unlabelled.setVisible(seen is None)
         if seen is None:
             return
         counts = seen.table[:, seen.order]

@@ -77,7 +77,7 @@ class SelectionPanel(QWidget):
             "Fit each size from each seed in the background, by as many steps as Train makes, or until EM "
             "climbs by less than its tolerance; all else as in the open run."
         )
-        self.back = QPushButton("Back to the run before", self)
+        self.back = QPushButton("Back", self)
         self.back.setToolTip("Open the run again that was open before a fit was loaded.")
         self.progress = QProgressBar(self)
         self.progress.setTextVisible(False)
@@ -92,8 +92,11 @@ class SelectionPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self.form)
-        column.addWidget(self.fit)
-        column.addWidget(self.back)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self.fit)
+        buttons.addWidget(self.back)
+        column.addLayout(buttons)
         column.addWidget(self.progress)
         column.addWidget(self.doing)
         column.addStretch(1)

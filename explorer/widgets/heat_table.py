@@ -55,7 +55,7 @@ class HeatTable(QWidget):
 
     def _side(self) -> int:
         widest = max((self.fontMetrics().horizontalAdvance(name) for name in self._rows), default=0)
-        return min(max(widest + 8, HEAD), 64)
+        return min(max(widest + 8, HEAD), max(64, self.width() // 3))
 
     def _retint(self, *_: object) -> None:
         self.update()
@@ -73,7 +73,7 @@ class HeatTable(QWidget):
         middle = Qt.AlignmentFlag.AlignCenter
         painter.setPen(QColor(tokens.muted))
         for j, name in enumerate(self._columns):
-            painter.drawText(self.cell(0, j).translated(0, -self.cell(0, j).top()), middle, name)
+            painter.drawText(QRect(self.cell(0, j).left(), 0, first.width(), HEAD), middle, name)
         for i, name in enumerate(self._rows):
             cell = self.cell(i, 0)
             side = QRect(0, cell.top(), self._side() - 4, cell.height())
@@ -81,12 +81,14 @@ class HeatTable(QWidget):
             painter.drawText(side, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, shown)
         for (i, j), count in np.ndenumerate(self.counts):
             cell = self.cell(i, j).adjusted(0, 0, -1, -1)
-            painter.fillRect(cell, QColor(blend(tokens.accent, tokens.surface, 0.06 + 0.94 * share[i, j])))
+            ground = QColor(blend(tokens.accent, tokens.surface, 0.06 + 0.94 * share[i, j]))
+            painter.fillRect(cell, ground)
             if (i, j) in self._framed:
                 painter.setPen(QPen(QColor(tokens.text), 1))
                 painter.drawRect(cell.adjusted(0, 0, -1, -1))
             if room and count:
-                painter.setPen(QColor(tokens.accent_text if share[i, j] > 0.5 else tokens.text))
+                inks = QColor(tokens.text), QColor(tokens.accent_text)
+                painter.setPen(max(inks, key=lambda ink: abs(ink.lightnessF() - ground.lightnessF())))
                 painter.drawText(cell, middle, str(count))
         painter.end()
 

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
@@ -31,7 +41,8 @@ class Item:
 
 
 class Pictures(QWidget):
-    """As many cells as fit, row by row, each as large as lets most be seen; at least ``smallest`` wide.
+    """Cells row by row, each as large as lets most be seen, at least ``smallest`` wide; the wheel scrolls
+    where not all fit. Texts share the width.
 
     chosen carries the index of a cell that is clicked, or reached by an arrow key; only where ``selectable``.
     """
@@ -47,6 +58,7 @@ class Pictures(QWidget):
         self._placeholder = placeholder
         self._items: tuple[Item, ...] = ()
         self._images: list[QImage | None] = []
+        self._first = 0  # the row on top
         self.selected: int | None = None
         self.setAccessibleName(name)
         if selectable:
@@ -55,7 +67,7 @@ class Pictures(QWidget):
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """What there is to show; those that do not fit are left out."""
+        """What there is to show."""
         return self._items
 
     def set_cells(self, smallest: int, largest: int) -> None:
@@ -65,6 +77,7 @@ class Pictures(QWidget):
     def set_items(self, items: Sequence[Item]) -> None:
         """Show these."""
         self._items = tuple(items)
+        self._scroll(0)
         self._retint()
 
     def select(self, index: int | None) -> None:
@@ -73,11 +86,11 @@ class Pictures(QWidget):
         self.update()
 
     def cell(self, index: int) -> QRect:
-        """Where a cell lies."""
+        """Where a cell lies; above or below the widget where it is scrolled out of view."""
         columns, size = self._layout()
         row, column = divmod(index, columns)
         high = self._height(size)
-        return QRect(column * (size + GAP), row * (high + GAP), size, high)
+        return QRect(column * (size + GAP), (row - self._first) * (high + GAP), size, high)
 
     def at(self, point: QPoint) -> int | None:
         """The index of the cell under a point."""
@@ -89,13 +102,28 @@ class Pictures(QWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(120, 60)
 
+    def _pictured(self) -> bool:
+        return any(item.picture is not None for item in self._items)
+
     def _height(self, size: int) -> int:
         lines = max((len(item.caption) for item in self._items), default=0)
-        pictured = any(item.picture is not None for item in self._items)
-        return (size if pictured else CAPTION if not lines else 0) + lines * CAPTION
+        return (size if self._pictured() else CAPTION if not lines else 0) + lines * CAPTION
+
+    def _scroll(self, rows: int) -> None:
+        """Move on by so many rows, as far as there are any."""
+        columns, size = self._layout()
+        seen = max((self.height() + GAP) // (self._height(size) + GAP), 1)
+        last = max(-(-len(self._items) // columns) - seen, 0)
+        first = min(max(self._first + rows, 0), last)
+        if first != self._first:
+            self._first = first
+            self.update()
 
     def _layout(self) -> tuple[int, int]:
         """(columns, width of a cell): the widest of which all fit, or else the smallest."""
+        if not self._pictured():
+            columns = max((self.width() + GAP) // (self._smallest + GAP), 1)
+            return columns, (self.width() + GAP) // columns - GAP
         for size in range(self._largest, self._smallest, -2):
             columns = max((self.width() + GAP) // (size + GAP), 1)
             rows = -(-len(self._items) // columns)
@@ -126,6 +154,8 @@ class Pictures(QWidget):
             cell = self.cell(index)
             if cell.bottom() > self.height():
                 break
+            if cell.top() < 0:
+                continue
             self._paint(painter, cell, item, self._images[index], index == self.selected)
         painter.end()
 
@@ -136,7 +166,7 @@ class Pictures(QWidget):
         if selected:
             painter.setPen(QPen(QColor(tokens.accent), 2))
             painter.setBrush(QColor(tokens.selection))
-            painter.drawRoundedRect(cell.adjusted(-1, -1, 1, 1), 4, 4)
+            painter.drawRoundedRect(cell.adjusted(1, 1, -1, -1), 4, 4)
         below = cell.top()
         if image is not None:
             room = QRect(cell.left(), cell.top(), cell.width(), cell.width()).adjusted(2, 2, -2, -2)
@@ -158,7 +188,7 @@ class Pictures(QWidget):
                 painter.setBrush(QColor(item.colour))
                 painter.drawEllipse(QRect(line.left() + 3, line.top() + 4, 8, 8))
                 painter.restore()
-                line = line.adjusted(14, 0, 0, 0)
+                line = line.adjusted(12, 0, 0, 0)
             self._write(painter, line, text)
 
     @staticmethod
@@ -175,6 +205,13 @@ class Pictures(QWidget):
         index = self.at(event.position().toPoint())
         self.setToolTip("" if index is None else self._items[index].tip)
 
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self._scroll(-1 if event.angleDelta().y() > 0 else 1)
+        event.accept()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._scroll(0)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         columns, _ = self._layout()
         steps = {**STEPS, Qt.Key.Key_Up: -columns, Qt.Key.Key_Down: columns}
@@ -188,4 +225,9 @@ class Pictures(QWidget):
 
     def _choose(self, index: int) -> None:
         self.select(index)
+        cell, high = self.cell(index), self._height(self._layout()[1]) + GAP
+        if cell.top() < 0:
+            self._scroll(cell.top() // high)
+        elif cell.bottom() > self.height():
+            self._scroll(-((self.height() - cell.bottom()) // high))
         self.chosen.emit(index)

@@ -178,15 +178,15 @@ class Run:
         """How many of the newest rows :meth:`take_back` can take back."""
         return self.learner.by_hand if isinstance(self.learner, Observes) else 0
 
-    def take_back(self) -> int:
-        """Be as before the newest row, which was given by hand since the run was begun or opened; its scalars
-        leave the curves "batch/…". Returns the steps made now.
+    def take_back(self, n: int = 1) -> int:
+        """Be as before the newest n rows, which were given by hand since the run was begun or opened; their
+        scalars leave the curves "batch/…". Returns the steps made now.
 
-        Raises InputError where the newest row was not given by hand.
+        Raises InputError where one of them was not given by hand.
         """
-        if not isinstance(self.learner, Observes) or not self.by_hand:
-            raise InputError("the newest row was not given by hand, and cannot be taken back")
-        self.learner.forget(1)
+        if not isinstance(self.learner, Observes) or n > self.by_hand:
+            raise InputError("what was not given by hand cannot be taken back")
+        self.learner.forget(n)
         self.curves.cut(self.steps, [name for name in self.curves.names() if name.startswith("batch/")])
         return self.steps
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from backends.base import Array
 from backends.data import DataSet, open_data, without_rows
 from backends.run import Run
 from explorer.by_hand import ByHand
 from explorer.compute import Exploration, Failure, Priority
+from explorer.given_rows import GivenRows
 from explorer.kept import forget, keep, kept_path
 from explorer.session import Session
 from explorer.settings import Settings
@@ -66,7 +66,8 @@ class Actions(QObject):
         super().__init__(parent)
         self._session, self._exploration, self._trainer = session, exploration, trainer
         self.settings, self._home = settings, home
-        self.by_hand = ByHand(session, trainer, self._placed)
+        self.by_hand = ByHand(session, trainer, self._changed)
+        self.given = GivenRows(session, trainer, exploration, self._changed)
         self._files: dict[str, _Files] = {}  # by run.id: an answer that comes late is about its own run
         self._closing = False
         self._autosave = QTimer(self)
@@ -285,32 +286,9 @@ class Actions(QObject):
             self._begin(0)
         self._trainer.half_step()
 
-    def _placed(self, run: Run) -> None:
+    def _changed(self, run: Run) -> None:
         """At the step at which it was saved it is not what was saved any more."""
         self._files_of(run).saved = None
-
-    def observe(self, rows: Array) -> None:
-        """Pause, and give the open run rows (m, d) by hand."""
-        run = self._session.run
-        if run is not None:
-            self._trainer.pause()
-            self._session.look_back(None)
-            self._trainer.order("take what was given by hand", lambda: run.observe(rows))
-
-    def take_back(self) -> None:
-        """Pause, and have the newest row, given by hand, as if it had never been."""
-        run = self._session.run
-        if run is not None and run.by_hand:
-            self._trainer.pause()
-            self._session.look_back(None)
-            self._exploration.cancel("evaluation")  # of a posterior that is no more
-            self._trainer.order("take the row back", run.take_back, lambda n: self._taken_back(run, n))
-
-    def _taken_back(self, run: Run, steps: int) -> None:
-        self._files_of(run).saved = None
-        run.curves.cut(steps, [name for name in run.curves.names() if not name.startswith("batch/")])
-        if run is self._session.run:
-            self._session.curves_changed.emit(run.curves)
 
     def begin_without_rows(self) -> None:
         """Begin the open run anew on the set without rows, so that only rows given by hand count."""

@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker, QSize, Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import Array, Bayesian, Regresses
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
-from explorer.icons import set_icon
 from explorer.pace import Pace
 from explorer.plots.densities import DensityPlot
 from explorer.plots.flips import FlipsPlot
@@ -31,7 +30,6 @@ from explorer.posterior import (
 )
 from explorer.session import Session
 from explorer.theme import theme
-from explorer.training import Moment
 from explorer.widgets.form import Choice
 from explorer.widgets.values import LiveLabel, format_number
 
@@ -45,6 +43,7 @@ TIP = (
     "probable θ for the truth, and so leaves out how uncertain θ is."
 )
 HINT = "Click to add a row"
+UNDO = "Ctrl+Z takes back what was given by hand, until training goes on."
 POINTS = 300  # across the picture
 
 
@@ -69,18 +68,12 @@ class PredictivePanel(QWidget):
             picture.setToolTip(TIP)
             self._stack.addWidget(picture)
         self.hint = LiveLabel(self)
+        self.hint.setToolTip(UNDO)
         self.flip = tuple(QPushButton(name.capitalize(), self) for name in self.flips.names)
         for value, button in enumerate(self.flip):
-            button.setToolTip(f"A flip that shows {self.flips.names[value]}, {value}")
+            button.setToolTip(f"A flip that shows {self.flips.names[value]}, {value}. {UNDO}")
             button.setProperty("value", value)
             button.clicked.connect(self._flipped)
-        self.take_back = QPushButton(self)
-        set_icon(self.take_back, "undo")
-        self.take_back.setIconSize(QSize(14, 14))
-        self.take_back.setFixedWidth(34)
-        self.take_back.setAccessibleName("Take the newest row back")
-        self.take_back.setToolTip("Take the newest row back, which was given by hand (Backspace)")
-        self.take_back.clicked.connect(actions.take_back)
         self.blank = QPushButton("Begin without rows", self)
         self.blank.setToolTip("Begin anew from the prior, with no rows but those that you give by hand")
         self.blank.clicked.connect(actions.begin_without_rows)
@@ -94,7 +87,6 @@ class PredictivePanel(QWidget):
         row.setSpacing(8)
         for button in self.flip:
             row.addWidget(button)
-        row.addWidget(self.take_back)
         row.addWidget(self.hint, 1)
         row.addWidget(self.blank)
         row.addWidget(self.pace)
@@ -112,7 +104,6 @@ class PredictivePanel(QWidget):
         self.pace.activated.connect(self._pace_chosen)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
-        session.moment_changed.connect(self._moment)
         session.changed.connect(self._state_changed)
         theme().changed.connect(self._legend)
         self._show_pace()
@@ -160,12 +151,12 @@ class PredictivePanel(QWidget):
 
     def _flipped(self) -> None:
         value = self.sender().property("value")
-        self._actions.observe(np.array([[value]], np.float32))
+        self._actions.given.give(np.array([[value]], np.float32))
 
     def _clicked(self, click: tuple[tuple[float, float], int]) -> None:
         at, model = click[0], self._session.model
         if model is not None:
-            self._actions.observe(np.array([at[: model.info.dim]], np.float32))
+            self._actions.given.give(np.array([at[: model.info.dim]], np.float32))
 
     # -- pace ----------------------------------------------------------------------------------
 
@@ -212,9 +203,6 @@ class PredictivePanel(QWidget):
     def _model_changed(self, model: Any) -> None:
         if self.suits(model):
             self._pace.poke()
-
-    def _moment(self, moment: Moment) -> None:
-        self.take_back.setEnabled(moment.run.by_hand > 0)
 
     def _renew(self) -> None:
         self._pace.reset()

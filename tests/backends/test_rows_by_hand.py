@@ -36,8 +36,10 @@ def test_rows_by_hand_are_taken_back_as_if_they_had_never_been(tmp_path):
     run.save(tmp_path / "run")
     assert run.by_hand == 2
     assert [run.take_back(), run.take_back()] == [2, 1]
+    run.observe([[3.0], [-50.0]])
     with pytest.raises(InputError, match="was not given by hand"):
-        run.take_back()
+        run.take_back(3)
+    assert run.take_back(2) == 1
     for _ in range(5):
         assert run.step() == other.step()
     np.testing.assert_array_equal(run.model().seen, other.model().seen)

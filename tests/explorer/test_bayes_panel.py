@@ -106,9 +106,11 @@ def test_flips_are_given_with_two_buttons(bayes):
     program = bayes("coin", 3)
     panel = program.window.stage.predictive
     tails, heads = panel.flip
-    program.click(heads)
-    program.click(heads)
-    program.click(tails)
+    for button in (heads, heads, tails, tails, heads):
+        program.click(button)
+    program.until(lambda: program.session.moment.steps == 8)
+    program.trigger("undo")
+    program.trigger("undo")
     program.until(lambda: program.session.moment.steps == 6)
     rest(program)
     model = program.session.model
@@ -181,7 +183,9 @@ def test_a_run_can_begin_without_rows(bayes):
     rest(program)
     np.testing.assert_allclose(program.session.model.seen, [exact], rtol=1e-6)
     assert program.window.suited["bayes"].titles["likelihood"].text() == "Likelihood p(X|θ)"
-    program.trigger("undo")
+    program.trigger("undo")  # the row
+    program.until(lambda: program.session.moment.steps == 0)
+    program.trigger("undo")  # what the run is made of
     assert program.session.state.run.data == "noisy-line"
 
 
@@ -291,10 +295,9 @@ def test_any_earlier_row_is_looked_at_in_all_panels(bayes, name):
     assert stage.estimates.rows.value("rows") == "12"
 
 
-def test_a_row_by_hand_ends_the_look_back_and_is_taken_back(bayes):
+def test_a_row_by_hand_ends_the_look_back_and_can_be_undone(bayes):
     program = bayes("normal", 6)
     panel, model = program.window.stage.predictive, program.session.model
-    assert not panel.take_back.isEnabled()
     look_at(program, 2)
     pixel, _ = at(panel.line, 3.0, 0.05)
     program.click(panel.line.viewport(), pixel)
@@ -302,13 +305,23 @@ def test_a_row_by_hand_ends_the_look_back_and_is_taken_back(bayes):
     rest(program)
     assert len(program.session.model.seen) == 7
     assert program.window.suited["bayes"].scrubber.label.text() == "row 7 of 7"
-    program.click(panel.take_back)
+    with_row = program.session.model
+    program.trigger("undo")
     program.until(lambda: program.session.moment.steps == 6)
     rest(program)
     assert program.session.model.log_evidence() == model.log_evidence()
     assert len(panel.line.rug.getData()[0]) == 2 * 5  # two ends a tick; the newest row has its own
-    assert not panel.take_back.isEnabled()
     assert len(program.session.run.curves.get("batch/log_evidence")[0]) == 6
+    program.trigger("redo")
+    program.until(lambda: program.session.moment.steps == 7)
+    rest(program)
+    assert program.session.model.log_evidence() == with_row.log_evidence()
+    program.click(program.run_panel.step)
+    program.until(lambda: program.session.moment.steps == 8)
+    program.trigger("undo")  # too late
+    program.until(lambda: any("other rows have come since, and all stay" in m.text for m in program.said))
+    rest(program)
+    assert len(program.session.model.seen) == 8
 
 
 def test_a_run_with_rows_by_hand_is_saved_reopened_and_goes_on(bayes, tmp_path):

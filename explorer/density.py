@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -46,19 +46,24 @@ def colours(log_p: Array, table: Array, peak: float) -> Array:
 
 
 def density(
-    log_prob: Callable[[Array], Array], step: int, view: View, table: Array
+    log_prob: Callable[[Array], Array],
+    step: int,
+    view: View,
+    table: Array,
+    cells: Sequence[int] = CELLS,
 ) -> Generator[Picture | Lines | None, None, Picture | None]:
     """A density p on the plane for the view, ever finer; yields a picture a resolution, and now and then its
     contour lines, and returns the finest.
 
-    log_prob: canvas coordinates (n, 2) → log p (n,). table: (256, 3) uint8, colours by rising density. The
-    brightest colour is the greatest density in view, see :func:`brightest`, and contours are counted from it.
+    log_prob: canvas coordinates (n, 2) → log p (n,). cells: device pixels a cell, coarse to fine. table:
+    (256, 3) uint8, colours by rising density. The brightest colour is the greatest density in view,
+    see :func:`brightest`, and contours are counted from it.
     """
     if not view.width or not view.height:
         return None
     chunk, shown = 256, time.perf_counter()
     picture = None
-    for cell in CELLS:
+    for cell in cells:
         rows, columns = -(-view.height // cell), -(-view.width // cell)
         py, px = np.divmod(np.arange(rows * columns), columns)
         uv = view.to_canvas((px + 0.5) * cell, (py + 0.5) * cell)
@@ -78,8 +83,8 @@ def density(
             yield Lines(lines(height, peak, view, cell))
         image = colours(height, table, peak)
         image = np.ascontiguousarray(image.repeat(cell, 0).repeat(cell, 1)[: view.height, : view.width])
-        picture = Picture(image, view, step, f"density {columns} × {rows}", complete=cell == CELLS[-1])
-        if cell == CELLS[-1]:
+        picture = Picture(image, view, step, f"density {columns} × {rows}", complete=cell == cells[-1])
+        if cell == cells[-1]:
             return picture
         if cell == CELLS[0] or time.perf_counter() - shown > SHOW_EVERY:
             shown = time.perf_counter()

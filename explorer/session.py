@@ -13,6 +13,7 @@ from backends.curves import Curves
 from backends.data import DataSet
 from backends.evaluation import Report
 from backends.run import Run
+from explorer.flow import Passage, Travel
 from explorer.plane import Plane, coordinate_plane
 from explorer.state import State
 from explorer.training import Moment
@@ -65,6 +66,8 @@ class Session(QObject):
     plane_changed = Signal(object)  # Plane
     point_changed = Signal(object)  # (k,) float32, or None
     place_changed = Signal(object)  # (d,) float32, or None
+    travel_changed = Signal(object)  # Travel: what a flow does to data, samples and a grid; or None
+    passage_changed = Signal(object)  # Passage: the way of one point through a flow; or None
     message = Signal(object)  # Message
 
     def __init__(self, state: State | None = None, parent: QObject | None = None) -> None:
@@ -81,6 +84,8 @@ class Session(QObject):
         self.report: Report | None = None  # the newest live evaluation
         self.plane: Plane = coordinate_plane(2)
         self.point: Array | None = None
+        self.travel: Travel | None = None
+        self.passage: Passage | None = None
         self.place: Array | None = None  # the point of data space under the cursor
         self.place_name = ""  # what it is, where it is not just any point
         self.point_tag: object = None  # time stamp of the hand's move; travels to the pixels that it becomes
@@ -122,13 +127,13 @@ class Session(QObject):
         """Take the last change back."""
         if self._undo:
             change = self._undo.pop()
-            self._redo.append(self._travel(change, change.back))
+            self._redo.append(self._go(change, change.back))
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
         if self._redo:
             change = self._redo.pop()
-            self._undo.append(self._travel(change, change.forth))
+            self._undo.append(self._go(change, change.forth))
 
     @property
     def undo_text(self) -> str:
@@ -140,7 +145,7 @@ class Session(QObject):
         """What ``redo`` would make again; "" when there is nothing."""
         return self._redo[-1].what if self._redo else ""
 
-    def _travel(self, change: _Change, act: Callable[[], None] | None) -> _Change:
+    def _go(self, change: _Change, act: Callable[[], None] | None) -> _Change:
         """Returns what leads back again."""
         self._merge = ""
         if act is not None:
@@ -214,6 +219,16 @@ class Session(QObject):
         """Move the point of data space that the model is asked about; name: what is there."""
         self.place, self.place_name = x, name
         self.place_changed.emit(x)
+
+    def set_travel(self, travel: Travel | None) -> None:
+        """Say what the newest snapshot of a flow does to the plane."""
+        self.travel = travel
+        self.travel_changed.emit(travel)
+
+    def set_passage(self, passage: Passage | None) -> None:
+        """Say what a flow does to the point under the cursor."""
+        self.passage = passage
+        self.passage_changed.emit(passage)
 
     def say(self, text: str, kind: str = "info", details: str | None = None) -> None:
         """Show the user a sentence."""

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from backends.base import Bayesian
 from explorer.actions import Actions
 from explorer.compute import Exploration
+from explorer.flow import is_flow
 from explorer.marginal import has_components
 from explorer.panels.cursor import CursorPanel
 from explorer.panels.map import MapPanel
@@ -24,6 +25,8 @@ from explorer.widgets.switch import Switch
 if TYPE_CHECKING:  # these are loaded when they are needed, which is after the window has been painted
     from explorer.panels.data import DataPanel
     from explorer.panels.estimates import EstimatesPanel, EvidencePanel
+    from explorer.panels.flow import FlowPanel
+    from explorer.panels.flow_point import FlowPointPanel
     from explorer.panels.place import PlacePanel
     from explorer.panels.predictive import PredictivePanel
     from explorer.plots.flips import FlipsPlot
@@ -33,6 +36,7 @@ if TYPE_CHECKING:  # these are loaded when they are needed, which is after the w
 SCENES: dict[str, tuple[tuple[str, str], ...]] = {
     "latent": (("map", "Latent map"), ("cursor", "Under the cursor"), ("samples", "Samples")),
     "data": (("data", "Data plane"), ("place", "Under the cursor"), ("samples", "Samples")),
+    "flow": (("flow", "Flow"), ("flow_point", "Under the cursor"), ("samples", "Samples")),
     "bayes": (
         ("predictive", "Prediction"),
         ("estimates", "Evidence and estimates"),
@@ -120,6 +124,18 @@ class Stage(QObject):
 
         return EvidencePanel(self._session)
 
+    @cached_property
+    def flow(self) -> FlowPanel:
+        from explorer.panels.flow import FlowPanel
+
+        return FlowPanel(self._session, self._exploration)
+
+    @cached_property
+    def flow_point(self) -> FlowPointPanel:
+        from explorer.panels.flow_point import FlowPointPanel
+
+        return FlowPointPanel(self._session)
+
     def _set_up(self, scene: str) -> None:
         for stack, (name, _) in zip(self.stacks, SCENES[scene], strict=True):
             panel: Any = getattr(self, name)
@@ -156,10 +172,12 @@ class Stage(QObject):
 
     @property
     def scene(self) -> str:
-        """What is shown, "latent", "data" or "bayes": it follows from what the model can do."""
+        """What is shown, "latent", "data", "flow" or "bayes": it follows from what the model can do."""
         model = self._session.model
         if isinstance(model, Bayesian) and self.predictive.suits(model):
             return "bayes"
+        if model is not None and is_flow(model):
+            return "flow"
         if self.has_both:
             return self._session.state.canvas
         return "latent" if model is None or model.latent_dim else "data"

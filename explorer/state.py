@@ -74,6 +74,19 @@ class DataSpec:
 
 
 @dataclass(frozen=True)
+class FlowSpec:
+    """What a flow's planes show, and how far on the way from x, 0, to z, 1, the left one is."""
+
+    field: str = setting("density", ("density", "divergence", "nothing").__contains__)
+    contours: bool = False
+    grid: bool = True
+    data: bool = True
+    samples: bool = False
+    arrows: bool = False
+    time: float = setting(0.0, lambda t: 0.0 <= t <= 1.0)
+
+
+@dataclass(frozen=True)
 class CurveSpec:
     """Which split's curves are drawn, and what beside ELBO and log p(x)."""
 
@@ -153,6 +166,7 @@ class State:
     run: RunSpec = RunSpec()
     map: MapSpec = MapSpec()
     data: DataSpec = DataSpec()
+    flow: FlowSpec = FlowSpec()
     canvas: str = setting("latent", ("latent", "data").__contains__)  # for models that have both
     curves: CurveSpec = CurveSpec()
     bayes: BayesSpec = BayesSpec()

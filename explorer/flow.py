@@ -1,0 +1,287 @@
+"""What a flow does to the plane: how data, samples and a grid travel from x to z. Runs in exploration."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backends.base import Array, Bijects, HasLayers
+from explorer.view import Picture, View
+
+ROWS = 1000  # data and samples that travel
+CELLS = 28  # of the grid, along each axis
+MOMENTS = 33  # stations of a continuous flow
+BLOCK = 256  # points between two yields
+ARROWS = 24  # along the longer side of the view
+STEP = 1e-3  # of the data's width, between the points that a derivative is taken from
+MASS_CELLS = (96, 160)  # a side: two resolutions of the integral over the view
+
+
+@dataclass(frozen=True, eq=False)
+class Travel:
+    """Where things are at each station, from x (the first) to z (the last).
+
+    times (T,) rise from 0 to 1; between two stations of a continuous flow all lies between.
+    data (T, n, 2) of the rows ``which`` (n,); samples (T, m, 2); grid (T, G + 1, G + 1, 2), the corners of
+    square cells in z, and stretch (G, G), log|det ∂x/∂z| in the middle of each.
+    log_det (T,): log|det| from x to each station, the mean over the data.
+    x_corners, z_corners: the standard views, (2, 2).
+    """
+
+    step: int
+    times: Array
+    which: Array
+    data: Array
+    samples: Array
+    grid: Array
+    stretch: Array
+    log_det: Array
+    x_corners: Array
+    z_corners: Array
+
+    def at(self, points: Array, time: float) -> Array:
+        """Points (T, …) at a time, on straight lines from station to station."""
+        i = int(np.clip(np.searchsorted(self.times, time, "right") - 1, 0, len(self.times) - 2))
+        share = (time - self.times[i]) / (self.times[i + 1] - self.times[i])
+        return np.asarray(points[i] + share * (points[i + 1] - points[i]))
+
+
+def is_flow(model: object) -> bool:
+    """Whether a model carries the plane onto itself, station by station."""
+    return isinstance(model, Bijects) and isinstance(model, HasLayers) and model.info.dim == 2
+
+
+def is_continuous(model: object) -> bool:
+    """Whether the stations of a flow are moments of one motion, dz/dt = f(z, t)."""
+    return hasattr(model, "velocity")
+
+
+def stations(model: Any) -> Array:
+    """The times that are shown, (T,)."""
+    return np.linspace(0, 1, MOMENTS) if is_continuous(model) else np.asarray(model.times, np.float64)
+
+
+def travel(model: Any, x: Array, seed: int = 0) -> Generator[None, None, Travel]:
+    """Carry data x (n, 2), samples and a grid through a flow. Data that are many are drawn from."""
+    times = stations(model)
+    which = np.sort(np.random.default_rng(seed).permutation(len(x))[:ROWS])
+    x = x[which]
+    data, log_det = yield from _carried(model, x, times)
+    samples, _ = yield from _carried(model, model.sample_prior(ROWS, seed), times[::-1])
+    z_corners = _corners(model.sample_prior(4000, seed + 1), margin=0.08)
+    sides = [np.linspace(z_corners[0, i], z_corners[1, i], CELLS + 1) for i in (0, 1)]
+    if np.isneginf(model.log_base(z_corners.astype(np.float32))).any():  # a base of bounded support
+        sides = [np.linspace(1e-3, 1 - 1e-3, CELLS + 1)] * 2
+    corners = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
+    grid, _ = yield from _carried(model, corners, times[::-1])
+    middles = np.stack(np.meshgrid(*[(s[1:] + s[:-1]) / 2 for s in sides]), axis=-1).reshape(-1, 2)
+    _, stretch = yield from _carried(model, middles, times[[-1, 0]])
+    return Travel(
+        model.stamp.step,
+        times,
+        which,
+        data,
+        samples[::-1],
+        grid[::-1].reshape(len(times), CELLS + 1, CELLS + 1, 2),
+        stretch[-1].reshape(CELLS, CELLS),
+        log_det.mean(1) if len(x) else np.zeros(len(times)),
+        _corners(x, margin=0.15),
+        z_corners,
+    )
+
+
+def _carried(model: Any, points: Array, times: Array) -> Generator[None, None, tuple[Array, Array]]:
+    """Points (T, n, 2) float64 and log-determinants (T, n) of a path, a block of points at a time."""
+    parts = []
+    for start in range(0, max(len(points), 1), BLOCK):
+        parts.append(model.path(points[start : start + BLOCK].astype(np.float32), times))
+        yield
+    return (
+        np.concatenate([p.points for p in parts], axis=1).astype(np.float64),
+        np.concatenate([p.log_det for p in parts], axis=1),
+    )
+
+
+def _corners(points: Array, margin: float) -> Array:
+    """The corners of a rectangle around all points but a few stray ones, (2, 2)."""
+    if not len(points):
+        return np.array([[-3.0, -3.0], [3.0, 3.0]])
+    low, high = np.quantile(points.astype(np.float64), (0.002, 0.998), axis=0)
+    room = margin * np.maximum(high - low, 1e-6)
+    return np.stack([low - room, high + room])
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """One point on its way: path (T, 2) from x to z with log|det| from x so far, log_det (T,).
+
+    jacobian (2, 2): ∂z/∂x by central differences; the circle |dx| = 1 becomes its image.
+    """
+
+    step: int
+    times: Array
+    path: Array
+    log_det: Array
+    log_base: float
+    jacobian: Array
+    tag: object = None
+
+    @property
+    def x(self) -> Array:
+        """(2,)."""
+        return np.asarray(self.path[0])
+
+    @property
+    def z(self) -> Array:
+        """(2,)."""
+        return np.asarray(self.path[-1])
+
+    @property
+    def log_prob(self) -> float:
+        """log p(x) = log p(z) + log|det ∂z/∂x|."""
+        return self.log_base + float(self.log_det[-1])
+
+
+def passage(model: Any, x: Array, width: float, tag: object = None) -> Passage:
+    """Follow x (2,) through a flow. width: of the data, the scale for differences."""
+    h = STEP * width
+    around = x + h * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
+    around = around.astype(np.float32)
+    path = model.path(around, stations(model))
+    ends = path.points[-1].astype(np.float64)
+    exact = around.astype(np.float64)  # the differences that float32 made of them
+    columns = [(ends[i] - ends[i + 1]) / np.linalg.norm(exact[i] - exact[i + 1]) for i in (1, 3)]
+    return Passage(
+        model.stamp.step,
+        stations(model),
+        path.points[:, 0].astype(np.float64),
+        path.log_det[:, 0],
+        float(model.log_prior(path.points[-1, :1])[0]),
+        np.stack(columns, axis=1),
+        tag,
+    )
+
+
+def passage_from(model: Any, point: Array, time: float, width: float, tag: object = None) -> Passage:
+    """Follow a point (2,) that is met on its way at a time."""
+    way = model.path(point[None].astype(np.float32), np.array([time, 0.0]))
+    return passage(model, way.points[-1, 0].astype(np.float64), width, tag)
+
+
+def log_prob_at(model: Any, points: Array, time: float) -> Array:
+    """log p of what the data have become at a time, at points (n, 2): (n,) float64."""
+    rest = model.path(points.astype(np.float32), np.array([time, 1.0]))
+    return np.asarray(model.log_base(rest.points[-1]) + rest.log_det[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Gauges:
+    """What must hold if a flow's density is to be believed.
+
+    mass ± mass_error: ∫ p(x) dx over a rectangle, and by how much two resolutions differ. inverse: the
+    largest ‖g(f(x)) − x‖. solver: mean |change of log p| when the solver's step is halved; None for flows
+    without a solver.
+    """
+
+    step: int
+    mass: float
+    mass_error: float
+    inverse: float
+    solver: float | None
+
+
+def gauges(model: Any, x: Array, corners: Array) -> Generator[None, None, Gauges]:
+    """Read the gauges on rows x (n, 2) and the rectangle with these corners (2, 2)."""
+    coarse = yield from mass(model.log_prob, corners, MASS_CELLS[0])
+    fine = yield from mass(model.log_prob, corners, MASS_CELLS[1])
+    z, _ = model.transform(x)
+    yield
+    back, _ = model.inverse(z)
+    yield
+    inverse = float(np.linalg.norm(back.astype(np.float64) - x, axis=1).max()) if len(x) else 0.0
+    solver = None
+    if hasattr(model, "solver_error") and len(x):
+        solver = float(np.abs(model.solver_error(x)).mean())
+    return Gauges(model.stamp.step, fine, abs(fine - coarse), inverse, solver)
+
+
+def mass(log_prob: Any, corners: Array, cells: int) -> Generator[None, None, float]:
+    """∫ p over a rectangle by the midpoint rule."""
+    (x0, y0), (x1, y1) = corners
+    at = (np.arange(cells) + 0.5) / cells
+    u, v = np.meshgrid(x0 + at * (x1 - x0), y0 + at * (y1 - y0))
+    points, total = np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float32), 0.0
+    for start in range(0, len(points), 4 * BLOCK):
+        total += float(np.exp(log_prob(points[start : start + 4 * BLOCK])).sum())
+        yield
+    return total * (x1 - x0) * (y1 - y0) / cells**2
+
+
+def arrows(model: Any, time: float, corners: Array) -> tuple[Array, Array]:
+    """Where arrows of a continuous flow begin (n, 2), and where they point: the velocity at a time, the
+    longest as long as they lie apart."""
+    (x0, y0), (x1, y1) = corners
+    gap = max(x1 - x0, y1 - y0) / ARROWS
+    u, v = np.meshgrid(np.arange(x0 + gap / 2, x1, gap), np.arange(y0 + gap / 2, y1, gap))
+    points = np.stack([u.ravel(), v.ravel()], axis=1)
+    velocity = model.velocity(points.astype(np.float32), time).astype(np.float64)
+    longest = np.linalg.norm(velocity, axis=1).max(initial=1e-12)
+    return points, velocity * (0.9 * gap / longest)
+
+
+def divergence(model: Any, time: float, view: View) -> Generator[Picture | None, None, Picture | None]:
+    """∇·f(·, t) of a continuous flow over a view: warm where motion spreads out, cool where it gathers."""
+    picture = None
+    if not view.width or not view.height:
+        return picture
+    for cell in (16, 8, 4):
+        rows, columns = -(-view.height // cell), -(-view.width // cell)
+        row, column = np.divmod(np.arange(rows * columns), columns)
+        uv = view.to_canvas((column + 0.5) * cell, (row + 0.5) * cell).astype(np.float32)
+        values = np.empty(len(uv))
+        for start in range(0, len(uv), 4 * BLOCK):
+            part = slice(start, start + 4 * BLOCK)
+            values[part] = model.divergence(uv[part], time)
+            yield None
+        largest = max(float(np.quantile(np.abs(values), 0.98)), 1e-12)
+        rgba = diverging(values.reshape(rows, columns) / largest)
+        rgba = rgba.repeat(cell, 0).repeat(cell, 1)[: view.height, : view.width]
+        picture = Picture(
+            np.ascontiguousarray(premultiplied(rgba)),
+            view,
+            model.stamp.step,
+            f"divergence, ± {largest:.2g} at full colour",
+            complete=cell == 4,
+        )
+        if cell != 4:
+            yield picture
+    return picture
+
+
+def stretch_colours(stretch: Array) -> Array:
+    """Colours of cells by log|det ∂x/∂z| (…,): (…, 4) uint8, red, green, blue, opacity. Neutral is the
+    median: the two spaces' units say nothing of the bending."""
+    finite = stretch[np.isfinite(stretch)]
+    middle = float(np.median(finite)) if len(finite) else 0.0
+    largest = max(float(np.quantile(np.abs(finite - middle), 0.98)) if len(finite) else 1.0, 1e-9)
+    return diverging((stretch - middle) / largest)
+
+
+def diverging(level: Array) -> Array:
+    """Levels from −1, cool, over 0, clear, to 1, warm: (…, 4) uint8, red, green, blue, opacity."""
+    level = np.clip(np.nan_to_num(level), -1, 1)
+    cool, warm = np.array([56, 126, 220.0]), np.array([232, 122, 40.0])
+    rgb = np.where(level[..., None] < 0, cool, warm)
+    alpha = 20 + 150 * np.abs(level)[..., None]
+    return np.asarray(np.concatenate([rgb, alpha], axis=-1), np.uint8)
+
+
+def premultiplied(rgba: Array) -> Array:
+    """(…, 4) red, green, blue, opacity → blue, green, red, opacity, each times the last."""
+    out = np.empty_like(rgba)
+    out[..., :3] = rgba[..., 2::-1].astype(np.float64) * rgba[..., 3:] / 255 + 0.5
+    out[..., 3] = rgba[..., 3]
+    return out

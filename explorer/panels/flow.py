@@ -1,0 +1,396 @@
+"""A flow: the space of the data beside that of the base density, linked, and what travels between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from backends.base import Array
+from explorer.compute import Exploration, Priority
+from explorer.density import CELLS, Lines, density, viridis
+from explorer.flow import (
+    Gauges,
+    Passage,
+    Travel,
+    arrows,
+    divergence,
+    gauges,
+    is_continuous,
+    is_flow,
+    log_prob_at,
+    passage_from,
+    stretch_colours,
+    travel,
+)
+from explorer.pace import Pace
+from explorer.plots.flow_plane import FlowPlane
+from explorer.session import Session
+from explorer.state import FlowSpec
+from explorer.theme import theme
+from explorer.view import Picture
+from explorer.widgets.flow_bar import FlowBar, GaugeStrip, TimeSlider
+from explorer.widgets.values import format_number
+
+SLOTS = ("travel", "passage", "x-field", "z-field", "gauges", "arrows")
+WHILE_TRAINING = 4  # device pixels a cell of a field that takes long
+CIRCLE = 16.0  # logical pixels: radius of the small circle whose image is drawn
+
+
+class FlowPanel(QWidget):
+    """The canvas of flows of the plane. It publishes what travels, and the way of the hovered point."""
+
+    status = Signal(object)
+
+    def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._exploration = session, exploration
+        self.left = FlowPlane("Data space x", "x", self)
+        self.right = FlowPlane("Base space z", "z", self)
+        self.bar, self.time, self.gauges = FlowBar(self), TimeSlider(self), GaugeStrip(self)
+        self._training = False
+        self._fresh = True  # the next travel is the first of this run: it brings the standard views
+        self._asked: tuple[Array, float, object] | None = None  # point, time, tag: what is being followed
+        planes = QHBoxLayout()
+        planes.setSpacing(8)
+        planes.addWidget(self.left, 1)
+        planes.addWidget(self.right, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self.bar)
+        layout.addLayout(planes, 1)
+        layout.addWidget(self.time)
+        layout.addWidget(self.gauges)
+
+        self._travel_pace = Pace(self._request_travel, interval=0.15, duty=0.15, parent=self)
+        self._x_pace = Pace(self._request_x_field, interval=0.15, duty=0.2, parent=self)
+        self._z_pace = Pace(self._request_z_field, interval=0.15, duty=0.2, parent=self)
+        self._gauge_pace = Pace(self._request_gauges, interval=1.0, duty=0.05, parent=self)
+        self._passage_pace = Pace(self._request_passage, interval=0.08, duty=0.2, parent=self)
+        self.bar.chosen.connect(self._choose)
+        self.time.moved.connect(self._choose_time)
+        self.left.canvas.moved.connect(self._hovered_x)
+        self.right.canvas.moved.connect(self._hovered_z)
+        self.left.canvas.viewed.connect(self._x_viewed)
+        self.right.canvas.viewed.connect(self._z_viewed)
+        session.run_changed.connect(self._run_changed)
+        session.model_changed.connect(self._model_changed)
+        session.moment_changed.connect(self._moment)
+        session.changed.connect(self._state_changed)
+        theme().changed.connect(self._retint)
+        self._show_spec(session.state.flow)
+
+    @staticmethod
+    def suits(model: Any) -> bool:
+        """A flow of the plane."""
+        return model is not None and is_flow(model)
+
+    @property
+    def canvas(self) -> Any:
+        """The canvas that a picture is taken of."""
+        return self.left.canvas
+
+    def reset_view(self) -> None:
+        """The standard views of both spaces."""
+        found = self._session.travel
+        if found is not None:
+            self.left.show_corners(found.x_corners)
+            self.right.show_corners(found.z_corners)
+
+    # -- what is chosen ------------------------------------------------------------------------
+
+    @property
+    def _paces(self) -> tuple[Pace, ...]:
+        return (self._travel_pace, self._x_pace, self._z_pace, self._gauge_pace, self._passage_pace)
+
+    def _choose(self, spec: FlowSpec) -> None:
+        self._session.apply(replace(self._session.state, flow=spec), "choose what the flow shows")
+
+    def _choose_time(self, time: float) -> None:
+        state = self._session.state
+        flow = replace(state.flow, time=time)
+        self._session.apply(replace(state, flow=flow), "travel along the flow", merge="flow time")
+
+    def _state_changed(self, old: Any, new: Any) -> None:
+        if old.flow == new.flow:
+            return
+        self._show_spec(new.flow)
+        if old.flow.time != new.flow.time:
+            self._draw_travel()
+            self._draw_passage()
+        self._x_pace.reset()
+        self._x_pace.poke()
+        if replace(old.flow, time=0.0) != replace(new.flow, time=0.0):
+            self._z_pace.reset()
+            self._z_pace.poke()
+        self._request_arrows()
+
+    def _show_spec(self, spec: FlowSpec) -> None:
+        self.bar.show_spec(spec)
+        self.time.show_time(spec.time)
+        self.left.show_layers(spec)
+        self.right.show_layers(replace(spec, arrows=False))
+
+    def _run_changed(self, _: object) -> None:
+        for pace in self._paces:
+            pace.reset()
+        for slot in SLOTS:
+            self._exploration.cancel(slot)
+        self._fresh, self._asked = True, None
+        self.left.clear()
+        self.right.clear()
+        self.gauges.show_gauges(None)
+        self._session.set_travel(None)
+        self._session.set_passage(None)
+        model = self._session.model
+        if self.suits(model):
+            self.bar.offer(is_continuous(model))
+            self.gauges.offer(is_continuous(model))
+            self._refresh()
+
+    def _refresh(self) -> None:
+        for pace in self._paces:
+            pace.reset()
+            pace.poke()
+
+    def _model_changed(self, _: object) -> None:
+        for pace in self._paces:
+            pace.poke()
+
+    def showEvent(self, event: Any) -> None:
+        super().showEvent(event)
+        self._refresh()
+
+    def _x_viewed(self) -> None:
+        for pace in (self._x_pace, self._gauge_pace):
+            pace.reset()
+            pace.poke()
+        self._draw_passage()
+        self._request_arrows()
+
+    def _z_viewed(self) -> None:
+        self._z_pace.reset()
+        self._z_pace.poke()
+        self._draw_passage()
+
+    def _flow(self) -> Any:
+        """The model on show, where it is a flow and there is somebody to look at it."""
+        model = self._session.model
+        return model if self.suits(model) and self.isVisible() else None
+
+    # -- what travels --------------------------------------------------------------------------
+
+    def _request_travel(self) -> bool:
+        model, data = self._flow(), self._session.data
+        if model is None:
+            return False
+        x = data.train.x if data is not None else np.zeros((0, 2), np.float32)
+        self._exploration.request(
+            "travel",
+            Priority.FIELD,
+            lambda: travel(model, x),
+            self._take_travel,
+            doing="carry the data through the flow",
+            ended=self._travel_pace.done,
+        )
+        return True
+
+    def _take_travel(self, found: Travel) -> None:
+        self._session.set_travel(found)
+        self.time.set_stations(found.times, is_continuous(self._session.model))
+        if self._fresh:
+            self._fresh = False
+            self.reset_view()
+        self._draw_travel()
+        self.right.grid.set_corners(found.grid[-1])
+        self.right.points.set_points(found.data[-1], self._labels(found))
+        self.right.samples.set_points(found.samples[-1], None)
+        self._retint()
+        self._request_arrows()
+
+    def _labels(self, found: Travel) -> Array | None:
+        data = self._session.data
+        labels = None if data is None else data.train.labels
+        return None if labels is None else labels[found.which]
+
+    def _draw_travel(self) -> None:
+        found, time = self._session.travel, self._session.state.flow.time
+        if found is None:
+            return
+        self.left.grid.set_corners(found.at(found.grid, time))
+        self.left.points.set_points(found.at(found.data, time), self._labels(found))
+        self.left.samples.set_points(found.at(found.samples, time), None)
+        self.left.title.setText(self.time.describe(time))
+
+    def _retint(self, *_: Any) -> None:
+        found = self._session.travel
+        if found is not None:
+            colours = stretch_colours(found.stretch)
+            self.left.grid.set_colours(colours)
+            self.right.grid.set_colours(colours)
+            self._x_pace.poke()
+            self._z_pace.poke()
+
+    # -- the hand ------------------------------------------------------------------------------
+
+    def _hovered_x(self, move: tuple[tuple[float, float], int]) -> None:
+        self._follow(move, self._shown_time())
+
+    def _hovered_z(self, move: tuple[tuple[float, float], int]) -> None:
+        self._follow(move, 1.0)
+
+    def _follow(self, move: tuple[tuple[float, float], int], time: float) -> None:
+        (u, v), tag = move
+        self._asked = np.array([u, v]), time, tag
+        self._passage_pace.reset()
+        self._passage_pace.poke()
+
+    def _shown_time(self) -> float:
+        """The station that the left plane shows; between two of a layered flow, the nearest."""
+        found, time = self._session.travel, self._session.state.flow.time
+        if found is None or is_continuous(self._session.model):
+            return time
+        return float(found.times[np.abs(found.times - time).argmin()])
+
+    def _request_passage(self) -> bool:
+        model, asked, found = self._flow(), self._asked, self._session.travel
+        if model is None or asked is None or found is None:
+            return False
+        point, time, tag = asked
+        width = float(np.ptp(found.x_corners, axis=0).max())
+        self._exploration.request(
+            "passage",
+            Priority.HOVER,
+            lambda: passage_from(model, point, time, width, tag),
+            self._take_passage,
+            doing="follow the point",
+            ended=self._passage_pace.done,
+        )
+        return True
+
+    def _take_passage(self, found: Passage) -> None:
+        self._session.set_passage(found)
+        self._draw_passage()
+
+    def _draw_passage(self) -> None:
+        found, travelled = self._session.passage, self._session.travel
+        for plane in (self.left, self.right):
+            plane.way.setVisible(found is not None)
+        if found is None or travelled is None:
+            return
+        at = travelled.at(found.path, self._session.state.flow.time)
+        circle = np.eye(2) * CIRCLE
+        image = found.jacobian @ circle * self.right.pixels() / self.left.pixels()
+        at_start = self._session.state.flow.time == 0.0
+        self.left.way.set_way(found.path, at, circle if at_start else None)
+        self.right.way.set_way(found.path[-1:], found.z, image)
+
+    # -- fields --------------------------------------------------------------------------------
+
+    def _request_x_field(self) -> bool:
+        model, spec, time = self._flow(), self._session.state.flow, self._shown_time()
+        if model is None:
+            return False
+        if spec.field == "divergence" and is_continuous(model):
+            return self._request(
+                self.left, "x-field", self._x_pace, lambda view: divergence(model, time, view)
+            )
+        return self._request_density(
+            self.left, "x-field", self._x_pace, lambda uv: log_prob_at(model, uv, time)
+        )
+
+    def _request_z_field(self) -> bool:
+        model = self._flow()
+        if model is None:
+            return False
+        return self._request_density(
+            self.right, "z-field", self._z_pace, lambda uv: model.log_base(uv.astype(np.float32))
+        )
+
+    def _request_density(
+        self, plane: FlowPlane, slot: str, pace: Pace, log_prob: Callable[[Array], Array]
+    ) -> bool:
+        model, table = self._session.model, viridis()
+        assert model is not None
+        step = model.stamp.step
+        cells = CELLS[: CELLS.index(WHILE_TRAINING) + 1] if self._hurries() else CELLS
+        return self._request(plane, slot, pace, lambda view: density(log_prob, step, view, table, cells))
+
+    def _hurries(self) -> bool:
+        """Would a fine field be of a model long gone? That of a continuous flow takes seconds."""
+        moment = self._session.moment
+        return moment is not None and moment.training and is_continuous(self._session.model)
+
+    def _moment(self, moment: Any) -> None:
+        if self._training and not moment.training:
+            self._x_pace.poke()
+            self._z_pace.poke()
+        self._training = moment.training
+
+    def _request(self, plane: FlowPlane, slot: str, pace: Pace, work: Callable[[Any], Any]) -> bool:
+        view, spec = plane.canvas.view(), self._session.state.flow
+        if spec.field == "nothing" and not spec.contours:
+            self._exploration.cancel(slot)
+            return False
+        self._exploration.request(
+            slot,
+            Priority.FOLLOW,  # after what travels, which is drawn over it
+            lambda: work(view),
+            lambda found: self._draw_field(plane, found),
+            doing="draw the density",
+            ended=pace.done,
+        )
+        return True
+
+    def _draw_field(self, plane: FlowPlane, found: Picture | Lines) -> None:
+        if isinstance(found, Lines):
+            plane.contours.set_segments(found.segments)
+            return
+        plane.field.set_picture(found)
+        if plane is self.left and found.complete:
+            self.status.emit(f"{found.detail} · step {format_number(found.step)}")
+
+    def _request_arrows(self) -> None:
+        model, spec = self._flow(), self._session.state.flow
+        if model is None or not (spec.arrows and is_continuous(model)):
+            self._exploration.cancel("arrows")
+            return
+        corners = self.left.corners()
+        self._exploration.request(
+            "arrows",
+            Priority.FIELD,
+            lambda: arrows(model, spec.time, corners),
+            lambda found: self.left.arrows.set_arrows(*found),
+            doing="draw the vector field",
+        )
+
+    # -- gauges --------------------------------------------------------------------------------
+
+    def _request_gauges(self) -> bool:
+        model, data = self._flow(), self._session.data
+        if model is None or self._session.travel is None:
+            return False
+        x = data.test.x[:256] if data is not None else np.zeros((0, 2), np.float32)
+        corners = self.left.corners()
+        self._exploration.request(
+            "gauges",
+            Priority.EVALUATION,
+            lambda: gauges(model, x, corners),
+            self._take_gauges,
+            doing="read the gauges",
+            ended=self._gauge_pace.done,
+        )
+        return True
+
+    def _take_gauges(self, found: Gauges) -> None:
+        travelled = self._session.travel
+        whole = travelled is not None and bool(
+            (self.left.corners()[0] <= travelled.x_corners[0]).all()
+            and (self.left.corners()[1] >= travelled.x_corners[1]).all()
+        )
+        self.gauges.show_gauges(found, whole)

@@ -1,0 +1,251 @@
+"""Flows in the window: two planes that show what the model says, a way between them, gauges that tell."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+from scipy import integrate
+
+from backends.data import open_data
+from backends.run import Run
+from explorer.flow import CELLS, Gauges, gauges, log_prob_at, passage
+from explorer.theme import theme
+from explorer.widgets.flow_bar import TICKS
+from tests.explorer.conftest import send_mouse
+
+QUICK = {
+    "realnvp": {"layers": 4, "width": 16, "depth": 1},
+    "cnf": {"width": 16, "depth": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def flow_file(tmp_path_factory):
+    """A file of a short run of a flow on two moons, by its kind."""
+
+    def make(kind):
+        path = tmp_path_factory.getbasetemp() / f"{kind}-flow.safetensors"
+        if not path.exists():
+            run = Run.start(kind, open_data("two-moons"), QUICK[kind])
+            for _ in range(60):
+                run.step()
+            run.save(path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def flow(start, flow_file):
+    def begin(kind="realnvp"):
+        program = start(flow_file(kind))
+        program.wait_for_run()
+        program.until(lambda: program.session.travel is not None)
+        return program
+
+    return begin
+
+
+def rest(program, *slots):
+    program.until(lambda: not any(program.program.exploration.busy(slot) for slot in slots))
+
+
+def hover(program, plane, point):
+    """Move the mouse over a plane; returns the coordinates under the whole pixel."""
+    canvas = plane.canvas
+    at = canvas.mapFromScene(canvas.box.mapViewToScene(QPointF(*point)))
+    send_mouse(canvas.viewport(), QEvent.Type.MouseMove, at)
+    rest(program, "passage")
+    return np.array(canvas.at(QPointF(at)))
+
+
+def number(text):
+    return float(text.replace("−", "-").replace("⚠ ", ""))
+
+
+def test_a_flow_brings_its_two_planes(flow):
+    program = flow()
+    stage = program.window.stage
+    assert stage.panel is stage.flow
+    assert program.window.docks["map"].windowTitle() == "Flow"
+    model, found = program.session.model, program.session.travel
+    corners = stage.flow.right.grid.corners
+    assert corners.shape == (CELLS + 1, CELLS + 1, 2)
+    assert np.ptp(np.diff(corners, axis=0)[..., 1]) < 1e-5  # squares in z
+    x, _ = model.inverse(corners.reshape(-1, 2).astype(np.float32))
+    np.testing.assert_allclose(stage.flow.left.grid.corners.reshape(-1, 2), x, atol=1e-4)
+    z, log_det = model.transform(program.session.data.train.x[found.which])
+    np.testing.assert_allclose(found.data[-1], z, atol=1e-5)
+    assert found.log_det[-1] == pytest.approx(log_det.mean(), abs=1e-6)
+
+
+def test_where_the_field_is_bright_the_density_is_high(flow):
+    program = flow()
+    panel = program.window.stage.flow
+    field = panel.left.field
+    program.until(lambda: field.picture is not None and field.picture.complete)
+    picture = field.picture
+    rows, columns = np.mgrid[0 : picture.view.height : 7, 0 : picture.view.width : 7]
+    x = picture.view.to_canvas(columns.ravel() + 0.5, rows.ravel() + 0.5)
+    p = np.exp(program.session.model.log_prob(x.astype(np.float32))).reshape(rows.shape)
+    seen = picture.image[::7, ::7, 3] > 120
+    assert 0 < seen.sum() < seen.size
+    assert p[seen].min() > p[~seen].max() * 0.98
+
+
+def test_every_term_of_the_hovered_point_is_the_models(flow):
+    program = flow()
+    stage, model = program.window.stage, program.session.model
+    x = hover(program, stage.flow.left, (0.4, 0.3))
+    row = x[None].astype(np.float32)
+    z, log_det = model.transform(row)
+    rows = stage.flow_point.rows
+    assert number(rows.value("log_det")) == pytest.approx(log_det[0], abs=0.006)
+    assert number(rows.value("log_base")) == pytest.approx(model.log_base(z)[0], abs=0.006)
+    assert number(rows.value("log_p")) == pytest.approx(model.log_prob(row)[0], abs=0.006)
+    np.testing.assert_allclose(stage.flow.right.way.at, z[0], atol=1e-5)
+    assert len(stage.flow_point.bars.point) == len(model.times) - 1
+    assert stage.flow_point.bars.point.sum() == pytest.approx(log_det[0], abs=1e-4)
+    tokens, pixels = theme().tokens, program.pixels(stage.flow_point.bars)
+    up = np.array([int(tokens.curve(0)[i : i + 2], 16) for i in (1, 3, 5)])
+    down = np.array([int(tokens.curve(1)[i : i + 2], 16) for i in (1, 3, 5)])
+    drawn = [(np.abs(pixels - colour).max(-1) < 8).sum() > 20 for colour in (up, down)]
+    bars = stage.flow_point.bars.point
+    assert drawn == [bool((bars > 0.02).any()), bool((bars < -0.02).any())]
+
+
+def test_hovering_z_finds_the_x_that_belongs_to_it(flow):
+    program = flow()
+    stage, model = program.window.stage, program.session.model
+    z = hover(program, stage.flow.right, (0.5, -0.7))
+    x, _ = model.inverse(z[None].astype(np.float32))
+    np.testing.assert_allclose(stage.flow.left.way.at, x[0], atol=1e-3)
+
+
+def test_the_stretch_is_the_jacobian(flow):
+    model = flow().session.model
+    x = np.array([0.3, 0.2])
+    seen = passage(model, x, width=3.0)
+    _, log_det = model.transform(x[None].astype(np.float32))
+    assert np.log(abs(np.linalg.det(seen.jacobian))) == pytest.approx(log_det[0], abs=0.01)
+
+
+def test_the_slider_travels_layer_by_layer(flow):
+    program = flow()
+    panel, model = program.window.stage.flow, program.session.model
+    found = program.session.travel
+    panel.time.slider.setFocus()
+    QTest.keyClick(panel.time.slider, Qt.Key.Key_Right)
+    assert program.session.state.flow.time == pytest.approx(1 / 4)
+    np.testing.assert_allclose(panel.left.grid.corners, found.grid[1], atol=1e-9)
+    assert panel.left.title.text() == "layer 1 of 4"
+    y = hover(program, panel.left, (0.4, 0.3))  # a point is met where it is now
+    start = program.session.passage.x[None].astype(np.float32)
+    np.testing.assert_allclose(model.path(start, np.array([0, 0.25])).points[-1][0], y, atol=1e-3)
+    QTest.keyClick(panel.time.slider, Qt.Key.Key_End)
+    np.testing.assert_allclose(panel.left.grid.corners, panel.right.grid.corners, atol=1e-9)
+    program.trigger("undo")  # one drag is one step
+    assert program.session.state.flow.time == 0
+    np.testing.assert_allclose(panel.left.grid.corners, found.grid[0], atol=1e-9)
+
+
+def test_a_click_on_the_slider_goes_there(flow):
+    program = flow()
+    slider = program.window.stage.flow.time.slider
+    at = slider.rect().center()
+    QTest.mouseClick(slider, Qt.MouseButton.LeftButton, pos=at)
+    assert abs(slider.value() - TICKS / 2) < 0.02 * TICKS
+
+
+def test_it_plays_to_the_end_and_back(flow):
+    program = flow()
+    panel = program.window.stage.flow
+    program.click(panel.time.play)
+    assert panel.time.play.text() == "Stop"
+    program.until(lambda: program.session.state.flow.time == 1.0)
+    assert panel.time.play.text() == "Travel"
+
+
+def test_the_density_on_the_way_is_the_density_there(flow):
+    model = flow().session.model
+    x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    np.testing.assert_allclose(log_prob_at(model, x, 0.0), model.log_prob(x), atol=1e-5)
+    np.testing.assert_allclose(log_prob_at(model, x, 1.0), model.log_base(x), atol=1e-5)
+
+    def p(v, u):
+        return np.exp(log_prob_at(model, np.array([[u, v]]), 0.5))[0]
+
+    mass = integrate.dblquad(p, -6, 7, -6, 6, epsabs=5e-3)[0]
+    assert mass == pytest.approx(1, abs=0.02)
+
+
+def test_what_is_switched_off_is_not_drawn(flow):
+    program = flow()
+    panel = program.window.stage.flow
+    assert panel.left.grid.isVisible()
+    program.click(
+        panel.bar.boxes["grid"], panel.bar.boxes["grid"].rect().center() * 0 + QPointF(8, 8).toPoint()
+    )
+    assert not panel.left.grid.isVisible()
+    assert not panel.right.grid.isVisible()
+    program.trigger("undo")
+    assert panel.left.grid.isVisible()
+
+
+def test_the_gauges_tell_what_is_wrong(flow):
+    program = flow()
+    panel, model = program.window.stage.flow, program.session.model
+    program.until(lambda: "mass in view" in panel.gauges.values["mass"].text())
+    program.until(lambda: "–" not in panel.gauges.values["mass"].text())
+    assert not any(panel.gauges.wrong.values())
+    corners = np.array([[-6.0, -6.0], [6.0, 6.0]])
+    work = gauges(model, program.session.data.test.x[:50], corners)
+    read = None
+    while read is None:
+        try:
+            next(work)
+        except StopIteration as stop:
+            read = stop.value
+    assert read.mass == pytest.approx(1, abs=0.01)
+    assert read.inverse < 1e-3
+    panel.gauges.show_gauges(Gauges(1, 1.65, 0.01, 0.5, None), whole=True)
+    assert panel.gauges.wrong == {"mass": True, "inverse": True, "solver": False}
+    red = theme().tokens.danger
+    wanted = np.array([int(red[i : i + 2], 16) for i in (1, 3, 5)])
+    assert (np.abs(program.pixels(panel.gauges.values["mass"]) - wanted).max(-1) < 40).sum() > 10
+
+
+def test_everything_follows_training(flow):
+    program = flow()
+    before = program.session.travel
+    program.click(program.run_panel.play)
+    program.until(lambda: program.session.travel.step > before.step + 5)
+    program.click(program.run_panel.play)
+    program.paused()
+    program.until(lambda: program.session.travel.step == program.session.model.stamp.step)
+    x = program.session.data.train.x[program.session.travel.which]
+    z, _ = program.session.model.transform(x)
+    np.testing.assert_allclose(program.session.travel.data[-1], z, atol=1e-5)
+
+
+def test_a_continuous_flow_has_arrows_divergence_and_a_solver(flow):
+    program = flow("cnf")
+    panel, model = program.window.stage.flow, program.session.model
+    assert panel.bar.boxes["arrows"].isVisible()
+    program.click(panel.bar.boxes["arrows"], QPoint(8, 8))
+    program.until(lambda: panel.left.arrows.count > 50)
+    index = panel.bar.field.findData("divergence")
+    panel.bar.field.setCurrentIndex(index)
+    panel.bar.field.activated.emit(index)
+    program.until(lambda: "divergence" in program.window.docks["map"].status.text())
+    picture = panel.left.field.picture
+    rows, columns = np.array([40, 40]), np.array([40, 200])
+    x = picture.view.to_canvas((columns // 4 + 0.5) * 4, (rows // 4 + 0.5) * 4).astype(np.float32)
+    divergence = model.divergence(x, 0.0)
+    warm = picture.image[rows, columns, 2] > picture.image[rows, columns, 0]
+    assert (warm == (divergence > 0)).all()
+    program.until(lambda: "–" not in panel.gauges.values["solver"].text())
+    assert panel.gauges.values["solver"].isVisible()
+    panel.time.slider.setFocus()
+    program.click(panel.time.slider)
+    assert panel.left.title.text().startswith("t = 0.")

@@ -41,7 +41,7 @@ VIEWS = (
 )
 ALONG = (
     ("step", "One step of EM", "θ = θ_old + λ (θ_new − θ_old): from before this step, 0, to after it, 1."),
-    ("path", "First to newest θ", "θ = θ_first + λ (θ_newest − θ_first)."),
+    ("path", "The whole path", "θ = θ_first + λ (θ_newest − θ_first)."),
     ("parameter", "One parameter", "One coordinate of θ, the others as they were before this step."),
 )
 PLANES = (

@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from backends.base import Array
 from explorer.plots import export
+from explorer.plots.curve_menu import open_menu
 from explorer.plots.items import Axis, Curve, Gap, Mark, Marks, polygon, ring, wash
 from explorer.plots.legend import entry, overlay, position, table
 from explorer.plots.series import Points, Series, shared_steps, stairs, thin, value_range, write_csv
@@ -398,29 +399,4 @@ class CurvePlot(QWidget):
         return self._plot
 
     def _menu(self, at: QPoint) -> None:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Fit", self.fit)
-        menu.addSeparator()
-        menu.addAction("Copy picture", self.copy)
-        menu.addAction("Save as CSV…", self._ask_csv)
-        menu.addAction("Save as PNG…", self._ask_png)
-        menu.addAction("Save as SVG…", self._ask_svg)
-        menu.popup(self._plot.viewport().mapToGlobal(at))
-
-    def _ask_csv(self) -> None:
-        if path := self._ask("csv"):
-            self.save_csv(path)
-
-    def _ask_png(self) -> None:
-        if path := self._ask("png"):
-            self.save_png(path)
-
-    def _ask_svg(self) -> None:
-        if path := self._ask("svg"):
-            self.save_svg(path)
-
-    def _ask(self, kind: str) -> str:
-        return QFileDialog.getSaveFileName(
-            self, "Save curves", f"curves.{kind}", f"{kind.upper()} (*.{kind})"
-        )[0]
+        open_menu(self, self._plot.viewport().mapToGlobal(at))

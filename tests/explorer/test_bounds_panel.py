@@ -182,7 +182,7 @@ def test_a_parameter_is_chosen_by_typing_its_name(opened):
 
 def test_from_the_first_to_the_newest(opened):
     program, panel = opened(steps=4)
-    choose(program, panel.along, "First to newest θ")
+    choose(program, panel.along, "The whole path")
     program.until(
         lambda: panel.profile is not None and panel.profile.complete and panel.profile.steps == (0, 4)
     )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from backends.base import Value
-from backends.conformance import bayes, densities, learners, models
+from backends.conformance import bayes, densities, flows, learners, models
 from backends.conformance.case import Case, cases, one_column, small_data, takes
 from backends.data import DataSet
 from backends.registry import ModelKind
@@ -84,6 +84,11 @@ CHECKS: tuple[Check, ...] = (
     _check("ELBO ≤ log p(x)", densities.elbo_is_a_bound, "elbo", "log_joint"),
     _check("ELBO ≤ exact log p(x)", densities.elbo_is_a_bound, "elbo", "log_prob"),
     _check("L(q, θ) ≤ log p(X|θ)", densities.bound_along_lines, "bound", "parameters"),
+    _check("the change of variables", flows.change_of_variables, "flow", "log_prob"),
+    _check("an inverse that inverts", flows.inverses, "flow"),
+    _check("log-determinants", flows.log_determinants, "flow"),
+    _check("both ends of a path", flows.path_ends, "flow", "layers"),
+    _check("log-determinants on the way", flows.path_jacobians, "layers"),
     _check("Bayes' theorem", bayes.theorem, "bayes"),
     _check("densities of θ integrate to one", bayes.thetas_integrate, "bayes"),
     _check("evidence by the chain rule", bayes.chain_rule, "bayes"),

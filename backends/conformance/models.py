@@ -23,12 +23,13 @@ from backends.conformance.require import (
 # axes of each answer: n rows, d columns, k latent dimensions, ? any number
 _FLOAT32 = {
     "decode.mean": "nd", "decode.std": "nd", "encode.mean": "nk", "encode.std": "nk",
-    "encode.scale_tril": "nkk", "sample_prior": "nk", "sample": "nd",
+    "encode.scale_tril": "nkk", "sample_prior": "nk", "sample": "nd", "transform.z": "nd", "inverse.x": "nd",
 }  # fmt: skip
 _FLOAT64 = {
     "encode.probs": "n?", "log_prior": "n", "log_prob": "n", "log_joint": "nn", "log_joint.rows": "n2",
     "elbo.reconstruction": "n", "elbo.kl_prior": "n", "elbo.stderr": "n", "theta": "?",
     "sample_theta": "n?", "log_prior_theta": "n", "log_likelihood_theta": "n", "log_posterior_theta": "n",
+    "transform.log_det": "n", "inverse.log_det": "n", "log_base": "n",
     "log_predictive": "n", "map_theta": "?", "predict.mean": "n", "predict.std": "n",
 }  # fmt: skip
 

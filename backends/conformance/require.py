@@ -96,6 +96,10 @@ def answers(model: Any, x: Array, z: Array) -> dict[str, Array]:
             out["elbo.stderr"] = bound.stderr
     if "parameters" in can:
         out["theta"] = model.theta()
+    if "flow" in can:
+        out["transform.z"], out["transform.log_det"] = model.transform(x)
+        out["inverse.x"], out["inverse.log_det"] = model.inverse(z)
+        out["log_base"] = model.log_base(z)
     if "bayes" in can:
         thetas = model.sample_theta(n, 3)
         out |= {

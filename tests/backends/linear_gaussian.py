@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import DataInfo, Decoded, Diverged, Elbo, Gaussian, InputError, Stamp, State
+from backends.base import DataInfo, Decoded, Diverged, Elbo, Gaussian, InputError, Path, Stamp, State
 from backends.parameters import Parameter, check_live
 from backends.registry import ModelKind
 
@@ -108,6 +108,55 @@ class Linear:
         off = [np.linalg.solve(tril, (mean - self.at(theta).posterior(x)[0]).T) for theta in thetas]
         kl = np.array([0.5 * (u**2).sum(0).mean() if len(x) else 0.0 for u in off])
         return self.log_likelihood_at(thetas, x) - kl
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A flow of two layers that take x = mean + scale·z to z, each with half of log scale and of the mean."""
+
+    stamp: Stamp
+    info: DataInfo
+    mean: np.ndarray  # (d,) float64
+    kind: str = "linear"
+    times = np.array([0.0, 0.5, 1.0])
+
+    @property
+    def latent_dim(self):
+        return self.info.dim
+
+    @property
+    def log_scale(self):
+        """(d,)"""
+        return np.log(np.arange(2.0, 2 + self.info.dim))
+
+    def sample(self, n, seed):
+        return self.inverse(np.random.default_rng(seed).normal(size=(n, self.info.dim)))[0]
+
+    def log_base(self, z):
+        return log_normal(z.astype(np.float64))
+
+    def log_prob(self, x):
+        z, log_det = self.transform(x)
+        return self.log_base(z) + log_det
+
+    def transform(self, x):
+        return self.ends(x, np.array([0.0, 1.0]))
+
+    def inverse(self, z):
+        return self.ends(z, np.array([1.0, 0.0]))
+
+    def ends(self, rows, times):
+        path = Scaled.path(self, rows, times)
+        return path.points[-1], path.log_det[-1]
+
+    def path(self, points, times=None):
+        times = self.times if times is None else times
+        if (np.diff(times) > 0).any() and (np.diff(times) < 0).any():
+            raise InputError("the times of a path must rise or fall")
+        t = times[:, None, None]
+        y = (points - (1 - t[0]) * self.mean) * np.exp((t[0] - t) * self.log_scale) + (1 - t) * self.mean
+        log_det = np.repeat(((times[0] - times) * self.log_scale.sum())[:, None], len(points), 1)
+        return Path(y.astype(np.float32), log_det, times)
 
 
 class LinearLearner:

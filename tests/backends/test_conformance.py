@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from backends import base
 from backends.base import Decoded, Elbo, Gaussian, InputError, Responsibilities, Stamp, State, finish
 from backends.conformance import CHECKS, cases, checks_for, conform, run_check
 from backends.conformance.__main__ import main
@@ -27,7 +28,8 @@ spec = importlib.util.spec_from_file_location(
 )
 linear_gaussian = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(linear_gaussian)
-Linear, LinearLearner, kind = linear_gaussian.Linear, linear_gaussian.LinearLearner, linear_gaussian.kind
+Linear, Scaled = linear_gaussian.Linear, linear_gaussian.Scaled
+LinearLearner, kind = linear_gaussian.LinearLearner, linear_gaussian.kind
 
 ALL = [case for b in installed().backends for k in b.kinds for case in cases(k)]
 
@@ -149,6 +151,16 @@ coins = kind(
 )  # fmt: skip
 
 
+def flow(name=None, function=None):
+    """A flow's kind, with a wrong method where one is given."""
+    made = Scaled if name is None else wrong(Scaled, name, function)
+    return kind(made, capabilities=frozenset({"samples", "log_prob", "flow", "layers"}))
+
+
+def on_the_way(change):
+    return flow("path", lambda self, x, times=None: change(Scaled.path(self, x, times)))
+
+
 def bayes(learner, name, function):
     """A conjugate model's kind with a wrong method: of its learner, or else of its model."""
     methods = {name: function} if hasattr(learner, name) else {"model": wrong(learner.model, name, function)}
@@ -242,6 +254,21 @@ WRONG = {
         model("bound_at", lambda self, t, x: Linear.bound_at(self, t, x) - 0.5),
         model("log_likelihood_at", lambda self, t, x: Linear.log_likelihood_at(self, t, x) + 0.1),
     ],
+    "the change of variables": [flow("log_prob", lambda self, x: self.log_base(self.transform(x)[0]) + 0.1)],
+    "an inverse that inverts": [
+        flow("inverse", lambda self, z: (z, Scaled.inverse(self, z)[1])),
+        flow("inverse", lambda self, z: (Scaled.inverse(self, z)[0], Scaled.transform(self, z)[1])),
+    ],
+    "log-determinants": [flow("transform", lambda self, x: (Scaled.transform(self, x)[0], np.zeros(len(x))))],
+    "both ends of a path": [
+        on_the_way(lambda p: base.Path(p.points[1:], p.log_det[1:], p.times[1:])),
+        on_the_way(lambda p: base.Path(p.points, p.log_det.astype(np.float32), p.times)),
+        flow("path", lambda self, x, times=None: Scaled.path(self, x)),
+        flow("times", np.array([0.0, 0.4, 0.9])),
+    ],
+    "log-determinants on the way": [
+        on_the_way(lambda p: base.Path(p.points, p.log_det * p.times[:, None], p.times)),
+    ],
     "Bayes' theorem": [
         coin("log_evidence", lambda self: BetaBernoulli.log_evidence(self) + 0.1 * len(self.seen)),
         coin("log_posterior_theta", lambda self, t: self.log_prior_theta(t) + self.log_likelihood_theta(t)),
@@ -274,7 +301,7 @@ WRONG["ELBO ≤ log p(x)"] = WRONG["ELBO ≤ exact log p(x)"]
 
 
 def test_right_models_with_every_capability_pass_every_check():
-    results = [*conform(kind()), *conform(find_kind("bayesian-linear-regression")[1])]
+    results = [*conform(kind()), *conform(flow()), *conform(find_kind("bayesian-linear-regression")[1])]
     assert [f"{r.check.name}: {r.sentence}" for r in results if not r.ok] == []
     assert {r.check.name for r in results} == {check.name for check in CHECKS}
 

@@ -65,9 +65,11 @@ class Autoregressive:
     finds one column a pass.
     """
 
-    def __init__(self, name: str, order: Array, element: Elementwise, hidden: Sequence[int]) -> None:
+    def __init__(
+        self, name: str, order: Array, element: Elementwise, hidden: Sequence[int], activation: str
+    ) -> None:
         self._order, self._element = order.tolist(), element
-        self._net = MaskedMLP(name, np.argsort(order), element.size, hidden, "relu")
+        self._net = MaskedMLP(name, np.argsort(order), element.size, hidden, activation)
         self._last = f"{name}.{len(hidden)}"
         self.shapes = self._net.shapes
 
@@ -105,7 +107,12 @@ class Autoregressive:
 def autoregressives(info: DataInfo, values: Mapping[str, Value], element: Elementwise) -> Layers:
     """Autoregressive layers as ``values`` ask for."""
     hidden = [int(values["width"])] * int(values["depth"])
-    return layers(info, values, lambda name, order: Autoregressive(name, order, element, hidden))
+    activation = str(values["activation"])
+
+    def layer(name: str, order: Array) -> Autoregressive:
+        return Autoregressive(name, order, element, hidden, activation)
+
+    return layers(info, values, layer)
 
 
 class MAFLearner(FlowLearner):

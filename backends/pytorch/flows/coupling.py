@@ -32,13 +32,14 @@ class Coupling:
         dim: int,
         element: Elementwise,
         hidden: Sequence[int],
+        activation: str,
     ) -> None:
         self._moved = sorted(moved.tolist())
         self._kept = sorted(set(range(dim)) - set(self._moved))
         self._order = np.argsort(self._kept + self._moved).tolist()
         self._element = element
         sizes = [len(self._kept), *hidden, len(self._moved) * element.size]
-        self._net = MLP(name, sizes, "relu")
+        self._net = MLP(name, sizes, activation)
         self._last = f"{name}.{len(hidden)}"
         self.shapes = self._net.shapes
 
@@ -70,7 +71,12 @@ class Coupling:
 def couplings(info: DataInfo, values: Mapping[str, Value], element: Elementwise) -> Layers:
     """Coupling layers as ``values`` ask for; in each the later half of its order of columns is moved."""
     d, hidden = info.dim, [int(values["width"])] * int(values["depth"])
-    return layers(info, values, lambda name, order: Coupling(name, order[d // 2 :], d, element, hidden))
+    activation = str(values["activation"])
+
+    def layer(name: str, order: Array) -> Coupling:
+        return Coupling(name, order[d // 2 :], d, element, hidden, activation)
+
+    return layers(info, values, layer)
 
 
 class RealNVPLearner(FlowLearner):

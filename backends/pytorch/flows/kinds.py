@@ -76,9 +76,16 @@ MIXING = Parameter(
     choices=("alternate", "random", "linear"),
 )  # fmt: skip
 
+ACTIVATION = Parameter(
+    "activation", "choice", "silu",
+    "Non-linearity after each hidden layer: smooth ones make smooth densities, relu makes sharper edges.",
+    choices=("silu", "relu", "tanh", "gelu", "softplus"),
+)  # fmt: skip
+
 REALNVP_PARAMETERS = (
     *common(layers=8, width=64, depth=2),
     MIXING,
+    ACTIVATION,
     Parameter(
         "additive", "bool", False,
         "Leave out the scale, as NICE does: each layer then keeps all volumes (Dinh et al. 2014).",
@@ -98,12 +105,13 @@ LINEAR_PARAMETERS = (
     ),
 )  # fmt: skip
 
-MAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING)
-IAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING)
+MAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING, ACTIVATION)
+IAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING, ACTIVATION)
 
 NSF_PARAMETERS = (
     *common(layers=4, width=64, depth=2),
     MIXING,
+    ACTIVATION,
     Parameter(
         "transform", "choice", "autoregressive",
         "Which columns a column's spline depends on: coupling, half of the columns move the other half, and "
@@ -123,7 +131,8 @@ CNF_PARAMETERS = (
     *(
         replace(p, default="flow-matching") if p.name == "objective" else p
         for p in common(
-            layers=1, width=96, depth=4, learning_rate=5e-3, decay_steps=15_000, objectives=("flow-matching",)
+            layers=1, width=96, depth=3, learning_rate=5e-3, decay_steps=30_000, batch_size=256,
+            objectives=("flow-matching",),
         )
         if p.name != "layers"
     ),
@@ -250,6 +259,6 @@ KINDS = (
         "cnf", "Continuous flow",
         "The data follow a velocity field dy/dt = f(y, t), a network, for a unit of time (Chen et al. 2018); "
         "fitted through a solver, or by flow matching without one (Lipman et al. 2023).",
-        CNF_PARAMETERS, "continuous:ContinuousLearner", 15_000,
+        CNF_PARAMETERS, "continuous:ContinuousLearner", 30_000,
     ),
 )  # fmt: skip

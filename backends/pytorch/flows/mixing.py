@@ -14,8 +14,8 @@ from backends.pytorch.flows.linear import LU
 def layers(info: DataInfo, values: Mapping[str, Value], make: Callable[[str, Array], Bijection]) -> Layers:
     """As many layers as ``values`` ask for; ``make`` gets the name of each, and its order of columns (d,).
 
-    Columns keep their places, whatever their order, so that rows travel without jumps; a learned matrix begins
-    near the reversal of the columns.
+    Columns keep their places, whatever their order, so that rows travel without jumps; a learned matrix
+    begins near the reversal of the columns.
     """
     d, mixing = info.dim, values["mixing"]
     parts = []

@@ -11,6 +11,7 @@ import numpy as np
 from backends.base import (
     Array,
     Bayesian,
+    Bijects,
     Encodes,
     Estimate,
     HasElbo,
@@ -28,6 +29,7 @@ from backends.likelihood import log_likelihood
 SAMPLES = 32  # draws of z per row for the reconstruction term
 CURVE_ROWS = 300  # of each split, behind every point of a curve: so its points are comparable
 TOLERANCE = 0.01  # nats
+_FLOW_BLOCK = 128  # rows a slice
 _BLOCK = 16  # rows a slice; fixed, because a block's seed and so the result depends on it
 
 
@@ -35,8 +37,8 @@ _BLOCK = 16  # rows a slice; fixed, because a block's seed and so the result dep
 class Report:
     """Averages over the rows of each split, in nats a datum.
 
-    splits: by split, then by quantity (elbo, reconstruction, kl_prior, log_likelihood, and of a regression
-    log_predictive: what the model has).
+    splits: by split, then by quantity (elbo, reconstruction, kl_prior, log_likelihood, of a flow log_base and
+    log_det, and of a regression log_predictive: what the model has).
     """
 
     step: int
@@ -108,6 +110,9 @@ def evaluate(
             mean = float(model.log_predictive(some).mean())
             report[split]["log_predictive"] = Estimate(mean, 0.0, "exact")
             yield Progress(done, len(x), f"log p(y|x), {split}")
+    if isinstance(model, Bijects):
+        for split in x:
+            report[split] |= yield from _flow_terms(model, x[split], split)
     for split, n in sizes.items():
         if len(x[split]) < n:
             report[split] = {name: _of_rows(e, len(x[split]), n) for name, e in report[split].items()}
@@ -145,6 +150,19 @@ def _elbo(model: HasElbo, x: Array, samples: int, seed: int, split: str) -> Work
         "reconstruction": Estimate(float(reconstruction.mean()), stderr, method),
         "kl_prior": Estimate(float(kl_prior.mean()), 0.0, "analytic"),
     }
+
+
+def _flow_terms(model: Bijects, x: Array, split: str) -> Work[dict[str, Estimate]]:
+    """The two terms of a flow's log p(x)."""
+    blocks = range(0, len(x), _FLOW_BLOCK)
+    log_base, log_det = [], []
+    for i, begin in enumerate(blocks):
+        z, change = model.transform(x[begin : begin + _FLOW_BLOCK])
+        log_base.append(model.log_base(z))
+        log_det.append(change)
+        yield Progress(i + 1, len(blocks), f"log p(z) and log|det ∂z/∂x|, {split}")
+    terms = {"log_base": log_base, "log_det": log_det}
+    return {name: Estimate(float(np.concatenate(t).mean()), 0.0, "exact") for name, t in terms.items()}
 
 
 def _of_rows(estimate: Estimate, rows: int, n: int) -> Estimate:

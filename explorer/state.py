@@ -83,6 +83,7 @@ class FlowSpec:
     data: bool = True
     samples: bool = False
     arrows: bool = False
+    curves: str = setting("likelihood", ("likelihood", "terms", "evaluations").__contains__)
     time: float = setting(0.0, lambda t: 0.0 <= t <= 1.0)
 
 

@@ -30,11 +30,12 @@ class SuitedPanel(Protocol):
 
 @dataclass(frozen=True)
 class Suited:
-    """The title of a dock, and where its panel is to be found."""
+    """The title of a dock, and where its panel is to be found. tall: it needs more room than curves do."""
 
     title: str
     module: str
     name: str
+    tall: bool = True
 
     @cached_property
     def panel(self) -> Any:
@@ -45,6 +46,7 @@ class Suited:
 #: By the names of their docks, in the order of their tabs; the first that suits a run is on top when the run
 #: is opened.
 SUITED = {
+    "likelihood": Suited("−log p(x) · nats", "likelihood", "LikelihoodPanel", tall=False),
     "em": Suited("EM", "em", "EMPanel"),
     "bounds": Suited("Bounds · nats", "bounds", "BoundsPanel"),
     "selection": Suited("Choosing K", "selection", "SelectionPanel"),

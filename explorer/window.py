@@ -47,7 +47,7 @@ ARRANGEMENT, REARRANGED = 0, 1  # the standard one, and one of the user's
 FILTER = "Runs (*.safetensors);;All files (*)"
 LEFT, RIGHT = 284, 264
 WIDEST = 320
-BOTTOM, BOTTOM_SUITED = 0.28, 0.42  # of the height; more where the model has more to show than curves
+BOTTOM, BOTTOM_TALL = 0.28, 0.42  # of the height; more where the model has more to show than curves
 
 
 class Window(QMainWindow):
@@ -245,8 +245,8 @@ class Window(QMainWindow):
         docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         middle = max(self.width() - LEFT - RIGHT - 40, 200)
         self.resizeDocks([docks["run"], docks["map"], docks["cursor"]], [LEFT, middle, RIGHT], across)
-        more = any(not self.docks[name].isHidden() for name in SUITED)
-        bottom = int(self.height() * (BOTTOM_SUITED if more else BOTTOM))
+        tall = any(suited.tall and not self.docks[name].isHidden() for name, suited in SUITED.items())
+        bottom = int(self.height() * (BOTTOM_TALL if tall else BOTTOM))
         heights = [self.height() - bottom - 90, bottom]
         self.resizeDocks([docks["map"], docks["curves"]], heights, down)
         self.resizeDocks([docks["cursor"], docks["samples"]], heights, down)

@@ -228,6 +228,25 @@ def test_everything_follows_training(flow):
     np.testing.assert_allclose(program.session.travel.data[-1], z, atol=1e-5)
 
 
+def test_the_gap_to_the_entropy_is_read_off(flow):
+    program = flow()
+    panel = program.window.suited["likelihood"]
+    program.until(lambda: program.session.report is not None)
+    assert panel.entropy == pytest.approx(1.00758, abs=2e-3)
+    report = program.session.report.splits["test"]
+    assert report["log_base"].value + report["log_det"].value == pytest.approx(report["log_likelihood"].value)
+    program.until(lambda: "KL(π‖p)" in program.window.docks["likelihood"].status.text())
+    legend = program.window.docks["likelihood"].status.text().replace("−", "-")
+    assert f"{-report['log_likelihood'].value:.3f}" in legend
+    assert f"{-report['log_likelihood'].value - panel.entropy:.3f}" in legend
+    program.click(panel.buttons["terms"])
+    legend = program.window.docks["likelihood"].status.text().replace("−", "-")
+    assert f"{report['log_base'].value:.3f}" in legend
+    assert f"{report['log_det'].value:.3f}" in legend
+    program.trigger("undo")
+    assert panel.buttons["likelihood"].isChecked()
+
+
 def test_a_continuous_flow_has_arrows_divergence_and_a_solver(flow):
     program = flow("cnf")
     panel, model = program.window.stage.flow, program.session.model

@@ -1,0 +1,145 @@
+"""How far a flow is from the best that any model could do: −log p(x) against the entropy of the data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from backends.base import Bijects
+from backends.data import known_density
+from explorer.actions import Actions
+from explorer.compute import Exploration
+from explorer.pace import Pace
+from explorer.plots.curves import CurvePlot, Points, Series
+from explorer.session import Session
+
+ENTROPY = Series("entropy", "entropy of the data", 7, dashed=True, width=1)
+HELD_OUT = Series("test", "held out", 0)
+SHOWN = {
+    "likelihood": (
+        "−log p(x)",
+        "The mean of −log p(x), in nats. No model gets below the entropy H of what the data were drawn from: "
+        "E[−log p(x)] = H + KL(π‖p). On a finite sample it may, by its own noise.",
+        (HELD_OUT, Series("train", "training", 2), ENTROPY),
+    ),
+    "terms": (
+        "Terms",
+        "The two terms of log p(x) = log p(z) + log|det ∂z/∂x|, means over the held-out rows.",
+        (Series("log_base", "log p(z)", 3), Series("log_det", "log|det ∂z/∂x|", 4)),
+    ),
+    "evaluations": (
+        "Evaluations",
+        "How often a training step evaluates the velocity field (NFE): that of flow matching does it once.",
+        (Series("nfe", "evaluations a step", 5),),
+    ),
+}
+
+
+class LikelihoodPanel(QWidget):
+    """Curves of the open run, which is of a flow."""
+
+    status = Signal(object)
+
+    def __init__(
+        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.plot = CurvePlot(self, placeholder="Train, and −log p(x) appears here", digits=3)
+        self._series: tuple[Series, ...] = ()
+        self.buttons: dict[str, QPushButton] = {}
+        self._group = QButtonGroup(self)
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        for name, (text, tip, _) in SHOWN.items():
+            button = self.buttons[name] = QPushButton(text, self)
+            button.setCheckable(True)
+            button.setToolTip(tip)
+            self._group.addButton(button)
+            row.addWidget(button)
+        row.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.plot, 1)
+        layout.addLayout(row)
+        self._pace = Pace(self._redraw, interval=0.2, duty=0.2, parent=self)
+        self._group.buttonClicked.connect(self._choose)
+        self.plot.legend_changed.connect(self.status)
+        session.curves_changed.connect(self._curves_changed)
+        session.moment_changed.connect(self._curves_changed)
+        session.run_changed.connect(self._run_changed)
+        session.changed.connect(self._state_changed)
+
+    @staticmethod
+    def suits(run: Any, model: Any) -> bool:
+        """A flow."""
+        return isinstance(model, Bijects)
+
+    def follow_link(self, key: str) -> None:
+        """A click in the legend shows or hides a curve."""
+        self.plot.toggle(key)
+
+    def _choose(self, button: QPushButton) -> None:
+        name = next(name for name, one in self.buttons.items() if one is button)
+        state = self._session.state
+        self._session.apply(replace(state, flow=replace(state.flow, curves=name)), "choose the curves")
+
+    def _state_changed(self, old: Any, new: Any) -> None:
+        if old.flow.curves != new.flow.curves:
+            self._show()
+
+    def _run_changed(self, _: object) -> None:
+        self._pace.reset()
+        if self.suits(self._session.run, self._session.model):
+            self._show()
+            self.plot.fit()
+
+    def _curves_changed(self, _: object) -> None:
+        self._pace.poke()
+
+    @property
+    def entropy(self) -> float | None:
+        """Of what the open run's data were drawn from, in nats, where it is known."""
+        run = self._session.run
+        density = None if run is None else known_density(run.info)
+        return None if density is None else density.entropy
+
+    def _show(self) -> None:
+        name = self._session.state.flow.curves
+        curves = self._session.curves
+        nfe = curves is not None and "batch/nfe" in curves.names()
+        self.buttons["evaluations"].setVisible(nfe)
+        if name == "evaluations" and not nfe:
+            name = "likelihood"
+        self.buttons[name].setChecked(True)
+        series = SHOWN[name][2]
+        if self.entropy is None:
+            series = tuple(s for s in series if s is not ENTROPY)
+        self._series = series
+        self.plot.set_gap(None)
+        self.plot.set_series(series)
+        if ENTROPY in series:
+            self.plot.set_gap("test", "entropy", "KL(π‖p)")
+        self._redraw()
+
+    def _redraw(self) -> bool:
+        curves = self._session.curves
+        if curves is None or not self.suits(self._session.run, self._session.model):
+            return False
+        points, entropy = {}, self.entropy
+        for split in ("test", "train"):
+            steps, values = curves.get(f"{split}/log_likelihood")
+            points[split] = Points.of(steps, -values)
+        for name in ("log_base", "log_det"):
+            points[name] = Points.of(*curves.get(f"test/{name}"))
+        points["nfe"] = Points.of(*curves.get("batch/nfe"))
+        steps, _ = curves.get("test/log_likelihood")
+        if entropy is not None:
+            points["entropy"] = Points.of(steps, np.full(len(steps), entropy))
+        self.plot.set_points({series.key: points[series.key] for series in self._series})
+        return False

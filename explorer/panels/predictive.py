@@ -59,6 +59,7 @@ class PredictivePanel(QWidget):
         super().__init__(parent)
         self._session, self._exploration, self._actions = session, exploration, actions
         self._framed = False
+        self._under: float | None = None
         self.flips = FlipsPlot(("tails", "heads"), self)
         self.line = DensityPlot("Prediction", SERIES, self)
         self.plane = RegressionPlot("Prediction and rows", self)
@@ -192,6 +193,7 @@ class PredictivePanel(QWidget):
         self._stack.setCurrentWidget(self._shown)
         for button in self.flip:
             button.setVisible(coin)
+        self._under = None
         self.hint.setText("" if coin else HINT)
         names = (*run.info.columns, "x", "y")
         self.line.setLabel("bottom", names[0])
@@ -231,6 +233,7 @@ class PredictivePanel(QWidget):
     def _show(self, result: tuple[Seen, LinePrediction | PlanePrediction]) -> None:
         seen, p = result
         self._legend()
+        self._predict()
         if isinstance(p, PlanePrediction):
             self.plane.set_rows(seen.rows)
             self.plane.set_prediction(p)
@@ -247,10 +250,15 @@ class PredictivePanel(QWidget):
     # -- under the cursor ------------------------------------------------------------------------
 
     def _moved(self, move: tuple[tuple[float, float], int]) -> None:
+        self._under = move[0][0]
+        self._predict()
+
+    def _predict(self) -> None:
+        """What is predicted under the cursor, or where it was last, by the model of the moment."""
         model: Any = self._session.model
-        x = np.array([move[0][0]])
-        if not self.suits(model):
+        if self._under is None or not self.suits(model):
             return
+        x = np.array([self._under])
         plane = isinstance(model, Regresses)
         self._exploration.request(
             "predicted",
@@ -268,8 +276,13 @@ class PredictivePanel(QWidget):
                 for mean, std in ((p.mean, p.std), (p.plug_in_mean, p.plug_in_std))
             )
         else:
-            ours, plug_in = (format_number(float(v[0]), 3) for v in (p.predictive, p.plug_in))
-        self.hint.setText(f"{HINT}. At {at}: {ours}, plug-in {plug_in}")
+            ours, plug_in = (density(float(v[0])) for v in (p.predictive, p.plug_in))
+        self.hint.setText(f"At {at}: {ours}, plug-in {plug_in}. {HINT}")
 
     def _legend(self) -> None:
         self.status.emit(self._shown.legend())
+
+
+def density(p: float) -> str:
+    """In so many digits that two of them fit."""
+    return format_number(p, 3 if p == 0 or p >= 1e-3 else 1)

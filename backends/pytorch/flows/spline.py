@@ -47,11 +47,12 @@ class Spline:
         left, width, bottom, height, slope, next_slope = self._piece(y, h, 1)
         inside = y.abs() < self._bound
         mean = height / width
-        # u solves a quadratic a u² + b u + c = 0; this form of the root loses nothing where a is small
+        # u solves a u² + b u + c = 0, with c ≤ 0; of both forms of the root the one in which nothing cancels
         share = ((y - bottom) / height).clamp(0, 1)
         bend = share * (slope + next_slope - 2 * mean)
         a, b, c = mean - slope + bend, slope - bend, -mean * share
-        u = -2 * c / (b + torch.sqrt((b.square() - 4 * a * c).clamp_min(0)))
+        root = torch.sqrt((b.square() - 4 * a * c).clamp_min(0))
+        u = torch.where(b >= 0, -2 * c, root - b) / torch.where(b >= 0, b + root, 2 * a)
         v = u * (1 - u)
         below = mean + (slope + next_slope - 2 * mean) * v
         rise = next_slope * u.square() + 2 * mean * v + slope * (1 - u).square()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -90,8 +92,15 @@ def check_vae_data(info: DataInfo, values: Mapping[str, Value]) -> None:
         )
 
 
+#: What the drivers of NVIDIA, AMD, and Windows below Linux put there.
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia", "/dev/kfd", "/dev/dxg")
+
+
 def devices() -> tuple[str, ...]:
-    """What can be computed on here, as torch names it; imports torch."""
+    """What can be computed on here, as torch names it. Imports torch, which takes seconds, unless it can be
+    seen without it that there is no GPU."""
+    if sys.platform.startswith("linux") and not any(map(os.path.exists, _DRIVERS)):
+        return ("cpu",)
     import torch
 
     found = ["cpu"]

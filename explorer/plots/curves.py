@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from backends.base import Array
@@ -233,6 +233,10 @@ class CurvePlot(QWidget):
         QGuiApplication.clipboard().setImage(export.picture(self._bare(), self.legend()))
 
     # -- Qt ------------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.legend_changed.emit(self.legend())  # whoever shows it may have come after the last change
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

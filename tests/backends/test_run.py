@@ -174,7 +174,7 @@ def change(path, edit):
         (lambda m, a: m["data"].update(image_shape=[2, 2]), "pictures of shape"),
         (lambda m, a: m["data"].update(values="words"), "unknown type"),
         (lambda m, a: m.update(kind="gan"), "there is no model 'gan'"),
-        (lambda m, a: m.update(backend="jax"), "no model 'toy-gaussian' in backend 'jax'"),
+        (lambda m, a: m.update(backend="jax"), "there is no backend 'jax'"),
         (lambda m, a: m.update(values={"batch_size": 0}), "batch_size: 0 is outside"),
         (lambda m, a: m.update(values=[]), "no valid 'values'"),
         (lambda m, a: m.update(seed=True), "no valid 'seed'"),

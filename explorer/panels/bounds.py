@@ -320,7 +320,7 @@ class BoundsPanel(QWidget):
             seen = self.plane.shown
             if seen is not None:
                 of = f" of {format_number(n)}" if seen.rows < n else ""
-                holds = "" if seen.share > 0.9995 else f"the plane holds {seen.share:.0%} of EM's path · "
+                holds = "" if seen.share >= 0.995 else f"the plane holds {seen.share:.0%} of EM's path · "
                 self.status.emit(f"log p(X|θ) · {holds}{format_number(seen.rows)}{of} rows")
             return
         line = self.profile

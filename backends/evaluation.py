@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,9 @@ from backends.base import (
     Work,
 )
 from backends.curves import Curves
-from backends.data import DataSet
+from backends.data import DataSet, Density
 from backends.likelihood import log_likelihood
+from backends.mass import mass_around
 
 SAMPLES = 32  # draws of z per row for the reconstruction term
 CURVE_ROWS = 300  # of each split, behind every point of a curve: so its points are comparable
@@ -37,18 +38,22 @@ _BLOCK = 16  # rows a slice; fixed, because a block's seed and so the result dep
 class Report:
     """Averages over the rows of each split, in nats a datum.
 
-    splits: by split, then by quantity (elbo, reconstruction, kl_prior, log_likelihood, of a flow log_base and
-    log_det, and of a regression log_predictive: what the model has).
+    splits: by split, then by quantity (elbo, reconstruction, kl_prior, log_likelihood, of a flow log_base,
+    log_det and, where the data's density is known, gap, of a regression log_predictive: what the model has).
+    whole: of no split: of a flow the entropy of the data and the mass of the flow's density around them.
     """
 
     step: int
     data: str
     model: str
     splits: Mapping[str, Mapping[str, Estimate]]
+    whole: Mapping[str, Estimate] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
-        """{"step", "data", "model", and by split {quantity: {"value", "stderr", "method"}}}."""
+        """{"step", "data", "model"}, quantities of the whole, and by split the others; each quantity is
+        {"value", "stderr", "method"}."""
         head: dict[str, Any] = {"step": self.step, "data": self.data, "model": self.model}
+        head |= {name: estimate.json() for name, estimate in self.whole.items()}
         return head | {
             split: {name: estimate.json() for name, estimate in quantities.items()}
             for split, quantities in self.splits.items()
@@ -82,7 +87,8 @@ def evaluate(
 
     k: samples of importance sampling, where log p(x) needs it. rows: at most so many of each split, drawn
     with the seed; the method then says so. samples: draws of z per row for the reconstruction term.
-    tol: nats to which two resolutions must agree where log p(x) is quadrature.
+    tol: nats to which two resolutions must agree where log p(x) is quadrature. The mass of a flow on the
+    plane takes a second or so, and is only in a report on all rows.
     Raises InputError when the data does not fit the model, and for fewer than 2 samples, which have no error.
     """
     if samples < 2:
@@ -103,7 +109,10 @@ def evaluate(
         result = yield from log_likelihood(model, everything, seed=seed, tol=tol, **settings)
         begin = 0
         for split, some in x.items():
-            report[split]["log_likelihood"] = result.part(slice(begin, begin + len(some))).mean()
+            own = result.part(slice(begin, begin + len(some)))
+            report[split]["log_likelihood"] = own.mean()
+            if isinstance(model, Bijects) and data.density is not None:
+                report[split]["gap"] = _gap(data.density, some, own.value)
             begin += len(some)
     elif isinstance(model, Bayesian):  # of a regression, which has no p(x)
         for done, (split, some) in enumerate(x.items(), 1):
@@ -116,7 +125,13 @@ def evaluate(
     for split, n in sizes.items():
         if len(x[split]) < n:
             report[split] = {name: _of_rows(e, len(x[split]), n) for name, e in report[split].items()}
-    return Report(model.stamp.step, data.info.name, model.kind, report)
+    whole: dict[str, Estimate] = {}
+    if isinstance(model, Bijects) and rows is None:
+        if data.density is not None:
+            whole["entropy"] = Estimate(data.density.entropy, 0.0, "known")
+        if data.info.dim == 2 and x and isinstance(model, LogProb):
+            whole["mass"] = yield from mass_around(model, np.concatenate(list(x.values())))
+    return Report(model.stamp.step, data.info.name, model.kind, report, whole)
 
 
 def some_rows(x: Array, rows: int, seed: int = 0) -> Array:
@@ -163,6 +178,16 @@ def _flow_terms(model: Bijects, x: Array, split: str) -> Work[dict[str, Estimate
         yield Progress(i + 1, len(blocks), f"log p(z) and log|det ∂z/∂x|, {split}")
     terms = {"log_base": log_base, "log_det": log_det}
     return {name: Estimate(float(np.concatenate(t).mean()), 0.0, "exact") for name, t in terms.items()}
+
+
+def _gap(density: Density, x: Array, log_p: Array) -> Estimate:
+    """How far the mean of a model's log p, (n,) at rows x, is below −entropy: KL(data ‖ model).
+
+    Row by row against the data's own log p, whose mean is −entropy: that has far less noise.
+    """
+    off = density.log_prob(x) - log_p
+    stderr = float(off.std(ddof=1) / np.sqrt(len(off))) if len(off) > 1 else 0.0
+    return Estimate(float(off.mean()), stderr, "mean over the rows of log p(x) of the data − log p(x)")
 
 
 def _of_rows(estimate: Estimate, rows: int, n: int) -> Estimate:

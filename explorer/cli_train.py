@@ -294,8 +294,9 @@ def _print_report(report: Report, as_json: bool) -> None:
         print(json.dumps(report.json(), ensure_ascii=False), flush=True)
         return
     print(f"{report.model} on {report.data}, step {report.step}; nats a datum")
-    for split, quantities in report.splits.items():
-        print(split)
+    for part, quantities in (*report.splits.items(), ("whole", report.whole)):
+        if quantities:
+            print(part)
         for name, e in quantities.items():
             ess = "" if e.ess is None else f", effective sample size ≥ {e.ess:.0f}"
             print(f"    {name:<15} {e.value:11.4f} ± {e.stderr:.4f}   {e.method}{ess}")

@@ -9,8 +9,9 @@ from scipy.stats import multivariate_normal
 
 from backends.base import DataInfo, Elbo, Gaussian, InputError, Progress, Stamp, finish
 from backends.curves import Curves
-from backends.data import DataSet, Split
+from backends.data import DataSet, Density, Split
 from backends.evaluation import evaluate
+from backends.mass import mass
 
 D = 3
 W = np.array([[1.0, 0.2], [-0.5, 1.0], [0.3, 0.8]])
@@ -154,3 +155,75 @@ def test_data_of_another_width_is_refused(data):
 def test_a_single_draw_which_has_no_error_is_refused(data):
     with pytest.raises(InputError, match="at least 2 samples"):
         finish(evaluate(LinearGaussian(), data, samples=1))
+
+
+# -- flows --------------------------------------------------------------------------------------------
+
+
+PLANE = DataInfo("plane", "Plane", 2)
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """The flow z = x − shift of the plane with a normal base: x ~ N(shift, I), times ``too_much``."""
+
+    shift: float = 0.0
+    too_much: float = 1.0
+    stamp: Stamp = STAMP
+    info: DataInfo = PLANE
+    kind: str = "shifted"
+    latent_dim: int = 2
+
+    def transform(self, x):
+        return x - np.float32(self.shift), np.full(len(x), np.log(self.too_much))
+
+    def inverse(self, z):
+        return z + np.float32(self.shift), np.full(len(z), -np.log(self.too_much))
+
+    def log_base(self, z):
+        return -0.5 * (z.astype(np.float64) ** 2).sum(1) - np.log(2 * np.pi)
+
+    def log_prob(self, x):
+        z, log_det = self.transform(x)
+        return self.log_base(z) + log_det
+
+
+def plane(n=4000):
+    """Draws of N(0, I), whose entropy is log 2πe."""
+    x = np.random.default_rng(0).standard_normal((n, 2)).astype(np.float32)
+    density = Density(Shifted().log_prob, float(np.log(2 * np.pi * np.e)))
+    return DataSet(Shifted().info, Split(x[: n // 2]), Split(x[:0]), Split(x[n // 2 :]), density)
+
+
+def test_the_gap_of_a_flow_is_the_divergence_from_the_data():
+    report = finish(evaluate(Shifted(0.5), plane()))
+    gap = report.splits["test"]["gap"]
+    assert gap.value == pytest.approx(0.25, abs=4 * gap.stderr)  # KL = shift²/2 a column
+    assert gap.stderr == pytest.approx(np.sqrt(0.5 / 2000), rel=0.1)
+    assert finish(evaluate(Shifted(), plane())).splits["test"]["gap"].value == 0
+    report_json = json.loads(json.dumps(report.json()))
+    assert report_json["entropy"]["value"] == pytest.approx(2.8378770664)
+    assert report_json["test"]["gap"]["value"] == gap.value
+
+
+@pytest.mark.parametrize("too_much", [1.0, 1.65])
+def test_the_mass_of_a_density_on_the_plane_tells_one_that_is_too_good(too_much):
+    mass = finish(evaluate(Shifted(too_much=too_much), plane())).whole["mass"]
+    assert mass.value == pytest.approx(too_much, abs=0.002)
+    assert mass.stderr < 0.002
+
+
+def test_a_mass_is_that_inside_its_rectangle_to_the_tolerance():
+    found = finish(mass(Shifted(), np.array([0.0, -9.0]), np.array([9.0, 9.0])))
+    assert found.value == pytest.approx(0.5, abs=1e-4)
+    narrow = finish(mass(Shifted(), np.array([-1.0, -1.0]), np.array([1.0, 1.0])))
+    assert narrow.value == pytest.approx(0.6826894921**2, abs=1e-4)
+
+
+def test_without_a_known_density_there_is_no_gap_and_with_few_rows_no_mass():
+    data = plane()
+    unknown = DataSet(data.info, data.train, data.validation, data.test)
+    report = finish(evaluate(Shifted(), unknown))
+    assert report.whole.keys() == {"mass"}
+    assert "gap" not in report.splits["test"]
+    assert finish(evaluate(Shifted(), data, rows=100)).whole == {}

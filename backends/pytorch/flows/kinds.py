@@ -77,9 +77,8 @@ MIXING = Parameter(
 )  # fmt: skip
 
 ACTIVATION = Parameter(
-    "activation", "choice", "silu",
-    "Non-linearity after each hidden layer: smooth ones make smooth densities, relu makes sharper edges.",
-    choices=("silu", "relu", "tanh", "gelu", "softplus"),
+    "activation", "choice", "relu", "Non-linearity after each hidden layer of its networks.",
+    choices=("relu", "silu", "tanh", "gelu", "softplus"),
 )  # fmt: skip
 
 REALNVP_PARAMETERS = (
@@ -109,7 +108,7 @@ MAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING, ACTIVATION)
 IAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING, ACTIVATION)
 
 NSF_PARAMETERS = (
-    *common(layers=4, width=64, depth=2),
+    *common(layers=3, width=64, depth=2, learning_rate=3e-3, decay_steps=5000),
     MIXING,
     ACTIVATION,
     Parameter(
@@ -121,7 +120,7 @@ NSF_PARAMETERS = (
     ),
     Parameter("bins", "int", 8, "Pieces K of each spline.", minimum=2, maximum=128),
     Parameter(
-        "bound", "float", 5.0,
+        "bound", "float", 4.0,
         "B: splines reach from −B to B, in standard deviations of the data, and are the identity outside.",
         minimum=0, maximum=100, open_minimum=True,
     ),

@@ -523,3 +523,18 @@ def capabilities(model: object) -> frozenset[str]:
         for name, protocol in CAPABILITIES.items()
         if all(hasattr(model, method) for method in vars(protocol) if not method.startswith("_"))
     )
+
+
+def latent_points(model: Any, x: Array) -> Array:
+    """Where a model puts rows x (n, d) in its latent space, (n, k) float32: f(x) of a flow, else the mean of
+    q(z|x)."""
+    if isinstance(model, Bijects):
+        return model.transform(x)[0]
+    q = model.encode(x)
+    assert isinstance(q, Gaussian)
+    return q.mean
+
+
+def has_latent_points(model: Any) -> bool:
+    """Whether :func:`latent_points` can be asked of a model."""
+    return isinstance(model, Bijects) or (isinstance(model, Encodes) and bool(model.latent_dim))

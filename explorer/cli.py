@@ -131,7 +131,7 @@ def _parsers() -> tuple[argparse.ArgumentParser, tuple[str, ...]]:
     evaluate.add_argument("--json", action="store_true", help="one JSON line")
     evaluate.set_defaults(run=cli_train.evaluate)
 
-    decode = _file_command(commands, "decode", "latent points to a picture")
+    decode = _file_command(commands, "decode", "latent points to pictures or rows")
     where = decode.add_mutually_exclusive_group(required=True)
     where.add_argument("--at", metavar="Z1,Z2,…", help="decode this latent point")
     where.add_argument(
@@ -139,7 +139,11 @@ def _parsers() -> tuple[argparse.ArgumentParser, tuple[str, ...]]:
         help="an N×N mosaic: the first two latent coordinates from −2.5 to 2.5 (upwards and to the right), "
         "the others 0",
     )  # fmt: skip
-    decode.add_argument("--out", required=True, metavar="IMAGE.png", help="a PNG with one pixel a pixel")
+    where.add_argument("--data", metavar="Z.npy", help="decode the latent points in a file")
+    decode.add_argument(
+        "--out", required=True, metavar="IMAGE.png",
+        help="a PNG with one pixel a pixel; rows where it ends in .npy",
+    )  # fmt: skip
     decode.set_defaults(run=cli_use.decode)
 
     sample = _file_command(commands, "sample", "draw from p(x)")

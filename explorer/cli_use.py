@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 
 from backends.atomic import check_writable, replacing
-from backends.base import Array, DataInfo, Decodes, Encodes, Gaussian, InputError, Samples, finish
+from backends.base import (
+    Array,
+    Bijects,
+    DataInfo,
+    Decodes,
+    Encodes,
+    InputError,
+    Samples,
+    finish,
+    has_latent_points,
+    latent_points,
+)
 from backends.data import SPLITS, data_sets, open_data
 from backends.evaluation import has_log_likelihood
 from backends.files import read_table
@@ -20,30 +31,41 @@ from backends.run import Run
 
 EXTENT = 2.5  # of --grid, in standard deviations of the prior: 98.8 % of each coordinate lie within
 MOST_VALUES = 2**28  # numbers in what is written: 1 GB of float32
+MOST_ACROSS = 16  # pictures side by side
 _BATCH = 4096
 
 
 def decode(options: Namespace) -> int:
-    """A latent point, or a grid of them, to a PNG; the mean of p(x|z), one pixel a pixel."""
+    """The means of p(x|z) at latent points to a PNG, one pixel a pixel; of data that are no pictures to rows
+    (n, d) float32."""
     check_writable(options.out)
     run = Run.open(options.file)
-    model = run.model()
+    model, info = run.model(), run.info
     latent_dim = model.latent_dim
     if not isinstance(model, Decodes) or not latent_dim:
         raise InputError(f"'{options.file}' holds a {run.kind.name}, which decodes no latent points")
-    if run.info.image_shape is None:
-        raise InputError(f"'{options.file}' was trained on '{run.info.name}', whose rows are not pictures")
+    if info.image_shape is None and Path(options.out).suffix.lower() != ".npy":
+        raise InputError(f"the rows of '{info.name}' are not pictures: --out takes a file that ends in .npy")
     if options.at is not None:
-        picture = _pictures(model, _point(options.at, latent_dim), run.info)[0]
+        z = _point(options.at, latent_dim)
+    elif options.data is not None:
+        z = read_table(Path(options.data), None)[0].x
+        if z.shape[1] != latent_dim:
+            raise InputError(f"'{options.data}' has {z.shape[1]} columns, the latent space has {latent_dim}")
     else:
         most = math.isqrt(MOST_VALUES // model.info.dim)
         if options.grid > most:
-            raise InputError(f"--grid {options.grid}: at most {most} pictures a side")
-        picture = _mosaic(model, options.grid, run.info)
+            raise InputError(f"--grid {options.grid}: at most {most} points a side")
+        z = _grid(options.grid, latent_dim)
+    mean = np.concatenate([model.decode(z[i : i + _BATCH]).mean for i in range(0, len(z), _BATCH)])
+    if info.image_shape is None or Path(options.out).suffix.lower() == ".npy":
+        _save(options.out, mean)
+        return 0
+    across = options.grid if options.grid is not None else min(len(z), MOST_ACROSS)
     from PIL import Image
 
     with replacing(options.out) as file:
-        Image.fromarray(picture).save(file, format="PNG")
+        Image.fromarray(_mosaic(_pictures(mean, info), across)).save(file, format="PNG")
     return 0
 
 
@@ -63,16 +85,22 @@ def sample(options: Namespace) -> int:
 
 
 def encode(options: Namespace) -> int:
-    """The mean of q(z|x), (n, k) float32, or the responsibilities, (n, K) float64, of each row."""
+    """The mean of q(z|x) of each row, (n, k) float32, of a flow f(x); or responsibilities, (n, K) float64."""
     check_writable(options.out)
     run = Run.open(options.file)
     model = run.model()
-    if not isinstance(model, Encodes):
+    if not isinstance(model, Encodes | Bijects):
         raise InputError(f"'{options.file}' holds a {run.kind.name}, which has no encoder")
     x = _rows(run, options)
-    encoded = [model.encode(x[i : i + _BATCH]) for i in range(0, len(x), _BATCH)]
-    _save(options.out, np.concatenate([q.mean if isinstance(q, Gaussian) else q.probs for q in encoded]))
+    _save(options.out, np.concatenate([_encoded(model, x[i : i + _BATCH]) for i in range(0, len(x), _BATCH)]))
     return 0
+
+
+def _encoded(model: Any, x: Array) -> Array:
+    if has_latent_points(model):
+        return latent_points(model, x)
+    probs: Array = model.encode(x).probs
+    return probs
 
 
 def score(options: Namespace) -> int:
@@ -95,15 +123,16 @@ def score(options: Namespace) -> int:
 
 def _rows(run: Run, options: Namespace) -> Array:
     """All rows, in the order of the file; of a named set the splits one after the other."""
-    name = options.data
+    name, data = options.data, None
     if name is None:
         for note in run.notes:
             print(f"note: {note}", file=sys.stderr)
         if run.data is None:
             raise InputError(f"the data of '{options.file}' is not here: name some with --data")
-        name = run.data.info.source.get("file") or run.data.info.source.get("name")
-    if name in {entry.name for entry in data_sets()}:
+        name, data = run.info.source.get("file", run.info.name), run.data
+    elif name.partition(":")[0].partition("@")[0] in {entry.name for entry in data_sets()}:
         data = open_data(name)
+    if data is not None and "file" not in data.info.source:
         x = np.concatenate([data.split(split).x for split in SPLITS])
     else:
         x = read_table(Path(name), run.info.source.get("label_column"))[0].x
@@ -135,26 +164,31 @@ def _point(text: str, latent_dim: int) -> Array:
     return z
 
 
-def _pictures(model: Any, z: Array, info: DataInfo) -> Array:
-    """The decoded means as grey or colour pictures, (n, h, w) or (n, h, w, 3) uint8."""
+def _pictures(mean: Array, info: DataInfo) -> Array:
+    """Decoded means as grey or colour pictures, (n, h, w) or (n, h, w, 3) uint8."""
     low, high = info.display
-    mean = np.clip((model.decode(z).mean - low) / (high - low), 0, 1)
     shape = info.image_shape or (info.dim,)
     if len(shape) == 3 and shape[2] == 1:
         shape = shape[:2]
-    return np.rint(255 * mean).astype(np.uint8).reshape(-1, *shape)
+    shown = np.clip((mean - low) / (high - low), 0, 1)
+    return np.rint(255 * shown).astype(np.uint8).reshape(-1, *shape)
 
 
-def _mosaic(model: Any, n: int, info: DataInfo) -> Array:
-    """n×n pictures over the first two latent coordinates, the second growing upwards."""
+def _grid(n: int, latent_dim: int) -> Array:
+    """n×n points over the first two latent coordinates, the second growing upwards, row by row."""
     along = np.linspace(-EXTENT, EXTENT, n, dtype=np.float32) if n > 1 else np.zeros(1, np.float32)
-    rows = []
-    for second in along[::-1]:
-        z = np.zeros((n, model.latent_dim), np.float32)
-        z[:, 0] = along
-        z[:, 1:2] = second  # a one-dimensional latent has none: its rows are alike
-        rows.append(np.concatenate(list(_pictures(model, z, info)), axis=1))
-    return np.concatenate(rows, axis=0)
+    z = np.zeros((n, n, latent_dim), np.float32)
+    z[..., 0] = along
+    z[..., 1:2] = along[::-1, None, None]  # a one-dimensional latent has none: its rows are alike
+    return z.reshape(n * n, latent_dim)
+
+
+def _mosaic(pictures: Array, across: int) -> Array:
+    """Pictures (n, …) side by side, so many a row; black where there are none."""
+    missing = -len(pictures) % across
+    blank = np.zeros((missing, *pictures.shape[1:]), np.uint8)
+    rows = np.concatenate([pictures, blank]).reshape(-1, across, *pictures.shape[1:])
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
 
 
 def _save(path: str, array: Array) -> None:

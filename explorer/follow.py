@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject
 
-from backends.base import Encodes, Gaussian, HasPrior, LogJoint, Progress, Work
+from backends.base import Encodes, HasPrior, LogJoint, Progress, Work, has_latent_points, latent_points
 from backends.data import DataSet
 from backends.evaluation import CURVE_ROWS, Report, evaluate, some_rows
 from backends.likelihood import iwae
@@ -81,7 +81,7 @@ class Follower(QObject):
 
     def _request_encodings(self) -> bool:
         model, data = self._session.model, self._session.data
-        if not isinstance(model, Encodes) or data is None or not model.latent_dim:
+        if not has_latent_points(model) or data is None:
             return False
         split = self._session.state.map.split
         self._exploration.request(
@@ -157,13 +157,11 @@ class LiveReport:
 
 
 def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Progress]:
-    """Posterior means of every row of a split, in blocks."""
+    """Where every row of a split lies in latent space, in blocks."""
     x = data.split(split).x
     out = np.empty((len(x), model.latent_dim), np.float32)
     for start in range(0, len(x), BLOCK):
-        q = model.encode(x[start : start + BLOCK])
-        assert isinstance(q, Gaussian)
-        out[start : start + BLOCK] = q.mean
+        out[start : start + BLOCK] = latent_points(model, x[start : start + BLOCK])
         yield Progress(min(start + BLOCK, len(x)), len(x), "encode")
     yield Encodings(model.stamp.step, split, out)
 

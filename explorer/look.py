@@ -21,6 +21,8 @@ from backends.base import (
     LogProb,
     Progress,
     Work,
+    has_latent_points,
+    latent_points,
 )
 from backends.data import Split
 from backends.estimates import LogLikelihood, PosteriorKL
@@ -132,9 +134,8 @@ def portrait(model: Any, split: Split, row: int, label_names: tuple[str, ...]) -
     x = split.x[row : row + 1]
     label = label_of(split, row, label_names)
     reconstruction = None
-    if isinstance(model, Encodes) and isinstance(model, Decodes):
-        q = model.encode(x)
-        reconstruction = model.decode(q.mean).mean[0] if isinstance(q, Gaussian) else None
+    if has_latent_points(model) and isinstance(model, Decodes):
+        reconstruction = model.decode(latent_points(model, x)).mean[0]
     return Datum(row, model.stamp.step, x[0], reconstruction, label)
 
 

@@ -165,6 +165,9 @@ class DataPanel(QWidget):
         self.points.recolour(at_once=True)
 
     def _model_changed(self, _: object) -> None:
+        moment = self._session.moment
+        if moment is not None and not moment.training:  # what is done by hand is seen at once
+            self._field_pace.reset()
         self._component_pace.poke()
         self._field_pace.poke()
         if self.points.colour == "responsibility":

@@ -206,6 +206,22 @@ def test_decode_lays_out_a_grid_with_the_second_coordinate_upwards(vae_file, tmp
         assert np.abs(tile - 255 * mean).max() <= 0.51
 
 
+def test_a_flow_encodes_and_decodes_rows_there_and_back(tmp_path, capsys):
+    run, x, z, back = (tmp_path / name for name in ("flow", "x.npy", "z.npy", "back.npy"))
+    small = ["--set", "width=16", "depth=1", "--steps", "5"]
+    assert main(["train", "realnvp", "--data", "two-moons:200", *small, "--out", str(run)]) == 0
+    np.save(x, open_data("two-moons").test.x[:50])
+    assert main(["encode", str(run), "--data", str(x), "--out", str(z)]) == 0
+    assert np.abs(np.load(z) - np.load(x)).max() > 0.1
+    assert main(["decode", str(run), "--data", str(z), "--out", str(back)]) == 0
+    np.testing.assert_allclose(np.load(back), np.load(x), atol=1e-4)
+    assert main(["encode", str(run), "--out", str(z)]) == 0  # its own data, of a set of another size
+    assert len(np.load(z)) == sum(len(Run.open(run).data.split(s)) for s in ("train", "validation", "test"))
+    capsys.readouterr()
+    assert main(["decode", str(run), "--at", "0,0", "--out", str(tmp_path / "a.png")]) == 2
+    assert "not pictures" in capsys.readouterr().err
+
+
 def test_sample_is_seeded(vae_file, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert (

@@ -127,13 +127,13 @@ class Session(QObject):
         """Take the last change back."""
         if self._undo:
             change = self._undo.pop()
-            self._redo.append(self._go(change, change.back))
+            self._go(change, change.back, self._redo)
 
     def redo(self) -> None:
         """Make the change again that was taken back last."""
         if self._redo:
             change = self._redo.pop()
-            self._undo.append(self._go(change, change.forth))
+            self._go(change, change.forth, self._undo)
 
     @property
     def undo_text(self) -> str:
@@ -145,15 +145,14 @@ class Session(QObject):
         """What ``redo`` would make again; "" when there is nothing."""
         return self._redo[-1].what if self._redo else ""
 
-    def _go(self, change: _Change, act: Callable[[], None] | None) -> _Change:
-        """Returns what leads back again."""
+    def _go(self, change: _Change, act: Callable[[], None] | None, way_back: list[_Change]) -> None:
         self._merge = ""
-        if act is not None:
+        # first the way back: whoever hears of the change asks whether there is one
+        way_back.append(_Change(self.state, change.what) if act is None else change)
+        if act is None:
+            self._replace(change.state)
+        else:
             act()
-            return change
-        reverse = _Change(self.state, change.what)
-        self._replace(change.state)
-        return reverse
 
     def _replace(self, new: State) -> None:
         old, self.state = self.state, new

@@ -108,7 +108,7 @@ MAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING, ACTIVATION)
 IAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING, ACTIVATION)
 
 NSF_PARAMETERS = (
-    *common(layers=3, width=64, depth=2, learning_rate=3e-3, decay_steps=5000),
+    *common(layers=3, width=64, depth=2, learning_rate=3e-3, decay_steps=6000),
     MIXING,
     ACTIVATION,
     Parameter(
@@ -252,7 +252,7 @@ KINDS = (
         "nsf", "Neural spline flow",
         "Maps each column by a monotone rational-quadratic spline that other columns shape (Durkan et al. "
         "2019).",
-        NSF_PARAMETERS, "spline:NSFLearner", 5000,
+        NSF_PARAMETERS, "spline:NSFLearner", 6000,
     ),
     _kind(
         "cnf", "Continuous flow",

@@ -1,0 +1,151 @@
+"""Spline flows against zuko's: the gap to the entropy, the cost of a step, a density field.
+
+    python -m benchmarks.flows [SET …] [--seconds S] [--rows N] [--json FILE]
+
+On each set both are trained the same time on the same rows, in one process and so with the same threads, one
+after the other; then the gap is measured on the same held-out rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zuko
+
+from backends.base import Array
+from backends.data import DataSet, open_data
+from backends.registry import find_kind
+from backends.run import Run
+from benchmarks.table import Row, machine, markdown, write
+
+BUDGETS = {"two-moons": 0.006, "eight-gaussians": 0.014, "checkerboard": 0.060, "rings": 0.13}
+FIELD = 512  # points an axis
+COARSE = 64
+BLOCK = 2048  # rows a slice: about 8 ms
+
+
+class Zuko:
+    """zuko's spline flow with our default architecture, on standardised rows, trained as a tutorial does."""
+
+    def __init__(self, x: Array) -> None:
+        values = {p.name: p.default for p in find_kind("nsf")[1].parameters}
+        rows = torch.tensor(x)
+        self.shift, self.scale = rows.mean(0), rows.std(0)
+        self.rows = (rows - self.shift) / self.scale
+        self.flow = zuko.flows.NSF(
+            x.shape[1],
+            transforms=int(values["layers"]),
+            bins=int(values["bins"]),
+            hidden_features=[int(values["width"])] * int(values["depth"]),
+        )
+        self.batch_size = int(values["batch_size"])
+        self.adam = torch.optim.Adam(self.flow.parameters(), lr=1e-3)
+
+    def step(self) -> float:
+        """One step; returns the loss."""
+        batch = self.rows[torch.randint(len(self.rows), (self.batch_size,))]
+        self.adam.zero_grad()
+        loss = -self.flow().log_prob(batch).mean()
+        loss.backward()
+        self.adam.step()
+        return float(loss.item())
+
+    def log_prob(self, x: Array) -> Array:
+        """log p(x) in the data's own units, (n, d) → (n,)."""
+        with torch.no_grad():
+            y = (torch.tensor(x) - self.shift) / self.scale
+            log_p = self.flow().log_prob(y) - self.scale.log().sum()
+        return np.asarray(log_p.double().numpy())
+
+
+def train(step: Callable[[], Any], seconds: float) -> int:
+    """Call ``step`` for so long; returns how often."""
+    begin, steps = time.perf_counter(), 0
+    while time.perf_counter() - begin < seconds:
+        step()
+        steps += 1
+    return steps
+
+
+def gap(log_prob: Callable[[Array], Array], data: DataSet) -> tuple[float, float]:
+    """Mean over held-out rows of the data's log p(x) − the model's, and its standard error."""
+    assert data.density is not None
+    off = data.density.log_prob(data.test.x) - log_prob(data.test.x)
+    return float(off.mean()), float(off.std(ddof=1) / np.sqrt(len(off)))
+
+
+def gaps(name: str, rows: int, seconds: float) -> list[Row]:
+    """The gap of ours after so many seconds, beside its budget, and zuko's."""
+    data = open_data(f"{name}:{rows}")
+    run, theirs = Run.start("nsf", data, {}), Zuko(data.train.x)
+    torch.manual_seed(0)
+    ours_steps, their_steps = train(run.step, seconds), train(theirs.step, seconds)
+    ours, stderr = gap(run.model().log_prob, data)
+    other, their_stderr = gap(theirs.log_prob, data)
+    note = (
+        f"± {stderr:.4f} after {ours_steps} steps; zuko {other:.4f} ± {their_stderr:.4f} after {their_steps}"
+    )
+    return [Row(f"gap after {seconds:g} s, {name}, {rows} rows", ours, "nats", BUDGETS[name], note=note)]
+
+
+def step_ratio(rounds: int = 8, steps: int = 40) -> float:
+    """Time of a step of ours over one of zuko's: the median over rounds that take turns."""
+    data = open_data("two-moons")
+    run, theirs = Run.start("nsf", data, {}), Zuko(data.train.x)
+
+    def time_of(step: Callable[[], Any]) -> float:
+        begin = time.perf_counter()
+        for _ in range(steps):
+            step()
+        return time.perf_counter() - begin
+
+    time_of(run.learner.step), time_of(theirs.step)
+    ratios = sorted(time_of(run.learner.step) / time_of(theirs.step) for _ in range(rounds))
+    return (ratios[(rounds - 1) // 2] + ratios[rounds // 2]) / 2
+
+
+def field_seconds(points: int) -> float:
+    """How long the density of a default spline flow takes at so many points an axis, slice by slice."""
+    model = Run.start("nsf", open_data("two-moons"), {}).model()
+    axis = np.linspace(-2, 3, points, dtype=np.float32)
+    plane = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+    model.log_prob(plane[:BLOCK])
+    begin = time.perf_counter()
+    for start in range(0, len(plane), BLOCK):
+        model.log_prob(plane[start : start + BLOCK])
+    return time.perf_counter() - begin
+
+
+def main() -> int:
+    """Measure, print the table, write the JSON; 0 when every budget is kept."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.flows", description=__doc__)
+    parser.add_argument("sets", nargs="*", choices=[*BUDGETS, []], help="which sets; default: all four")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long each is trained")
+    parser.add_argument("--rows", type=int, default=200_000, help="training rows of each set")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file as well")
+    options = parser.parse_args()
+    rows = [
+        Row("spline flow step, against zuko's of the same architecture", step_ratio(), "×", 1.05),
+        Row(f"density field {FIELD}², spline flow, complete", field_seconds(FIELD), "s", 1.5),
+        Row(f"its first picture, {COARSE}²", 1e3 * field_seconds(COARSE), "ms", 50),
+    ]
+    for name in options.sets or BUDGETS:
+        rows += gaps(name, options.rows, options.seconds)
+        print(f"{rows[-1].name}: {rows[-1].value:.4f} {rows[-1].note}", file=sys.stderr, flush=True)
+    print(markdown(rows))
+    print()
+    print("; ".join(f"{name} {value}" for name, value in machine().items()))
+    if options.json:
+        write(options.json, rows)
+    return 0 if all(row.kept for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -20,7 +20,7 @@ _COUNTED = 64  # rows on which the evaluations of an adaptive solver are counted
 class ContinuousFlow(Flow):
     """A frozen continuous flow; every method may be called from any thread.
 
-    Points at a time t are those of :meth:`path`: at 0 in the data's units, at 1 the latents'.
+    Points at a time t are those of :meth:`path`: at 0 in the data's units, at 1 in those of a normal base.
     """
 
     @property
@@ -49,10 +49,12 @@ class ContinuousFlow(Flow):
     @property
     def solver(self) -> str:
         """In words, how the flow is solved where it is shown."""
-        solver = self._map.solver
-        if solver.adaptive:
-            return f"{solver.method}, tolerance {solver.tolerance:g}"
-        return f"{solver.method}, {solver.steps} steps"
+        return str(self._map.solver)
+
+    @property
+    def trained_with(self) -> str:
+        """In words, how it is solved in training, where that takes a solver."""
+        return str(self._map.trained)
 
     # -- the field ----------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from backends.base import Diverged
 
 MOST_EVALUATIONS = 10_000  # of one solve: minutes of a person's time on a small network
 FIRST_STEP = 0.05  # that an adaptive solver tries
-LEAST_STEPS = 16  # of a solve that is shown; with fewer a flow was seen to cheat its solver
+LEAST_STEPS = 24  # of a solve that is shown; with fewer a flow was seen to cheat its solver
 
 Function = Callable[[float, Tensor], Tensor]
 
@@ -92,6 +92,10 @@ class Solver:
     tolerance: float = 1e-5
     most: int = field(default=MOST_EVALUATIONS, repr=False)
 
+    def __str__(self) -> str:
+        how = f"tolerance {self.tolerance:g}" if self.adaptive else f"{self.steps} steps"
+        return f"{self.method}, {how}"
+
     @property
     def adaptive(self) -> bool:
         return self.method not in FIXED
@@ -124,7 +128,7 @@ class Solver:
         too often.
         """
         f = f if isinstance(f, Counter) else Counter(f, self.most)
-        if self.adaptive:
+        if self.adaptive and len(times) > 1:
             return self._torchdiffeq(torchdiffeq.odeint, f, y, times)
         stations = [y]
         for start, stop in pairwise(times):

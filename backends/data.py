@@ -16,7 +16,10 @@ import numpy as np
 
 from backends.base import Array, DataInfo, InputError
 from backends.files import read_table
-from backends.synthetic import SMALL, SMALL_VALIDATION, SYNTHETIC, TRAIN, VALIDATION, Small, Synthetic
+from backends.picture import Picture, is_picture, known_picture, read_picture
+from backends.synthetic import SMALL, SMALL_VALIDATION, SYNTHETIC, TEST, TRAIN, VALIDATION, Small, Synthetic
+from backends.two_gaussians import NAME as TWO_GAUSSIANS
+from backends.two_gaussians import SEPARATION, separation, two_gaussians
 
 SPLITS = ("train", "validation", "test")
 MOST_ROWS = 10_000_000  # of a synthetic set
@@ -134,7 +137,7 @@ _BLANK = {
         "Points of your own", "No rows: you click them on a plane.", ("x", "y"), "real", (-1, 1)
     ),
 }
-_SYNTHETIC = {s.name: s for s in SYNTHETIC}
+_SYNTHETIC = {s.name: s for s in (*SYNTHETIC, two_gaussians(SEPARATION))}
 _SMALL = {s.name: s for s in SMALL}
 _NAMED = {*_DIGITS, *_SYNTHETIC, *_SMALL, *_BLANK}
 
@@ -142,7 +145,7 @@ _NAMED = {*_DIGITS, *_SYNTHETIC, *_SMALL, *_BLANK}
 def data_sets() -> tuple[DataEntry, ...]:
     """The named data sets. Cheap: loads and draws nothing."""
     digits = [DataEntry(name, d.title, d.doc, 64, d.values, (8, 8)) for name, d in _DIGITS.items()]
-    planes = [DataEntry(s.name, s.title, s.doc, 2, "real", None, s.entropy) for s in SYNTHETIC]
+    planes = [DataEntry(s.name, s.title, s.doc, 2, "real", None, s.entropy) for s in _SYNTHETIC.values()]
     small = [DataEntry(s.name, s.title, s.doc, len(s.columns), s.values, None, s.entropy) for s in SMALL]
     blank = [DataEntry(name, b.title, b.doc, len(b.columns), b.values) for name, b in _BLANK.items()]
     return (*digits, *planes, *small, *blank)
@@ -156,15 +159,31 @@ def without_rows(info: DataInfo) -> str | None:
 
 def known_density(info: DataInfo) -> Density | None:
     """The distribution that a data set was drawn from, where its source tells; draws no rows."""
-    name = str(info.source.get("name"))
-    known = _SYNTHETIC.get(name) or _SMALL.get(name)
+    source = info.source
+    if "file" in source and isinstance(source.get("entropy"), float):  # a picture, which is read when asked
+        path, sha256 = Path(str(source["file"])), str(source.get("sha256"))
+        return Density(lambda x: known_picture(path, sha256).log_prob(x), source["entropy"])
+    name = str(source.get("name"))
+    try:
+        known = _synthetic_named(name) or _SMALL.get(name)
+    except InputError:
+        return None
     return None if known is None else Density(known.log_prob, known.entropy)
 
 
-def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> DataSet:
-    """A data set by name, by file (.npy, .npz, CSV: see :func:`backends.files.read_table`) or by source.
+def _synthetic_named(name: str) -> Synthetic | None:
+    """The synthetic plane of this name, with its "@A"; InputError where that A cannot be."""
+    a = separation(name)
+    return two_gaussians(a) if a is not None else _SYNTHETIC.get(name)
 
-    "NAME:N" is a synthetic set with N training rows in place of its usual number, and the same held-out ones.
+
+def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> DataSet:
+    """A data set by name, by file or by source.
+
+    A file is .npy, .npz, CSV (see :func:`backends.files.read_table`) or a picture (:mod:`backends.picture`).
+
+    "NAME:N" is a synthetic set with N training rows in place of its usual number, and the same held-out ones;
+    "two-gaussians@A" are two Gaussians at a distance of 2A.
     A source is the ``DataInfo.source`` of an earlier opening and gives the same rows again. label_column
     names a file's column or array of labels. Raises InputError where there is no such set or file, the
     file cannot be used, or it has changed since its source was noted.
@@ -180,8 +199,10 @@ def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
         if source in _SMALL:
             return _small(_SMALL[source])
         return _digits(source) if source in _DIGITS else _synthetic(_SYNTHETIC[source], TRAIN)
-    if isinstance(source, str) and (name := source.rpartition(":")[0]) in _NAMED and label_column is None:
-        return _synthetic(_resizable(name), _row_count(source))
+    if isinstance(source, str) and label_column is None:
+        name, _, rows = source.partition(":")
+        if name.partition("@")[0] == TWO_GAUSSIANS or (rows and name in _NAMED):
+            return _synthetic(_resizable(name), _row_count(source) if rows else TRAIN)
     path = Path(source)
     if isinstance(source, str) and path.name == source and not path.suffix and not os.path.exists(path):
         names = ", ".join(entry.name for entry in data_sets())
@@ -192,7 +213,7 @@ def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
 def _reopen(source: Mapping[str, Any]) -> DataSet:
     name, file, label_column = (source.get(key) for key in ("name", "file", "label_column"))
     if isinstance(name, str) and file is None:
-        if name not in _NAMED:
+        if name not in _NAMED and _synthetic_named(name) is None:
             raise InputError(f"there is no data set '{name}'")
         return open_data(f"{name}:{source['rows']}" if "rows" in source else name)
     if not isinstance(file, str) or not isinstance(label_column, str | None):
@@ -256,9 +277,10 @@ def _synthetic(synthetic: Synthetic, train: int) -> DataSet:
 
 
 def _resizable(name: str) -> Synthetic:
-    if name not in _SYNTHETIC:
+    synthetic = _synthetic_named(name)
+    if synthetic is None:
         raise InputError(f"the rows of '{name}' are always the same; their number cannot be chosen")
-    return _SYNTHETIC[name]
+    return synthetic
 
 
 def _row_count(source: str) -> int:
@@ -299,9 +321,14 @@ def _blank(name: str) -> DataSet:
 
 
 def _file(path: Path, label_column: str | None, expected: str | None = None) -> DataSet:
+    if is_picture(path):
+        if label_column is not None:
+            raise InputError(f"{path.name} is a picture, so it has no labels '{label_column}'")
+        picture, sha256 = read_picture(path)
+        _check_unchanged(path, sha256, expected)
+        return _picture(path, picture, sha256)
     table, sha256 = read_table(path, label_column)
-    if expected is not None and sha256 != expected:
-        raise InputError(f"{path} has changed since it was opened for this run")
+    _check_unchanged(path, sha256, expected)
     n = len(table.x)
     if n < len(SPLITS):
         raise InputError(f"{path.name} has {n} row{'s' * (n > 1)}; at least 3 are needed to split them")
@@ -328,3 +355,22 @@ def _range(x: Array) -> tuple[float, float]:
     """(smallest, largest) value, kept apart where all are the same."""
     low, high = float(x.min()), float(x.max())
     return (low, high) if low < high else (low, low + 1)
+
+
+def _check_unchanged(path: Path, sha256: str, expected: str | None) -> None:
+    if expected is not None and sha256 != expected:
+        raise InputError(f"{path} has changed since it was opened for this run")
+
+
+def _picture(path: Path, picture: Picture, sha256: str) -> DataSet:
+    x = picture.draw(np.random.default_rng(12), TRAIN + VALIDATION + TEST)
+    info = DataInfo(
+        path.name,
+        path.name,
+        dim=2,
+        display=_range(x),
+        columns=("x1", "x2"),
+        source={"file": os.path.abspath(path), "sha256": sha256, "entropy": picture.entropy},
+    )
+    splits = _split(x, None, np.arange(len(x)), TRAIN, VALIDATION)
+    return DataSet(info, *splits, density=Density(picture.log_prob, picture.entropy))

@@ -85,7 +85,7 @@ def read_table(path: Path, label_column: str | None = None) -> tuple[Table, str]
             elif suffix in (".csv", ".tsv", ".txt"):
                 table = _read_csv(handle, name, label_column)
             else:
-                raise InputError(f"{name}: only .npy, .npz and CSV (.csv, .tsv, .txt) can be read")
+                raise InputError(f"{name}: only .npy, .npz, CSV (.csv, .tsv, .txt) and pictures can be read")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except MemoryError:

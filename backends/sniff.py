@@ -10,9 +10,9 @@ _DANGER = "which can run any program when it is opened and is therefore never op
 
 _SIGNATURES = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-    (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
+    (b"\x89PNG\r\n\x1a\n", "a PNG picture, which can be opened as data"),
+    (b"\xff\xd8\xff", "a JPEG picture, which can be opened as data"),
+    (b"GIF8", "a GIF picture, which can be opened as data"),
     (b"%PDF", "a PDF document"),
     (b"\x93NUMPY", "a NumPy array (.npy), which can be opened as data"),
     (b"\x1f\x8b", "a gzip archive"),

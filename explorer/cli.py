@@ -104,8 +104,8 @@ def _parsers() -> tuple[argparse.ArgumentParser, tuple[str, ...]]:
     train.add_argument("model", metavar="MODEL", nargs="?", help="a name that `models` lists")
     train.add_argument(
         "--data",
-        help="a name that `data` lists, NAME:ROWS for a synthetic set of so many training rows, or a "
-        ".npy, .npz or CSV file",
+        help="a name that `data` lists, NAME:ROWS for a synthetic set of so many training rows, a .npy, .npz "
+        "or CSV file, or a picture (PNG, JPEG, GIF), whose grey levels are then the density",
     )
     train.add_argument(
         "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[],

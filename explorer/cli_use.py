@@ -26,6 +26,7 @@ from backends.base import (
 from backends.data import SPLITS, data_sets, open_data
 from backends.evaluation import has_log_likelihood
 from backends.files import read_table
+from backends.picture import is_picture
 from backends.likelihood import log_likelihood
 from backends.run import Run
 
@@ -130,9 +131,9 @@ def _rows(run: Run, options: Namespace) -> Array:
         if run.data is None:
             raise InputError(f"the data of '{options.file}' is not here: name some with --data")
         name, data = run.info.source.get("file", run.info.name), run.data
-    elif name.partition(":")[0].partition("@")[0] in {entry.name for entry in data_sets()}:
+    elif _is_name(name) or is_picture(Path(name)):
         data = open_data(name)
-    if data is not None and "file" not in data.info.source:
+    if data is not None and ("file" not in data.info.source or is_picture(Path(name))):
         x = np.concatenate([data.split(split).x for split in SPLITS])
     else:
         x = read_table(Path(name), run.info.source.get("label_column"))[0].x
@@ -146,6 +147,10 @@ def _rows(run: Run, options: Namespace) -> Array:
             f"'{name}' has values other than 0 to {run.info.levels - 1}, which the model does not take"
         )
     return x
+
+
+def _is_name(text: str) -> bool:
+    return text.partition(":")[0].partition("@")[0] in {entry.name for entry in data_sets()}
 
 
 # -- pictures and arrays out ---------------------------------------------------------------------

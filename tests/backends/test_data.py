@@ -186,6 +186,7 @@ def test_a_set_without_rows_is_found_for_data_like_its_own():
         "my-coin": "my-coin", "my-points-1d": "my-points-1d", "my-points": "my-points",
         "eight-gaussians": "my-points", "checkerboard": "my-points", "two-moons": "my-points",
         "rings": "my-points", "spirals": "my-points", "pinwheel": "my-points",
+        "two-gaussians": "my-points",
     }  # fmt: skip
 
 

@@ -342,7 +342,7 @@ def test_files_that_are_none(write, tmp_path):
     assert "no such file" in sentence(tmp_path / "missing.npy")
     assert "is not a file" in sentence(tmp_path)
     assert "cannot be read" in sentence(tmp_path / ("x" * 5000 + ".npy"))
-    assert "only .npy, .npz and CSV" in sentence(write("a.xlsx", b"hello"))
+    assert "only .npy, .npz, CSV" in sentence(write("a.xlsx", b"hello"))
 
 
 def test_columns_and_labels_that_are_not_there(write):

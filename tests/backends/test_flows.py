@@ -208,7 +208,7 @@ def test_where_the_density_is_zero_a_run_by_reverse_kl_stops_with_its_last_good_
         ),
         ("nsf", "normal-1d", {"transform": "coupling"}, "a coupling layer maps some columns"),
         ("maf", "digits-grey", {"objective": "reverse-kl"}, "that of digits-grey is not known"),
-        ("maf", "digits", {}, "a flow needs data that have a density, and digits has binary values"),
+        ("maf", "digits", {}, "digits has binary values: set dequantise to 1"),
     ],
 )
 def test_bad_input_is_one_sentence(kind, data, values, sentence):
@@ -250,6 +250,20 @@ def test_a_column_that_is_not_finite_is_refused():
     x[3, 1] = np.inf
     with pytest.raises(InputError, match="holds values that are not finite"):
         learner("nsf", x)
+
+
+def test_values_on_a_grid_are_blurred_to_the_width_that_is_asked_for():
+    x = np.random.default_rng(0).integers(5, size=(4000, 2)).astype(np.float32)
+    x[:, 1] = 3  # never varies: only the noise does
+    made = learner("nsf", x, dequantise=1.0, batch_size=1000, learning_rate=0.01, width=32)
+    for _ in range(80):
+        made.step()
+    model = made.snapshot()
+    drawn = model.sample(4000, 0)[:, 1]
+    assert drawn.std() == pytest.approx(np.sqrt(1 / 12), rel=0.1)
+    assert drawn.mean() == pytest.approx(3, abs=0.05)
+    # the blurred rows have the density 1/5 on [−0.5, 4.5] × [2.5, 3.5]
+    assert model.log_prob(x).mean() == pytest.approx(-np.log(5), abs=0.25)
 
 
 # -- the shared training -------------------------------------------------------------------------------

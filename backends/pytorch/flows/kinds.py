@@ -66,6 +66,13 @@ def common(
             "smaller.",
             minimum=1, maximum=1_000_000,
         ),
+        Parameter(
+            "dequantise", "float", 0.0,
+            "Width of the uniform noise that is added to the rows of a batch, each time anew, so that values "
+            "on a grid have a density: 1 for whole numbers, 0.0625 for digits-grey; 0 is none. The density "
+            "is then that of the blurred rows.",
+            minimum=0, maximum=1e6,
+        ),
     )  # fmt: skip
 
 
@@ -187,8 +194,11 @@ CNF_PARAMETERS = (
 
 def check_flow_data(kind: str, info: DataInfo, values: Mapping[str, Value]) -> None:
     """Raise InputError when a flow cannot have such data, or cannot be fitted to it as asked."""
-    if info.values != "real":
-        raise InputError(f"a flow needs data that have a density, and {info.name} has {info.values} values")
+    if info.values != "real" and not values["dequantise"]:
+        raise InputError(
+            f"a flow needs data that have a density, and {info.name} has {info.values} values: set "
+            "dequantise to 1, their distance"
+        )
     coupling = kind in NEED_TWO_COLUMNS or values.get("transform") == "coupling"
     if coupling and info.dim < 2:
         raise InputError(

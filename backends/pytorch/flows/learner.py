@@ -74,7 +74,7 @@ class FlowLearner:
         self.net.initialise(self.net.layout.views(theta), Generator().manual_seed(int(weight_seed)))
         self._optimiser = FlatAdam(self.net.layout, theta.to(device), float(self._values["learning_rate"]))
         self._average = Average(self.net.layout, self._optimiser.theta)
-        self._use_standardisation(*standardisation(rows))
+        self._use_standardisation(*standardisation(rows, float(self._values["dequantise"])))
         self._objective = self.objective()
         self._steps = 0
 
@@ -132,9 +132,16 @@ class FlowLearner:
         done = min(self._steps / decay, 1.0) if decay else 0.0
         return rate * (LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done)))
 
+    def _dequantised(self, x: Tensor) -> Tensor:
+        """x with uniform noise around each number (Theis et al. 2016, sec. 3.1), where it is asked for."""
+        width = float(self._values["dequantise"])
+        if not width:
+            return x
+        return x + width * (torch.rand(x.shape, generator=self._noise) - 0.5).to(x.device)
+
     def step(self) -> Mapping[str, float]:
         """One minibatch: its "loss" and what the objective shows beside it, by the weights before it."""
-        x = self._batches.next()
+        x = self._dequantised(self._batches.next())
         loss, shown = self._objective(self.net, self._w, x, self._noise)
         norm = self._optimiser.backward(loss)
         # All scalars in one transfer: on a GPU each would wait for the device.

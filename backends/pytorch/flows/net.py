@@ -90,13 +90,16 @@ class FlowNet:
         return y * w["scale"] ** share + share * w["shift"], (-share * self.log_volume(w)).expand(len(y))
 
 
-def standardisation(x: Tensor) -> tuple[Tensor, Tensor]:
+def standardisation(x: Tensor, blur: float) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each column of x (n, d), (d,) each; 0 and 1 without rows.
+
+    blur: width of the uniform noise that will be added to x.
 
     A column that never varies has no scale: it keeps its own units.
     """
     if not len(x):
         return x.new_zeros(x.shape[1]), x.new_ones(x.shape[1])
     variance, shift = torch.var_mean(x.double(), 0, correction=0)
+    variance = variance + blur**2 / 12
     scale = torch.where(variance > 0, variance.sqrt(), 1.0)
     return shift.to(x.dtype), scale.to(x.dtype)

@@ -18,8 +18,8 @@ from backends.base import Array, DataInfo, InputError
 from backends.files import read_table
 from backends.picture import Picture, is_picture, known_picture, read_picture
 from backends.synthetic import SMALL, SMALL_VALIDATION, SYNTHETIC, TEST, TRAIN, VALIDATION, Small, Synthetic
+from backends.two_gaussians import LARGEST, SEPARATION, separation, two_gaussians
 from backends.two_gaussians import NAME as TWO_GAUSSIANS
-from backends.two_gaussians import SEPARATION, separation, two_gaussians
 
 SPLITS = ("train", "validation", "test")
 MOST_ROWS = 10_000_000  # of a synthetic set
@@ -164,15 +164,12 @@ def known_density(info: DataInfo) -> Density | None:
         path, sha256 = Path(str(source["file"])), str(source.get("sha256"))
         return Density(lambda x: known_picture(path, sha256).log_prob(x), source["entropy"])
     name = str(source.get("name"))
-    try:
-        known = _synthetic_named(name) or _SMALL.get(name)
-    except InputError:
-        return None
+    known = _synthetic_named(name) or _SMALL.get(name)
     return None if known is None else Density(known.log_prob, known.entropy)
 
 
 def _synthetic_named(name: str) -> Synthetic | None:
-    """The synthetic plane of this name, with its "@A"; InputError where that A cannot be."""
+    """The synthetic plane of this name, perhaps with an "@A"."""
     a = separation(name)
     return two_gaussians(a) if a is not None else _SYNTHETIC.get(name)
 
@@ -278,6 +275,8 @@ def _synthetic(synthetic: Synthetic, train: int) -> DataSet:
 
 def _resizable(name: str) -> Synthetic:
     synthetic = _synthetic_named(name)
+    if synthetic is None and name.startswith(TWO_GAUSSIANS):
+        raise InputError(f"'{name}' is not of the form {TWO_GAUSSIANS}@A with A from 0 to {LARGEST:g}")
     if synthetic is None:
         raise InputError(f"the rows of '{name}' are always the same; their number cannot be chosen")
     return synthetic

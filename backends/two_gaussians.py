@@ -10,7 +10,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from backends.base import Array, InputError
+from backends.base import Array
 from backends.synthetic import Synthetic
 
 NAME = "two-gaussians"
@@ -38,8 +38,8 @@ def named(a: float) -> str:
 
 
 def separation(name: str) -> float | None:
-    """The a of a name without number of rows; None for another set's. InputError for an a that cannot be."""
-    base, at, text = name.partition("@")
+    """The a of a name, perhaps with a number of rows; None for another set's, and for one that cannot be."""
+    base, at, text = name.partition(":")[0].partition("@")
     if base != NAME:
         return None
     if not at:
@@ -48,9 +48,13 @@ def separation(name: str) -> float | None:
         a = float(f"{float(text):g}") if text.isascii() and "_" not in text else np.nan
     except ValueError:
         a = np.nan
-    if not 0 <= a <= LARGEST:
-        raise InputError(f"'{name}' is not of the form {NAME}@A with A from 0 to {LARGEST:g}")
-    return a
+    return a if 0 <= a <= LARGEST else None
+
+
+def at_separation(name: str, a: float) -> str:
+    """The set of such a name, perhaps with a number of rows, at another a."""
+    _, colon, rows = name.partition(":")
+    return named(a) + colon + rows
 
 
 def _draw(a: float, rng: np.random.Generator, n: int) -> tuple[Array, Array]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from backends.base import Array
 from backends.data import DataSet, open_data, without_rows
+from backends.picture import is_picture
 from backends.run import Run
 from explorer.by_hand import ByHand
 from explorer.compute import Exploration, Failure, Priority
 from explorer.given_rows import GivenRows
 from explorer.kept import forget, keep, kept_path
+from explorer.paintings import keep_painting, last_painting
 from explorer.session import Session
 from explorer.settings import Settings
 from explorer.spec import (
@@ -34,7 +38,7 @@ from resources import resource
 
 AUTOSAVE = 60.0  # seconds
 KEEPING = 20.0  # seconds that closing waits for a large run to be written
-DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz")
+DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz", ".png", ".jpg", ".jpeg", ".gif")
 STARTER = "digits-vae.safetensors"
 
 
@@ -215,14 +219,22 @@ class Actions(QObject):
 
     def choose_data(self, source: str) -> None:
         """Use a named set or a file for the next run, if it can be read."""
-        self.busy.emit(f"Reading {Path(source).name}…")
+        self._read(Path(source).name, lambda: open_data(source))
+
+    def choose_painting(self, levels: Array) -> None:
+        """Keep a painted density (h, w) in the program's own folder, and use it for the next run."""
+        self._read("the painting", lambda: open_data(keep_painting(self._home, levels)))
+
+    def last_painting(self, deliver: Callable[[Array], None]) -> None:
+        """Look for the newest painting, and deliver its levels (h, w), empty where there is none."""
         self._exploration.request(
-            "data",
-            Priority.FILE,
-            lambda: open_data(source),
-            self._data_read,
-            doing=f"read {source}",
-            failed=self._not_read,
+            "painting", Priority.FILE, lambda: last_painting(self._home), deliver, doing="read the painting"
+        )
+
+    def _read(self, name: str, work: Callable[[], DataSet]) -> None:
+        self.busy.emit(f"Reading {name}…")
+        self._exploration.request(
+            "data", Priority.FILE, work, self._data_read, doing=f"read {name}", failed=self._not_read
         )
 
     def _not_read(self, failure: Failure) -> None:
@@ -370,7 +382,7 @@ class Actions(QObject):
 
 def is_data(path: Path) -> bool:
     """Is the file to be read as data? By its content a run is none, whatever its name."""
-    return path.suffix.lower() in DATA_SUFFIXES and not looks_like_run(path)
+    return is_picture(path) or (path.suffix.lower() in DATA_SUFFIXES and not looks_like_run(path))
 
 
 def looks_like_run(path: Path) -> bool:

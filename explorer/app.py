@@ -115,6 +115,8 @@ class Program(QObject):
         curves = window.curves.plot
         return [
             Command("open", "Open…", "File", window.ask_open, "Ctrl+O", "open", "Open a run or data"),
+            Command("paint", "Paint a density…", "File", window.ask_painting, "",
+                    tip="Paint a density on the plane, to train on"),
             Command("save", "Save", "File", window.save, "Ctrl+S", "save", "Save the run"),
             Command("save-as", "Save as…", "File", window.ask_save, "Ctrl+Shift+S"),
             Command("save-map", "Save the map as a picture…", "File", window.ask_map_picture, "", group=True),

@@ -26,8 +26,8 @@ from backends.base import (
 from backends.data import SPLITS, data_sets, open_data
 from backends.evaluation import has_log_likelihood
 from backends.files import read_table
-from backends.picture import is_picture
 from backends.likelihood import log_likelihood
+from backends.picture import is_picture
 from backends.run import Run
 
 EXTENT = 2.5  # of --grid, in standard deviations of the prior: 98.8 % of each coordinate lie within

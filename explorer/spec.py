@@ -50,7 +50,10 @@ def spec_of(run: Run) -> RunSpec:
 
 def source_of(info: DataInfo) -> str:
     """What to choose to get these data: a name, or the whole path of a file."""
-    return str(info.source.get("name") or info.source.get("file") or info.name)
+    source = info.source
+    if "name" in source and "rows" in source:
+        return f"{source['name']}:{source['rows']}"
+    return str(source.get("name") or source.get("file") or info.name)
 
 
 def sound(spec: RunSpec) -> RunSpec:

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from backends.base import InputError
+from backends.base import Array, InputError
 from explorer.actions import Actions
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
@@ -45,6 +45,7 @@ from explorer.widgets.values import format_number
 QWIDGETSIZE_MAX = (1 << 24) - 1
 ARRANGEMENT, REARRANGED = 0, 1  # the standard one, and one of the user's
 FILTER = "Runs (*.safetensors);;All files (*)"
+RUNS_AND_DATA = "Runs and data (*.safetensors *.npy *.npz *.csv *.png *.jpg *.jpeg *.gif);;All files (*)"
 LEFT, RIGHT = 284, 264
 WIDEST = 320
 BOTTOM, BOTTOM_TALL = 0.28, 0.42  # of the height; more where the model has more to show than curves
@@ -66,6 +67,7 @@ class Window(QMainWindow):
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
 
         self.run = RunPanel(session, actions)
+        self.run.painting_wanted.connect(self.ask_painting)
         self.stage = stage = Stage(session, exploration, actions, self)
         self.map, self.cursor_panel, self.samples = stage.map, stage.cursor, stage.samples
         self.curves = CurvesPanel(session)
@@ -179,11 +181,20 @@ class Window(QMainWindow):
 
     def ask_open(self) -> None:
         """Ask for a file and open it."""
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Open", "", "Runs and data (*.safetensors *.npy *.npz *.csv);;All files (*)"
-        )
+        path, _ = QFileDialog.getOpenFileName(self, "Open", "", RUNS_AND_DATA)
         if path:
             self.actions_.open(path)
+
+    def ask_painting(self) -> None:
+        """Have a density painted, beginning with the last one that was."""
+        self.actions_.last_painting(self._paint)
+
+    def _paint(self, begin: Array) -> None:
+        from explorer.painter import Painter
+
+        painter = Painter(self._exploration, begin, self)
+        painter.painted.connect(self.actions_.choose_painting)
+        painter.open()
 
     def save(self) -> None:
         """Save to the run's file, or ask for one."""

@@ -25,6 +25,8 @@ from backends.base import InputError
 from backends.data import data_sets
 from backends.parameters import Parameter
 from backends.registry import find_kind, installed
+from backends.two_gaussians import NAME as TWO_GAUSSIANS
+from backends.two_gaussians import at_separation, separation
 from explorer.actions import Actions
 from explorer.icons import set_icon
 from explorer.pace import Pace
@@ -34,9 +36,11 @@ from explorer.state import RunSpec, with_value
 from explorer.training import Moment
 from explorer.widgets.card import section_title
 from explorer.widgets.form import LABEL_WIDTH, Choice, ParameterForm
+from explorer.widgets.slider import ValueSlider
 from explorer.widgets.values import LiveLabel, format_number
 
-OPEN_FILE = "Open a file…"
+PAINT, OPEN_FILE = "Paint a density…", "Open a file…"  # entries that are no data yet
+MOST_APART = 6.0  # of the separation's slider
 RUN_PARAMETERS = (
     Parameter(
         "seed", "int", 0, "The seed of weights, noise and data order: the same seed, the same run.",
@@ -58,7 +62,7 @@ RUN_PARAMETERS = (
 class RunPanel(QWidget):
     """Shows what the next run is made of and how the open one is going."""
 
-    data_file_wanted = Signal()
+    painting_wanted = Signal()
 
     def __init__(self, session: Session, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,6 +72,8 @@ class RunPanel(QWidget):
         self._devices: Mapping[str, tuple[str, ...]] = {}
 
         self.data, self.model, self.device = Choice(self), Choice(self), Choice(self)
+        self.separation = ValueSlider(0.0, MOST_APART, 0.1, self)
+        self._separation_label = QLabel("Separation", self)
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(8)
@@ -80,11 +86,17 @@ class RunPanel(QWidget):
                     self.data,
                     "What to train on. A file of your own can also be dropped on the window.",
                 ),
+                (
+                    "Separation",
+                    self.separation,
+                    "a of the two Gaussians ½N((−a, 0), I) + ½N((a, 0), I). At a ≈ 2.80 the Gaussian closest "
+                    "to them in the reverse KL divergence jumps from covering both to sitting on one.",
+                ),
                 ("Model", self.model, "What to train."),
                 ("Device", self.device, "What computes, and where."),
             )
         ):
-            label = QLabel(text, self)
+            label = self._separation_label if field is self.separation else QLabel(text, self)
             label.setProperty("role", "muted")
             label.setBuddy(field)
             field.setAccessibleName(text)
@@ -148,6 +160,7 @@ class RunPanel(QWidget):
         self._fill()
         self._show_state()
         self.data.activated.connect(self._data_chosen)
+        self.separation.moved.connect(self._separated)
         self.model.activated.connect(self._model_chosen)
         self.device.activated.connect(self._device_chosen)
         self.run_form.changed.connect(self._run_value)
@@ -173,6 +186,7 @@ class RunPanel(QWidget):
         for entry in data_sets():
             self.data.addItem(entry.title, entry.name)
             self.data.setItemData(self.data.count() - 1, entry.doc, Qt.ItemDataRole.ToolTipRole)
+        self.data.addItem(PAINT, None)
         self.data.addItem(OPEN_FILE, None)
         for backend in installed().backends:
             for kind in backend.kinds:
@@ -205,7 +219,7 @@ class RunPanel(QWidget):
     def _select(self, box: Choice, value: str) -> None:
         index = box.findData(value)
         if index < 0:
-            index = max(box.count() - (1 if box is self.data else 0), 0)
+            index = max(box.count() - (2 if box is self.data else 0), 0)
             box.insertItem(index, Path(value).name, value)
             box.setItemData(index, value, Qt.ItemDataRole.ToolTipRole)
         box.setCurrentIndex(index)
@@ -214,17 +228,26 @@ class RunPanel(QWidget):
         self._session.apply(replace(self._session.state, run=run), what)
 
     def _data_chosen(self, index: int) -> None:
-        source = self.data.itemData(index)
-        if source is None:
-            self._select(self.data, self._session.state.run.data)
+        source, chosen = self.data.itemData(index), self.data.itemText(index)
+        self._show_data()
+        if chosen == PAINT:
+            self.painting_wanted.emit()
+        elif chosen == OPEN_FILE:
             path, _ = QFileDialog.getOpenFileName(
-                self, "Open data", "", "Data (*.npy *.npz *.csv *.tsv *.txt);;All files (*)"
+                self,
+                "Open data",
+                "",
+                "Data (*.npy *.npz *.csv *.tsv *.txt *.png *.jpg *.jpeg *.gif);;All files (*)",
             )
             if path:
                 self._actions.choose_data(path)
-        elif source != self._session.state.run.data:
+        elif self.data.currentData() != source:
             self._actions.choose_data(source)
-            self._select(self.data, self._session.state.run.data)
+
+    def _separated(self, a: float) -> None:
+        run = self._session.state.run
+        chosen = replace(run, data=at_separation(run.data, a))
+        self._session.apply(replace(self._session.state, run=chosen), "change the separation", "separation")
 
     def _model_chosen(self, index: int) -> None:
         run = self._session.state.run
@@ -253,12 +276,21 @@ class RunPanel(QWidget):
 
     def _show_state(self) -> None:
         spec = self._session.state.run
-        for box, value in ((self.data, spec.data), (self.model, spec.model)):
-            self._select(box, value)
+        self._show_data()
+        self._select(self.model, spec.model)
         self._fill_devices()
         self.run_form.set_values({"seed": spec.seed, "steps": spec.steps, "tolerance": spec.tolerance})
         self._show_form(spec)
         self._show_intent()
+
+    def _show_data(self) -> None:
+        source = self._session.state.run.data
+        a = separation(source)
+        self._separation_label.setVisible(a is not None)
+        self.separation.setVisible(a is not None)
+        if a is not None:
+            self.separation.show_value(a)
+        self._select(self.data, source if a is None else TWO_GAUSSIANS)
 
     def _show_form(self, spec: RunSpec) -> None:
         if (spec.model, spec.backend) != self._form_kind:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QAbstractAnimation, QObject, QPropertyAnimation, Qt, Signal
+from PySide6.QtCore import QAbstractAnimation, QObject, QPropertyAnimation, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QSlider, QStyle, QStyleOptionSlider, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QStyle, QStyleOptionSlider, QWidget
 
 
 class Slider(QSlider):
@@ -31,6 +31,42 @@ class Slider(QSlider):
                     )
                 )
         super().mousePressEvent(event)
+
+
+class ValueSlider(QWidget):
+    """A slider over numbers, with the number beside it. ``moved`` carries it."""
+
+    moved = Signal(object)
+
+    def __init__(self, low: float, high: float, step: float, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._step = step
+        self._value = low
+        self.slider = Slider(self)
+        self.slider.setRange(round(low / step), round(high / step))
+        self.slider.setPageStep(max(1, round((high - low) / step / 12)))
+        self.number = QLabel(self)
+        self.number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.number.setFixedWidth(self.number.fontMetrics().horizontalAdvance("00.00"))
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.number)
+        self.setFocusProxy(self.slider)
+        self.slider.valueChanged.connect(self._moved)
+        self.show_value(low)
+
+    def show_value(self, value: float) -> None:
+        """Stand at a number, as near as the slider can, without ``moved``."""
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(round(value / self._step))
+        self._value = value
+        self.number.setText(f"{value:g}")
+
+    def _moved(self, place: int) -> None:
+        self.show_value(round(place * self._step, 9))
+        self.moved.emit(self._value)
 
 
 class Motion(QObject):

@@ -92,6 +92,20 @@ def density(
     return picture
 
 
+def outlines(log_prob: Callable[[Array], Array], view: View) -> Generator[None, None, Lines]:
+    """The contours that :func:`density` would draw, and no picture. An edge at which the density falls to
+    zero at once is a contour."""
+    rows, columns = -(-view.height // LINES_FROM), -(-view.width // LINES_FROM)
+    py, px = np.divmod(np.arange(rows * columns), max(columns, 1))
+    uv = view.to_canvas((px + 0.5) * LINES_FROM, (py + 0.5) * LINES_FROM)
+    log_p = np.empty(len(uv))
+    for start in range(0, len(uv), 512):
+        log_p[start : start + 512] = log_prob(uv[start : start + 512])
+        yield
+    peak = brightest(log_p)
+    return Lines(lines(np.maximum(log_p, peak - 50).reshape(rows, columns), peak, view, LINES_FROM))
+
+
 def brightest(log_p: Array) -> float:
     """The greatest of (n,) log-densities over a view. Where it is a spike, e times higher than all but n/2000
     of the view, as of a component that collapses, it is what those have: else all but the spike were dark,

@@ -71,7 +71,7 @@ def travel(model: Any, x: Array, seed: int = 0) -> Generator[None, None, Travel]
     x = x[which]
     data, log_det = yield from _carried(model, x, times)
     samples, _ = yield from _carried(model, model.sample_prior(ROWS, seed), times[::-1])
-    z_corners = _corners(model.sample_prior(4000, seed + 1), margin=0.08)
+    z_corners = corners_of(model.sample_prior(4000, seed + 1), margin=0.08)
     sides = [np.linspace(z_corners[0, i], z_corners[1, i], CELLS + 1) for i in (0, 1)]
     if np.isneginf(model.log_base(z_corners.astype(np.float32))).any():  # a base of bounded support
         sides = [np.linspace(1e-3, 1 - 1e-3, CELLS + 1)] * 2
@@ -88,7 +88,7 @@ def travel(model: Any, x: Array, seed: int = 0) -> Generator[None, None, Travel]
         grid[::-1].reshape(len(times), CELLS + 1, CELLS + 1, 2),
         stretch[-1].reshape(CELLS, CELLS),
         log_det.mean(1) if len(x) else np.zeros(len(times)),
-        _corners(x, margin=0.15),
+        corners_of(x, margin=0.15),
         z_corners,
     )
 
@@ -105,7 +105,7 @@ def _carried(model: Any, points: Array, times: Array) -> Generator[None, None, t
     )
 
 
-def _corners(points: Array, margin: float) -> Array:
+def corners_of(points: Array, margin: float) -> Array:
     """The corners of a rectangle around all points but a few stray ones, (2, 2)."""
     if not len(points):
         return np.array([[-3.0, -3.0], [3.0, 3.0]])

@@ -47,6 +47,7 @@ class Suited:
 #: is opened.
 SUITED = {
     "likelihood": Suited("−log p(x) · nats", "likelihood", "LikelihoodPanel", tall=False),
+    "kl": Suited("Forward and reverse KL · nats", "divergences", "DivergencesPanel"),
     "em": Suited("EM", "em", "EMPanel"),
     "bounds": Suited("Bounds · nats", "bounds", "BoundsPanel"),
     "selection": Suited("Choosing K", "selection", "SelectionPanel"),

@@ -17,9 +17,11 @@ class ValueTable(QWidget):
     """Names on the left, a column of right-aligned texts under each title. All is painted, and only another
     number of rows lays anything out."""
 
-    def __init__(self, titles: Sequence[str], parent: QWidget | None = None) -> None:
+    def __init__(self, titles: Sequence[str], parent: QWidget | None = None, names: int = _NAME) -> None:
+        """names: logical pixels of room for the names on the left."""
         super().__init__(parent)
-        self._titles, self._tips = tuple(titles), [""] * len(titles)
+        self._titles, self._names = tuple(titles), names
+        self._tips: dict[tuple[int | None, int], str] = {}
         self.rows: list[tuple[str, list[str]]] = []
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.setAccessibleName("Estimates")
@@ -40,9 +42,17 @@ class ValueTable(QWidget):
             self.updateGeometry()
         self.update()
 
-    def set_tooltip(self, column: int, text: str) -> None:
-        """What the numbers of a column are."""
-        self._tips[column] = text
+    def set_tooltip(self, column: int, text: str, row: int | None = None) -> None:
+        """What the numbers of a column are, or the one in a row of it; its names are column −1."""
+        self._tips[row, column] = text
+
+    def tooltip(self, x: int, y: int) -> str:
+        """What is told of what lies at a pixel."""
+        spans = ((k, *self._column(k)) for k in range(-1, len(self._titles)))
+        column = next((k for k, left, width in spans if left <= x < left + width), None)
+        if column is None:
+            return ""
+        return self._tips.get((y // _ROW - 1, column), self._tips.get((None, column), ""))
 
     def sizeHint(self) -> QSize:
         return QSize(120, _ROW * (1 + len(self.rows)))
@@ -51,17 +61,17 @@ class ValueTable(QWidget):
         return self.sizeHint()
 
     def _column(self, k: int) -> tuple[int, int]:
-        width = (self.width() - _NAME) // len(self._titles)
-        return _NAME + k * width, width
+        if k < 0:
+            return 0, self._names
+        width = (self.width() - self._names) // len(self._titles)
+        return self._names + k * width, width
 
     def _retint(self) -> None:
         self.update()
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            spans = (self._column(k) for k in range(len(self._titles)))
-            tips = (t for t, (x, w) in zip(self._tips, spans, strict=True) if x <= event.x() < x + w)
-            QToolTip.showText(event.globalPos(), next(tips, ""), self)
+            QToolTip.showText(event.globalPos(), self.tooltip(event.x(), event.y()), self)
             return True
         return super().event(event)
 
@@ -74,7 +84,7 @@ class ValueTable(QWidget):
             painter.drawText(QRect(x, 0, width, _ROW), right, title)
         for row, (name, texts) in enumerate(self.rows, 1):
             painter.setPen(QColor(tokens.muted))
-            painter.drawText(0, row * _ROW, _NAME, _ROW, Qt.AlignmentFlag.AlignVCenter, name)
+            painter.drawText(0, row * _ROW, self._names, _ROW, Qt.AlignmentFlag.AlignVCenter, name)
             painter.setPen(QColor(tokens.text))
             for k, text in enumerate(texts):
                 x, width = self._column(k)

@@ -63,8 +63,6 @@ FACTS = (
 class EMPanel(QWidget):
     """Follows the open run, which must be trained in half-steps."""
 
-    name = "em"
-    title = "EM"
     status = Signal(object)
 
     @staticmethod

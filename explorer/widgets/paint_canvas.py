@@ -13,7 +13,7 @@ from explorer.theme import theme
 
 CELLS = 256  # a side
 SHOWN = 480  # logical pixels a side
-HARDNESS = 0.35  # what one touch of the brush adds at its centre
+HARDNESS = 0.15  # what one touch of the brush adds at its centre
 SPACING = 0.25  # of the brush's radius, between the touches of a stroke
 MOST_STROKES = 100  # that can be taken back
 _MOVES = {
@@ -182,8 +182,10 @@ class PaintCanvas(QWidget):
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         if self._at is not None:
             scale = self.width() / CELLS
-            painter.setPen(QPen(QColor(tokens.text), 1))
-            painter.drawEllipse(self._at * scale, self.radius * scale, self.radius * scale)
+            for colour, wider in (("black", 1.0), ("white", 0.0)):  # seen on dark and on bright
+                painter.setPen(QPen(QColor(colour), 1))
+                reach = self.radius * scale + wider
+                painter.drawEllipse(self._at * scale, reach, reach)
         painter.end()
 
 

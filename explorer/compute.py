@@ -29,6 +29,7 @@ class Priority(IntEnum):
     FILE = 2
     FOLLOW = 3
     EVALUATION = 4
+    FIT = 5
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class OtherFit(QObject):
     def _request(self, work: Callable[[], Any], ended: Callable[[], None] | None = None) -> None:
         self._exploration.request(
             SLOT,
-            Priority.EVALUATION,
+            Priority.FIT,
             work,
             self._deliver,
             doing="fit the other way",

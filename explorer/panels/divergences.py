@@ -28,7 +28,7 @@ from explorer.widgets.values import format_number
 SIDE = 308  # pixels of the column of numbers
 ROWS, ROWS_CONTINUOUS = 5000, 1000  # held-out rows, and draws, that a number is made of
 NAMES = {
-    "forward-kl": "Maximum likelihood: KL(π‖p)",
+    "forward-kl": "Max. likelihood: KL(π‖p)",
     "flow-matching": "Flow matching",
     "reverse-kl": "Reverse: KL(p‖π)",
 }
@@ -47,6 +47,7 @@ FORMULAS = (
         "the mean: over other rows both agree within their errors (Papamakarios et al. 2021, sec. 2.3.3)",
     ),
     ("differ by", "The difference of the two above, in standard errors of it; from 3 on it has a warning"),
+    ("at step", "Of which model the numbers are: they follow a training every few seconds"),
 )
 
 
@@ -64,13 +65,14 @@ class _Side(QObject):
         self.model: Any = None
         self.found: Divergences | None = None
         self.found_at = -1  # the step of the model that they are of
+        self._training = False
         self._known: Density | None = None  # π
         self._field = Pace(self._request_field, interval=0.15, duty=0.15, parent=self)
-        self._numbers = Pace(self._request_numbers, interval=0.5, duty=0.08, parent=self)
+        self._numbers = Pace(self._request_numbers, interval=0.5, duty=0.15, parent=self)
         self.plane.canvas.viewed.connect(self.refresh)
 
-    def show_fit(self, run: Run | None, model: Any) -> None:
-        """Follow a run, now at this model; None for no run."""
+    def show_fit(self, run: Run | None, model: Any, training: bool) -> None:
+        """Follow a run, now at this model; None for no run. The last model of a training has no wait."""
         if run is not self.run:
             for slot in self._slots:
                 self._exploration.cancel(slot)
@@ -79,8 +81,11 @@ class _Side(QObject):
             self.found = None
             self._known = None if run is None else known_density(run.info)
             self.plane.field.set_picture(None)
-        if run is not self.run or model is not self.model:
-            self.run, self.model = run, model
+        if self._training and not training:
+            self._field.reset()
+            self._numbers.reset()
+        if run is not self.run or model is not self.model or training != self._training:
+            self.run, self.model, self._training = run, model, training
             self.plane.show_fit(run is not None)
             self._field.poke()
             self._numbers.poke()
@@ -157,7 +162,8 @@ class _Side(QObject):
         warned = "⚠ " if apart > 3 else ""
         estimates = (found.forward, found.reverse, dual.x_space, dual.z_space)
         told = [(with_error(one), one.method) for one in estimates]
-        return [*told, ("–" if math.isnan(apart) else f"{warned}{format_number(apart, 1)} s.e.", "")]
+        difference = "–" if math.isnan(apart) else f"{warned}{format_number(apart, 1)} s.e."
+        return [*told, (difference, ""), (format_number(self.found_at), "")]
 
 
 class DivergencesPanel(QWidget):
@@ -174,7 +180,7 @@ class DivergencesPanel(QWidget):
             False: _Side("forward", exploration, self),
             True: _Side("reverse", exploration, self),
         }
-        self.table = ValueTable(("forward fit", "reverse fit"), self, names=76)
+        self.table = ValueTable(("forward fit", "reverse fit"), self, names=70)
         self.table.setAccessibleName("KL divergences of both fits, in nats")
         for row, (_, formula) in enumerate(FORMULAS):
             self.table.set_tooltip(-1, formula, row)
@@ -195,6 +201,9 @@ class DivergencesPanel(QWidget):
         self.failure.setProperty("role", "error")
         self.failure.setWordWrap(True)
         self.failure.setAlignment(Qt.AlignmentFlag.AlignTop)
+        hint = QLabel("Lines: the contours of π. Colours: p, from none to its highest in view.", self)
+        hint.setProperty("role", "muted")
+        hint.setWordWrap(True)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self.go, 1)
@@ -208,9 +217,10 @@ class DivergencesPanel(QWidget):
         column.addLayout(buttons)
         column.addWidget(self.progress)
         column.addWidget(self.failure, 1)
+        column.addWidget(hint)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
+        layout.setSpacing(8)
         for one in self.sides.values():
             layout.addWidget(one.plane, 1)
         layout.addWidget(side)
@@ -230,6 +240,7 @@ class DivergencesPanel(QWidget):
         self.other.progressed.connect(self._progressed)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._show)
+        session.moment_changed.connect(self._show)
         theme().changed.connect(self._show)
         self._show()
 
@@ -280,7 +291,7 @@ class DivergencesPanel(QWidget):
         self._suited = run is not None and self.suits(run, self._session.model)
         if run is None or not self._suited:
             for one in self.sides.values():
-                one.show_fit(None, None)
+                one.show_fit(None, None, False)
             return
         assert run.data is not None
         x = run.data.train.x
@@ -302,8 +313,12 @@ class DivergencesPanel(QWidget):
             return
         beside = fit if fit is not None and fit.run is not run else None
         own, other = self.sides[is_reverse(run)], self.sides[not is_reverse(run)]
-        own.show_fit(run, model)
-        other.show_fit(*((None, None) if beside is None else (beside.run, beside.model)))
+        moment = self._session.moment
+        own.show_fit(run, model, moment is not None and moment.training)
+        if beside is None:
+            other.show_fit(None, None, False)
+        else:
+            other.show_fit(beside.run, beside.model, self.other.busy)
         own.plane.title.setText(NAMES[str(run.values["objective"])])
         other.plane.title.setText(NAMES[str(other_objective(run))])
         accent, steps = theme().tokens.accent, format_number(own.model.stamp.step)

@@ -17,6 +17,7 @@ from explorer.view import Picture, View
 SLICE = 0.006  # seconds of work between two yields
 CELLS = (16, 8, 4, 2, 1)  # device pixels a cell, coarse to fine
 LINES_FROM = 4  # device pixels a cell, from which on there are contours
+HIGHEST = 0.85  # of the room above a line, for the density on it
 SHOW_EVERY = 0.04  # seconds between two pictures
 RADII = (1.0, 2.0, 3.0, 4.0)  # contours at r²/2 nats below the highest: of one Gaussian, at r σ
 
@@ -123,3 +124,28 @@ def lines(log_p: Array, peak: float, view: View, cell: int) -> Array:
     r²/2 below ``peak``: segments (m, 2, 2) in canvas coordinates."""
     found = np.concatenate([contour(log_p, peak - r * r / 2) for r in RADII])
     return view.to_canvas((found[..., 0] + 0.5) * cell, (found[..., 1] + 0.5) * cell)
+
+
+def profile(
+    log_prob: Callable[[Array], Array], step: int, view: View, table: Array
+) -> Generator[Picture | Lines | None, None, Picture | None]:
+    """A density of one column over a view: its height above the line v = 0, filled, with its outline.
+
+    log_prob, table: as of :func:`density`. The greatest height takes :data:`HIGHEST` of the room above.
+    """
+    if not view.width or not view.height:
+        return None
+    u = view.to_canvas(np.arange(view.width) + 0.5, np.zeros(view.width))[:, 0]
+    p = np.exp(log_prob(np.stack([u, np.zeros_like(u)], axis=1)))
+    yield None
+    level = p / max(float(p.max(initial=0.0)), np.finfo(float).tiny)
+    top = HIGHEST * view.y1 * level if view.y1 > 0 else np.zeros_like(level)
+    v = view.to_canvas(np.zeros(view.height), np.arange(view.height) + 0.5)[:, 1]
+    inside = (v[:, None] >= 0) & (v[:, None] <= top)
+    shades = table[(255 * np.sqrt(level)).astype(int)]
+    image = np.zeros((view.height, view.width, 4), np.uint8)
+    image[..., :3] = np.where(inside[..., None], 0.5 * shades[None, :, ::-1], 0)
+    image[..., 3] = np.where(inside, 127, 0)
+    outline = np.stack([u, top], axis=1)
+    yield Lines(np.stack([outline[:-1], outline[1:]], axis=1))
+    return Picture(image, view, step, f"density of {view.width} places")

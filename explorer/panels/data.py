@@ -17,7 +17,7 @@ from backends.base import Array, Encodes, LogProb
 from explorer.actions import Actions
 from explorer.compute import Exploration, Failure, Priority
 from explorer.data_points import DataPoints, rgb
-from explorer.density import Lines, density
+from explorer.density import Lines, density, profile
 from explorer.look import row_name
 from explorer.marginal import Components, components_of, gaussians, is_gaussian
 from explorer.pace import Pace
@@ -108,6 +108,10 @@ class DataPanel(QWidget):
         """The standard view: all the data but a few stray points, with a margin."""
         if self.scatter is not None:
             (x0, y0), (x1, y1) = self.scatter.corners
+            line = self._plane.dim == 1
+            self.canvas.getAxis("left").setStyle(showValues=not line)
+            if line:  # with room above it for the density
+                y0, y1 = -0.06 * (x1 - x0), 0.4 * (x1 - x0)
             self.canvas.box.setRange(xRange=(x0, x1), yRange=(y0, y1), padding=0.08)
 
     def _choose(self, spec: DataSpec) -> None:
@@ -288,10 +292,11 @@ class DataPanel(QWidget):
             self._say(what, model.stamp.step, tip)
             return False
         view, table, step = self.canvas.view(), self._table(), model.stamp.step
+        draw = profile if self._plane.dim == 1 else density
         self._exploration.request(
             "density",
             Priority.FIELD,
-            lambda: density(make(), step, view, table),
+            lambda: draw(make(), step, view, table),
             lambda found: self._draw_field(found, what, tip),
             doing="draw the density",
             ended=self._field_pace.done,
@@ -301,8 +306,8 @@ class DataPanel(QWidget):
     def _log_prob(self, model: Any) -> tuple[Callable[[], Callable[[Array], Array]] | None, str, str]:
         """What makes, in exploration, log p of canvas coordinates; what to call it; and what it is."""
         plane, preview = self._plane, self.hand.preview
-        if plane.dim == 2 and isinstance(model, LogProb):
-            if preview is not None:
+        if plane.dim <= 2 and isinstance(model, LogProb):
+            if preview is not None and plane.dim == 2:
                 return lambda: preview.log_prob, "p(x)", IN_PLANE
             return lambda: lambda uv: model.log_prob(plane.to_space(uv)), "p(x)", IN_PLANE
         if plane.dim > 2 and is_gaussian(model):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from explorer.density import CELLS, Lines, colours, density
+from explorer.density import CELLS, HIGHEST, Lines, colours, density, profile
 from explorer.view import Picture, View
 
 GREY = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
@@ -84,3 +84,23 @@ def test_a_spike_does_not_darken_the_rest():
 
 def test_a_view_without_pixels_has_no_picture():
     assert run(log_prob, View(0, 1, 0, 1, 0, 10)) == ([], None)
+
+
+def test_a_density_of_one_column_is_a_height_above_its_line():
+    view = View(-4, 4, -2, 3, 400, 250)
+    lines, last = None, None
+    work = profile(lambda uv: stats.norm.logpdf(uv[:, 0], 0.5, 0.8), 3, view, GREY)
+    while last is None:
+        try:
+            found = next(work)
+            lines = found if isinstance(found, Lines) else lines
+        except StopIteration as stop:
+            last = stop.value
+    ends = lines.segments.reshape(-1, 2)
+    p = stats.norm.pdf(ends[:, 0], 0.5, 0.8)
+    np.testing.assert_allclose(ends[:, 1], HIGHEST * 3 * p / p.max(), rtol=1e-9)
+    filled = last.image[..., 3] > 0
+    height = filled.sum(0) * 5 / 250  # of canvas units
+    u = view.to_canvas(np.arange(400) + 0.5, np.zeros(400))[:, 0]
+    np.testing.assert_allclose(height, HIGHEST * 3 * stats.norm.pdf(u, 0.5, 0.8) / p.max(), atol=0.03)
+    assert not filled[view.height * 3 // 5 + 1 :].any()  # nothing below the line

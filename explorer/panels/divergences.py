@@ -340,7 +340,8 @@ class DivergencesPanel(QWidget):
             f"has them by {FURTHER} more"
         )  # fmt: skip
         self.progress.setVisible(busy)
-        self.failure.setText("" if beside is None else beside.failure)
+        failure = "" if beside is None else beside.failure
+        self.failure.setText(failure and f"{failure[0].upper()}{failure[1:]}.")
 
     def _progressed(self, progress: Progress) -> None:
         self.progress.setRange(0, max(progress.total, 1))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen, QTransform
 
 from backends.base import Array
 from explorer.marginal import Marginal
@@ -22,6 +22,8 @@ STDS = (1.0, 2.0)
 MANY = 12  # components, from which on a label is a number alone
 MEAN = 5.0  # logical pixels: radius of the dot at a mean
 HANDLE = 4.0
+_ANGLES = np.linspace(0, 2 * np.pi, 97)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 _BANDS = (0.4, 0.55, 0.7, 0.85, 1.0)  # opacities of a path, from its beginning
 
 
@@ -154,14 +156,12 @@ class EllipsesItem(pg.GraphicsObject):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if shown.axes is not None:
             for r in STDS:
-                path = to_pixels.map(ellipse(shown.means[k], r * shown.axes[k]))
-                inner, outline, ink = r == STDS[0], QColor(self._halo), QColor(colour)
+                inner = r == STDS[0]
+                outline, ink = QColor(self._halo), QColor(colour)
                 outline.setAlphaF(0.6 if inner else 0.3)
-                ink.setAlphaF(1.0 if inner or active else 0.6)
-                width = (2.2 if inner else 1.4) + (0.6 if active else 0)
-                for pen in (QPen(outline, width + 2), QPen(ink, width)):
-                    painter.setPen(pen)
-                    painter.drawPath(path)
+                ink.setAlphaF(1.0 if inner or active else 0.7)
+                ring = pixels(to_pixels, shown.means[k], r * shown.axes[k])
+                draw_ring(painter, *ring, (2 if inner else 1) + active, ink, outline)
         painter.setPen(QPen(self._halo, 2.0))
         painter.setBrush(colour)
         radius = MEAN + 1.5 if active else MEAN
@@ -288,6 +288,27 @@ class PathsItem(pg.GraphicsObject):
 def line(points: Array) -> QPainterPath:
     """A polyline through points (n, 2)."""
     return pg.functions.arrayToQPath(points[:, 0], points[:, 1])
+
+
+def pixels(to_pixels: QTransform, mean: Array, axes: Array) -> tuple[Array, Array]:
+    """The middle (2,) and the half axes (2, 2) of an ellipse, in pixels."""
+    middle, *ends = (to_pixels.map(QPointF(*map(float, p))) for p in (mean, mean + axes[0], mean + axes[1]))
+    at = np.array([middle.x(), middle.y()])
+    return at, np.array([(end.x(), end.y()) for end in ends]) - at
+
+
+def draw_ring(
+    painter: QPainter, middle: Array, axes: Array, width: int, ink: QColor, outline: QColor
+) -> None:
+    """An ellipse as so many lines of one pixel side by side, between two that set it off: Qt takes more than
+    ten times as long for a wider one."""
+    lengths = np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1e-9)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for off in np.arange(width + 2) - (width + 1) / 2:
+        edge = abs(off) > width / 2
+        painter.setPen(QPen(outline if edge else ink, 1.0))
+        around = _CIRCLE @ (axes * (1 + off / lengths)) + middle
+        painter.drawPolyline(pg.functions.arrayToQPolygonF(around[:, 0], around[:, 1]))
 
 
 def ellipse(centre: Array, axes: Array) -> QPainterPath:

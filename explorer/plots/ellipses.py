@@ -159,9 +159,9 @@ class EllipsesItem(pg.GraphicsObject):
                 inner = r == STDS[0]
                 outline, ink = QColor(self._halo), QColor(colour)
                 outline.setAlphaF(0.6 if inner else 0.3)
-                ink.setAlphaF(1.0 if inner or active else 0.7)
+                ink.setAlphaF(1.0 if inner or active else 0.6)
                 ring = pixels(to_pixels, shown.means[k], r * shown.axes[k])
-                draw_ring(painter, *ring, (2 if inner else 1) + active, ink, outline)
+                draw_ring(painter, *ring, 2 + active, ink, outline)
         painter.setPen(QPen(self._halo, 2.0))
         painter.setBrush(colour)
         radius = MEAN + 1.5 if active else MEAN

@@ -22,8 +22,10 @@ HELD_OUT = Series("test", "held out", 0)
 SHOWN = {
     "likelihood": (
         "−log p(x)",
-        "The mean of −log p(x), in nats. No model gets below the entropy H of what the data were drawn from: "
-        "E[−log p(x)] = H + KL(π‖p). On a finite sample it may, by its own noise.",
+        "E[−log p(x)] in nats. No model gets below the entropy H of what the data were drawn from: it is "
+        "H + KL(π‖p). Where their density π is known it is H plus the mean over the rows of "
+        "log π(x) − log p(x), which is far less noisy than the mean of −log p(x); the band is ± its standard "
+        "error.",
         (HELD_OUT, Series("train", "training", 2), ENTROPY),
     ),
     "terms": (
@@ -133,8 +135,13 @@ class LikelihoodPanel(QWidget):
             return False
         points, entropy = {}, self.entropy
         for split in ("test", "train"):
-            steps, values = curves.get(f"{split}/log_likelihood")
-            points[split] = Points.of(steps, -values)
+            if entropy is not None and f"{split}/gap" in curves.names():
+                steps, gap = curves.get(f"{split}/gap")
+                error = curves.get(f"{split}/gap/stderr")[1]
+                points[split] = Points.of(steps, entropy + gap, entropy + gap - error, entropy + gap + error)
+            else:
+                steps, values = curves.get(f"{split}/log_likelihood")
+                points[split] = Points.of(steps, -values)
         for name in ("log_base", "log_det"):
             points[name] = Points.of(*curves.get(f"test/{name}"))
         points["nfe"] = Points.of(*curves.get("batch/nfe"))

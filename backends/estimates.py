@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,27 +20,28 @@ class RowEstimates:
     """An estimate for each row of x: value, stderr (n,) float64, nats, made by ``method``.
 
     stderr is the estimator's own uncertainty; for quadrature it is the |difference| between two
-    resolutions. ess: effective sample size (Σw)²/Σw² of each row, (n,), of Monte Carlo estimates only.
+    resolutions. ess: effective sample size (Σw)²/Σw² of each row, (n,), of importance sampling only.
+    independent: whether the errors are, from row to row. Those of Monte Carlo are; those of quadrature may
+    all have one sign.
     """
 
     value: Array
     stderr: Array
     method: str
     ess: Array | None = None
+    independent: bool = False
 
     def part(self, rows: slice) -> Self:
         """The estimates of some of the rows."""
         ess = None if self.ess is None else self.ess[rows]
-        return type(self)(self.value[rows], self.stderr[rows], self.method, ess)
+        return replace(self, value=self.value[rows], stderr=self.stderr[rows], ess=ess)
 
     def mean(self) -> Estimate:
-        """The mean over the rows. Monte Carlo errors of rows are independent; those of quadrature may all
-        have one sign, so that their mean is given."""
+        """The mean over the rows. Of errors that are not independent, it is their mean."""
         n = max(1, len(self.value))
-        if self.ess is None:
-            return Estimate(float(self.value.mean()), float(self.stderr.mean()), self.method)
-        stderr = float(np.sqrt(np.square(self.stderr).sum())) / n
-        return Estimate(float(self.value.mean()), stderr, self.method, float(self.ess.min()))
+        stderr = float(np.sqrt(np.square(self.stderr).sum())) / n if self.independent else self.stderr.mean()
+        ess = None if self.ess is None else float(self.ess.min())
+        return Estimate(float(self.value.mean()), float(stderr), self.method, ess)
 
 
 class LogLikelihood(RowEstimates):

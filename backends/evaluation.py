@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,22 +25,23 @@ from backends.base import (
 )
 from backends.curves import Curves
 from backends.data import DataSet, Density
+from backends.flow_terms import flow_terms, on_grid
 from backends.likelihood import log_likelihood
 from backends.mass import mass_around
 
 SAMPLES = 32  # draws of z per row for the reconstruction term
 CURVE_ROWS = 300  # of each split, behind every point of a curve: so its points are comparable
 TOLERANCE = 0.01  # nats
-_FLOW_BLOCK = 128  # rows a slice
 _BLOCK = 16  # rows a slice; fixed, because a block's seed and so the result depends on it
 
 
 @dataclass(frozen=True)
 class Report:
-    """Averages over the rows of each split, in nats a datum.
+    """Averages over the rows of each split, in nats a datum; bits_per_dim in bits a column.
 
     splits: by split, then by quantity (elbo, reconstruction, kl_prior, log_likelihood, of a flow log_base,
-    log_det and, where the data's density is known, gap, of a regression log_predictive: what the model has).
+    log_det, where the data's density is known gap, and of pictures of whole numbers bits_per_dim, of a
+    regression log_predictive: what the model has).
     whole: of no split: of a flow the entropy of the data and the mass of the flow's density around them.
     """
 
@@ -102,7 +104,10 @@ def evaluate(
     if isinstance(model, HasElbo):
         for split in x:
             report[split] |= yield from _elbo(model, x[split], samples, seed, split)
-    if x and has_log_likelihood(model):
+    if isinstance(model, Bijects):
+        for split in x:
+            report[split] |= yield from _flow(model, data, x[split], seed)
+    elif x and has_log_likelihood(model):
         settings = {} if k is None else {"k": k}
         # all splits at once: quadrature spends most of its time on decoding its grid, which they share
         everything = np.concatenate(list(x.values()))
@@ -111,17 +116,12 @@ def evaluate(
         for split, some in x.items():
             own = result.part(slice(begin, begin + len(some)))
             report[split]["log_likelihood"] = own.mean()
-            if isinstance(model, Bijects) and data.density is not None:
-                report[split]["gap"] = _gap(data.density, some, own.value)
             begin += len(some)
     elif isinstance(model, Bayesian):  # of a regression, which has no p(x)
         for done, (split, some) in enumerate(x.items(), 1):
             mean = float(model.log_predictive(some).mean())
             report[split]["log_predictive"] = Estimate(mean, 0.0, "exact")
             yield Progress(done, len(x), f"log p(y|x), {split}")
-    if isinstance(model, Bijects):
-        for split in x:
-            report[split] |= yield from _flow_terms(model, x[split], split)
     for split, n in sizes.items():
         if len(x[split]) < n:
             report[split] = {name: _of_rows(e, len(x[split]), n) for name, e in report[split].items()}
@@ -167,17 +167,19 @@ def _elbo(model: HasElbo, x: Array, samples: int, seed: int, split: str) -> Work
     }
 
 
-def _flow_terms(model: Bijects, x: Array, split: str) -> Work[dict[str, Estimate]]:
-    """The two terms of a flow's log p(x)."""
-    blocks = range(0, len(x), _FLOW_BLOCK)
-    log_base, log_det = [], []
-    for i, begin in enumerate(blocks):
-        z, change = model.transform(x[begin : begin + _FLOW_BLOCK])
-        log_base.append(model.log_base(z))
-        log_det.append(change)
-        yield Progress(i + 1, len(blocks), f"log p(z) and log|det ∂z/∂x|, {split}")
-    terms = {"log_base": log_base, "log_det": log_det}
-    return {name: Estimate(float(np.concatenate(t).mean()), 0.0, "exact") for name, t in terms.items()}
+def _flow(model: Bijects, data: DataSet, x: Array, seed: int) -> Work[dict[str, Estimate]]:
+    """log p(x) of a flow, its terms, and what they say of such data."""
+    terms = yield from flow_terms(model, x, seed)
+    log_p = terms.log_prob.mean()
+    out = {"log_likelihood": log_p}
+    if data.density is not None:
+        out["gap"] = _gap(data.density, x, terms.log_prob.value)
+    out |= {"log_base": terms.log_base.mean(), "log_det": terms.log_det.mean()}
+    if data.info.image_shape is not None and on_grid(data.info):
+        bits = 1 / (data.info.dim * math.log(2))
+        method = f"−log₂ P(x)/{data.info.dim}, P(x) by its {log_p.method}"
+        out["bits_per_dim"] = Estimate(-log_p.value * bits, log_p.stderr * bits, method)
+    return out
 
 
 def _gap(density: Density, x: Array, log_p: Array) -> Estimate:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Encodes, Gaussian, HasPrior, InputError, LogProb, Progress, Work
+from backends.base import Array, Bijects, Encodes, Gaussian, HasPrior, InputError, LogProb, Progress, Work
 from backends.estimates import (
     SLICE,
     Cost,
@@ -30,6 +30,7 @@ from backends.estimates import (
     require_joint,
     slices,
 )
+from backends.flow_terms import flow_terms
 from backends.quadrature import DIMENSIONS, quadrature
 
 PROPOSALS = ("q", "defensive", "prior")
@@ -116,7 +117,7 @@ def _summarise(log_w: Array, k: int, method: str) -> LogLikelihood:
     ess = ess.mean(1)
     if k >= 10 and n and ess.min() < 10:
         method += "; effective sample size below 10"
-    return LogLikelihood(estimates.mean(1), stderr, method, ess)
+    return LogLikelihood(estimates.mean(1), stderr, method, ess, independent=True)
 
 
 def importance(model: Any, x: Array, k: int, seed: int = 0, proposal: str = "q") -> Work[LogLikelihood]:
@@ -152,8 +153,11 @@ def iwae(
 def log_likelihood(
     model: Any, x: Array, k: int = 1000, seed: int = 0, tol: float = 0.01
 ) -> Work[LogLikelihood]:
-    """log p(x) by the best way the model allows: its own exact log_prob; quadrature to within tol for latents
-    of 1 or 2 dimensions; else importance sampling with k draws, from whatever there is of q(z|x) and p(z)."""
+    """log p(x) by the best way the model allows: its own exact log_prob, of a flow of whole numbers the bound
+    that a density gives (:mod:`backends.flow_terms`); quadrature to within tol for latents of 1 or 2
+    dimensions; else importance sampling with k draws, from whatever there is of q(z|x) and p(z)."""
+    if isinstance(model, Bijects):
+        return (yield from flow_terms(model, x, seed)).log_prob
     if isinstance(model, LogProb):
         return (yield from _exact(model, x))
     require_joint(model)

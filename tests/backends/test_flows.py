@@ -208,7 +208,6 @@ def test_where_the_density_is_zero_a_run_by_reverse_kl_stops_with_its_last_good_
         ),
         ("nsf", "normal-1d", {"transform": "coupling"}, "a coupling layer maps some columns"),
         ("maf", "digits-grey", {"objective": "reverse-kl"}, "that of digits-grey is not known"),
-        ("maf", "digits", {}, "digits has binary values: set dequantise to 1"),
     ],
 )
 def test_bad_input_is_one_sentence(kind, data, values, sentence):

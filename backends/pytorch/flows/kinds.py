@@ -69,8 +69,8 @@ def common(
         Parameter(
             "dequantise", "float", 0.0,
             "Width of the uniform noise that is added to the rows of a batch, each time anew, so that values "
-            "on a grid have a density: 1 for whole numbers, 0.0625 for digits-grey; 0 is none. The density "
-            "is then that of the blurred rows.",
+            "on a grid have a density: 0.0625 for digits-grey, say. The density is then that of the blurred "
+            "rows. 0 is what the data need: 1 for 0/1 and whole numbers, none for real ones.",
             minimum=0, maximum=1e6,
         ),
     )  # fmt: skip
@@ -194,21 +194,22 @@ CNF_PARAMETERS = (
 
 def check_flow_data(kind: str, info: DataInfo, values: Mapping[str, Value]) -> None:
     """Raise InputError when a flow cannot have such data, or cannot be fitted to it as asked."""
-    if info.values != "real" and not values["dequantise"]:
-        raise InputError(
-            f"a flow needs data that have a density, and {info.name} has {info.values} values: set "
-            "dequantise to 1, their distance"
-        )
     coupling = kind in NEED_TWO_COLUMNS or values.get("transform") == "coupling"
     if coupling and info.dim < 2:
         raise InputError(
             f"a coupling layer maps some columns by the others, and {info.name} has one column: choose maf"
         )
-    if values["objective"] == "reverse-kl" and known_density(info) is None:
+    if values["objective"] == "reverse-kl" and (info.values != "real" or known_density(info) is None):
+        why = "is not known" if info.values == "real" else f"is none: its values are {info.values}"
         raise InputError(
-            f"the reverse KL divergence needs the density of the data, and that of {info.name} is not known: "
-            "choose objective forward-kl"
+            f"the reverse KL divergence needs the density of the data, and that of {info.name} {why}; choose "
+            "objective forward-kl"
         )
+
+
+def blur(info: DataInfo, values: Mapping[str, Value]) -> float:
+    """Width of the uniform noise that training adds to the data, 0 where it adds none."""
+    return float(values["dequantise"]) or (0.0 if info.values == "real" else 1.0)
 
 
 def _size(path: str, info: DataInfo, values: Mapping[str, Value]) -> int:

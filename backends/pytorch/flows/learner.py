@@ -15,7 +15,7 @@ from backends.data import known_density
 from backends.parameters import Parameter, check_live, resolve
 from backends.pytorch.flows.bases import make_base
 from backends.pytorch.flows.bijections import Travelled
-from backends.pytorch.flows.kinds import check_flow_data
+from backends.pytorch.flows.kinds import blur, check_flow_data
 from backends.pytorch.flows.model import Flow
 from backends.pytorch.flows.net import FlowNet, standardisation
 from backends.pytorch.flows.objectives import Objective, ReverseKL, forward_kl
@@ -74,7 +74,8 @@ class FlowLearner:
         self.net.initialise(self.net.layout.views(theta), Generator().manual_seed(int(weight_seed)))
         self._optimiser = FlatAdam(self.net.layout, theta.to(device), float(self._values["learning_rate"]))
         self._average = Average(self.net.layout, self._optimiser.theta)
-        self._use_standardisation(*standardisation(rows, float(self._values["dequantise"])))
+        self._blur = blur(info, self._values)
+        self._use_standardisation(*standardisation(rows, self._blur))
         self._objective = self.objective()
         self._steps = 0
 
@@ -133,11 +134,10 @@ class FlowLearner:
         return rate * (LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done)))
 
     def _dequantised(self, x: Tensor) -> Tensor:
-        """x with uniform noise around each number (Theis et al. 2016, sec. 3.1), where it is asked for."""
-        width = float(self._values["dequantise"])
-        if not width:
+        """x with uniform noise around each number (Theis et al. 2016, sec. 3.1), where it is a grid's."""
+        if not self._blur:
             return x
-        return x + width * (torch.rand(x.shape, generator=self._noise) - 0.5).to(x.device)
+        return x + self._blur * (torch.rand(x.shape, generator=self._noise) - 0.5).to(x.device)
 
     def step(self) -> Mapping[str, float]:
         """One minibatch: its "loss" and what the objective shows beside it, by the weights before it."""

@@ -16,10 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from backends.costs import Measuring
 
 Array = npt.NDArray[Any]
 Value = bool | int | float | str
@@ -499,6 +502,16 @@ class HasLayers(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class HasCosts(Model, Protocol):
+    """A model that can measure what it costs to compute with it, on this machine, now."""
+
+    def costs(self, x: Array) -> Measuring:
+        """Measure with rows x (n, d); yields what there is so far. A slice lasts as long as the longest call
+        that is measured, which can be more than a few milliseconds. Raises InputError without rows."""
+        ...
+
+
 CAPABILITIES: dict[str, type] = {
     "decodes": Decodes,
     "encodes": Encodes,
@@ -513,6 +526,7 @@ CAPABILITIES: dict[str, type] = {
     "regression": Regresses,
     "flow": Bijects,
     "layers": HasLayers,
+    "costs": HasCosts,
 }
 
 

@@ -68,6 +68,7 @@ CHECKS: tuple[Check, ...] = (
     _check("theta and at", models.parameters, "parameters"),
     _check("samples are seeded", models.samples_seeded, "samples"),
     _check("prior draws are seeded", models.prior_seeded, "prior"),
+    _check("measures what it costs", models.costs, "costs"),
     _check("samples are possible", densities.samples_are_possible, "samples"),
     _check("prior integrates to one", densities.prior_integrates, "prior"),
     _check("log_prob integrates to one", densities.log_prob_integrates, "log_prob", on_grid=True),

@@ -19,6 +19,7 @@ from backends.conformance.require import (
     require_same,
     require_same_state,
 )
+from backends.costs import Costs
 
 # axes of each answer: n rows, d columns, k latent dimensions, ? any number
 _FLOAT32 = {
@@ -133,6 +134,24 @@ def samples_seeded(case: Case) -> None:
 def prior_seeded(case: Case) -> None:
     """sample_prior gives the same rows for the same seed, and others for another."""
     _require_seeded(case.model.sample_prior, "sample_prior")
+
+
+def costs(case: Case) -> None:
+    """What is measured first has a number, or none, in each column; there must be rows to measure with."""
+    work = case.model.costs(case.data.train.x[:50])
+    found: Costs | None = None
+    try:
+        while not isinstance(found, Costs):
+            found = next(work)
+    except StopIteration as stop:
+        found = stop.value
+    work.close()
+    require(isinstance(found, Costs), f"costs returns {type(found).__name__} and not Costs")
+    for table in found.tables:
+        for name, cells in table.rows:
+            fits = len(cells) == len(table.columns)
+            require(fits, f"{table.title}, {name}, has {len(cells)} numbers for {len(table.columns)} columns")
+    require_input_error(lambda: next(case.model.costs(case.data.train.x[:0])), "costs without rows")
 
 
 def _require_seeded(draw: Callable[[int, int], Array], name: str) -> None:

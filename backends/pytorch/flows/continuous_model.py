@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from backends.base import Array, InputError
+from backends.costs import Costs, Measuring
 from backends.pytorch.flows.continuous_map import ContinuousMap
+from backends.pytorch.flows.costs import GRADIENT_ROWS, TIGHT, both_ways, gradients
 from backends.pytorch.flows.divergence import NOISES, random_probes
 from backends.pytorch.flows.dynamics import Dynamics
 from backends.pytorch.flows.gradients import GradientComparison, compare_gradients
@@ -137,3 +141,13 @@ class ContinuousFlow(Flow):
 
         leaves = [w[name] for name in flow.field.shapes]
         return compare_gradients(solver, dynamics, dynamics.start(y), leaves, log_likelihood)
+
+    def costs(self, x: Array) -> Measuring:
+        """See :class:`backends.base.HasCosts`: beside both ways, both gradients through the solver of
+        training and through a tight one."""
+        tables = [(yield from both_ways(self, x, "evaluations"))]
+        compare = partial(self.compare_gradients, np.resize(x, (GRADIENT_ROWS, self.latent_dim)))
+        for solver, tolerance in ((self.trained_with, None), (f"dopri5, tolerance {TIGHT:g}", TIGHT)):
+            yield Costs(tuple(tables))
+            tables.append((yield from gradients(compare, solver, tolerance)))
+        return Costs(tuple(tables))

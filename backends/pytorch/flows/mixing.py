@@ -8,7 +8,7 @@ import numpy as np
 
 from backends.base import Array, DataInfo, Value
 from backends.pytorch.flows.bijections import Bijection, Compose, Layers
-from backends.pytorch.flows.linear import LU
+from backends.pytorch.flows.matrices import LU
 
 
 def layers(info: DataInfo, values: Mapping[str, Value], make: Callable[[str, Array], Bijection]) -> Layers:

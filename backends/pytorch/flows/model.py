@@ -10,7 +10,9 @@ import torch
 from torch import Generator, Tensor
 
 from backends.base import Array, Decoded, InputError, Path, Stamp
+from backends.costs import Costs, Measuring
 from backends.pytorch.flows.bijections import Mapped
+from backends.pytorch.flows.costs import both_ways
 from backends.pytorch.flows.net import FlowNet
 
 
@@ -98,6 +100,10 @@ class Flow:
             raise InputError("the times of a path must rise or fall, between 0 and 1")
         with torch.no_grad():
             return _path(self._net.path(self._rows(points, "points"), self._w, when), when)
+
+    def costs(self, x: Array) -> Measuring:
+        """Passes and time of both ways through the flow, on rows x (n, d); InputError without any."""
+        return Costs(((yield from both_ways(self, x, "passes")),))
 
     def theta(self) -> Array:
         """All weights as one vector, float64."""

@@ -133,6 +133,7 @@ class DataPanel(QWidget):
         if data is not None and model is not None:
             mixed = isinstance(model, Encodes) and not model.latent_dim
             self.bar.offer(column_names(data.info), data.train.labels is not None, mixed)
+            self.points.colour = self.bar.colour_shown
             self.points.project()
 
     def _clear(self) -> None:

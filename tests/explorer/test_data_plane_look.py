@@ -376,3 +376,15 @@ def test_a_component_collapses_without_a_prior_and_says_so(opened, prior):
     else:
         assert std.min() > 0.05
         assert em.notes.text() == ""
+
+
+def test_another_model_of_the_same_data_takes_the_place_of_a_mixture(opened):
+    program = opened("gmm", few(), two())
+    plane = Plane(program)
+    assert plane.panel.points.colour == "responsibility"
+    session = program.session
+    session.apply(replace(session.state, canvas="data"), "choose the canvas")
+    program.actions.take(Run.start("ppca", session.data, {"latent_dim": 1}))
+    program.until(lambda: session.run.kind.name == "ppca")
+    plane.settle()
+    assert plane.panel.points.colour == "plain"

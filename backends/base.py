@@ -251,6 +251,11 @@ class Learner(Protocol):
 class HalfSteps(Learner, Protocol):
     """A learner by EM, whose step has two halves; ``step`` makes both."""
 
+    @property
+    def next_half(self) -> str:
+        """What :meth:`half_step` makes next: "E" or "M"."""
+        ...
+
     def half_step(self) -> tuple[str, Mapping[str, float]]:
         """The next half: "E" or "M", and the scalars after it, "elbo" and "log_likelihood" among them.
 

@@ -57,7 +57,6 @@ class Run:
         self.device = device
         self.learner = learner
         self.by_halves = isinstance(learner, HalfSteps)
-        self.next_half = "E"  # or "M": what half_step makes next
         self.curves = Curves()
         self.history = History()
         self.notes: tuple[str, ...] = ()
@@ -126,7 +125,6 @@ class Run:
         if not self.history.models:
             self.history.add(self.model())
         half, scalars = learner.half_step()
-        self.next_half = "M" if half == "E" else "E"
         made = 2 * learner.steps + (half == "E")
         self.curves.append_all(made, {f"half/{name}": value for name, value in scalars.items()})
         if half == "M":
@@ -134,6 +132,11 @@ class Run:
             if self.history.wants(learner.steps):
                 self.history.add(self.model())
         return half, scalars
+
+    @property
+    def next_half(self) -> str | None:
+        """What :meth:`half_step` makes next, "E" or "M"; None where the learner has no halves."""
+        return self.learner.next_half if isinstance(self.learner, HalfSteps) else None
 
     @property
     def change(self) -> float | None:
@@ -208,7 +211,6 @@ class Run:
             raise InputError(f"the components of a {self.kind.name} cannot be placed by hand")
         before = self.model()
         self.learner.place(weights, means, covariances)  # type: ignore[attr-defined]
-        self.next_half = "E"
         self._placed = self.steps
         if not self.history.models and self.steps:
             self.history.add(before)
@@ -298,8 +300,6 @@ class Run:
             seed=manifest.seed, device=device, learner=learner,
         )  # fmt: skip
         run.curves = Curves.from_arrays(curves)
-        halves, _ = run.curves.get("half/elbo")
-        run.next_half = "M" if len(halves) and halves[-1] % 2 else "E"
         run._fingerprint = manifest.fingerprint
         run._probe_x = saved.get("x") if data is None else run._probe_x
         with _fitting(kind):

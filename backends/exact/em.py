@@ -121,6 +121,10 @@ class MixtureLearner(ABC):
         return self._steps
 
     @property
+    def next_half(self) -> str:
+        return self._next
+
+    @property
     def steps_per_epoch(self) -> float:
         return 1.0 if self._batches is None else float(self._batches.per_epoch)
 

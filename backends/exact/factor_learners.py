@@ -186,6 +186,10 @@ class EM(FactorLearner):
         self._running = Statistics((f.weights**2).sum(1) + f.noise, f.weights.copy(), np.eye(k))
         self._forget()
 
+    @property
+    def next_half(self) -> str:
+        return self._half
+
     def _forget(self) -> None:
         """Forget what is known of the rows of the last step."""
         self._here: tuple[Rows, Array] | None = None  # a batch and its columns' variances

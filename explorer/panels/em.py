@@ -279,10 +279,8 @@ class EMPanel(QWidget):
         self._training = moment.training
         self.play.setText("Pause" if moment.training else "Play")
         set_icon(self.play, "pause" if moment.training else "play", "accent_text")
-        halves, _ = run.curves.get("half/elbo")
-        e_is_next = not (len(halves) and halves[-1] % 2)
-        self.e.setEnabled(e_is_next)
-        self.m.setEnabled(not e_is_next)
+        self.e.setEnabled(run.next_half == "E")
+        self.m.setEnabled(run.next_half == "M")
         self._show_facts(run, moment)
         self._show_moments()
         return False

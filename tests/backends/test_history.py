@@ -46,6 +46,23 @@ def test_a_run_of_em_keeps_each_half_and_each_moment() -> None:
     assert run.change == pytest.approx(bound[-1] - bound[-3])
 
 
+def test_after_components_are_placed_an_e_step_is_next_also_where_one_was_made(tmp_path) -> None:
+    run = Run.start("gmm", open_data("two-moons"), {"components": 2, "covariance": "spherical"})
+    run.step()
+    run.half_step()
+    assert run.next_half == "M"
+    run.save(tmp_path / "after-e.safetensors")
+    assert Run.open(tmp_path / "after-e.safetensors").next_half == "M"
+    model = run.model()
+    run.place(model.weights, model.means + 0.1, model.covariances[:, :1, 0])
+    assert run.next_half == "E"
+    run.save(tmp_path / "placed.safetensors")
+    again = Run.open(tmp_path / "placed.safetensors")
+    assert again.next_half == "E"
+    assert again.half_step() == run.half_step()
+    assert Run.start("vae", open_data("digits"), {"width": 8, "depth": 1}).next_half is None
+
+
 def test_em_has_settled_when_a_step_raises_its_bound_by_less_than_the_tolerance() -> None:
     run = Run.start("gmm", open_data("two-moons"), {"components": 2})
     assert run.change is None

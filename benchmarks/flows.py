@@ -1,9 +1,11 @@
 """Spline flows against zuko's: the gap to the entropy, the cost of a step, a density field.
 
     python -m benchmarks.flows [SET …] [--seconds S] [--rows N] [--json FILE]
+    python -m benchmarks.flows --determinants
 
 On each set both are trained the same time on the same rows, in one process and so with the same threads, one
-after the other; then the gap is measured on the same held-out rows.
+after the other; then the gap is measured on the same held-out rows. Last comes what the determinant of a
+linear flow's matrix costs; with --determinants, that alone.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ import numpy as np
 import torch
 import zuko
 
-from backends.base import Array
+from backends.base import Array, finish
 from backends.data import DataSet, open_data
+from backends.pytorch.flows.costs import determinants
 from backends.registry import find_kind
 from backends.run import Run
 from benchmarks.table import Row, machine, markdown, write
@@ -123,6 +126,19 @@ def field_seconds(points: int) -> float:
     return time.perf_counter() - begin
 
 
+def determinant_table() -> str:
+    """Microseconds of log|det W| and of applying W, m × m, by each parametrisation, and how they grow."""
+    curves = finish(determinants()).curves
+    lines = [
+        "| m | " + " | ".join(f"{c.way}, {c.what}" for c in curves) + " |",
+        "|" + " ---: |" * (len(curves) + 1),
+    ]
+    for m, *times in zip(curves[0].sizes, *(c.seconds for c in curves), strict=True):
+        lines.append(f"| {m} | " + " | ".join(f"{1e6 * t:.1f} µs" for t in times) + " |")
+    lines.append("| grows at last as | " + " | ".join(f"m^{c.slope:.1f}" for c in curves) + " |")
+    return "\n".join(line.replace("log|det W|", "log\\|det W\\|") for line in lines)
+
+
 def main() -> int:
     """Measure, print the table, write the JSON; 0 when every budget is kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.flows", description=__doc__)
@@ -130,7 +146,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long each is trained")
     parser.add_argument("--rows", type=int, default=200_000, help="training rows of each set")
     parser.add_argument("--json", type=Path, help="write the numbers to this file as well")
+    parser.add_argument("--determinants", action="store_true", help="only what the determinant of W costs")
     options = parser.parse_args()
+    if options.determinants:
+        print(determinant_table())
+        return 0
     rows = [
         Row("spline flow step, against zuko's of the same architecture", step_ratio(), "×", 1.05),
         Row(f"density field {FIELD}², spline flow, complete", field_seconds(FIELD), "s", 1.5),
@@ -140,6 +160,8 @@ def main() -> int:
         rows += gaps(name, options.rows, options.seconds)
         print(f"{rows[-1].name}: {rows[-1].value:.4f} {rows[-1].note}", file=sys.stderr, flush=True)
     print(markdown(rows))
+    print()
+    print(determinant_table())
     print()
     print("; ".join(f"{name} {value}" for name, value in machine().items()))
     if options.json:

@@ -48,7 +48,7 @@ FILTER = "Runs (*.safetensors);;All files (*)"
 RUNS_AND_DATA = "Runs and data (*.safetensors *.npy *.npz *.csv *.png *.jpg *.jpeg *.gif);;All files (*)"
 LEFT, RIGHT = 284, 264
 WIDEST = 320
-BOTTOM, BOTTOM_TALL = 0.28, 0.42  # of the height; more where the model has more to show than curves
+BOTTOM = 0.28  # of the height, for curves alone
 
 
 class Window(QMainWindow):
@@ -256,8 +256,8 @@ class Window(QMainWindow):
         docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         middle = max(self.width() - LEFT - RIGHT - 40, 200)
         self.resizeDocks([docks["run"], docks["map"], docks["cursor"]], [LEFT, middle, RIGHT], across)
-        tall = any(suited.tall and not self.docks[name].isHidden() for name, suited in SUITED.items())
-        bottom = int(self.height() * (BOTTOM_TALL if tall else BOTTOM))
+        shares = (suited.share for name, suited in SUITED.items() if not self.docks[name].isHidden())
+        bottom = int(self.height() * next(shares, BOTTOM))
         heights = [self.height() - bottom - 90, bottom]
         self.resizeDocks([docks["map"], docks["curves"]], heights, down)
         self.resizeDocks([docks["cursor"], docks["samples"]], heights, down)

@@ -83,8 +83,15 @@ class FlowSpec:
     data: bool = True
     samples: bool = False
     arrows: bool = False
-    curves: str = setting("likelihood", ("likelihood", "terms", "evaluations").__contains__)
+    curves: str = setting("likelihood", ("likelihood", "bits", "terms", "evaluations").__contains__)
     time: float = setting(0.0, lambda t: 0.0 <= t <= 1.0)
+
+
+@dataclass(frozen=True)
+class SamplesSpec:
+    """What pictures are shown of a model: its samples, or what lies between two data."""
+
+    shown: str = setting("samples", ("samples", "between").__contains__)
 
 
 @dataclass(frozen=True)
@@ -169,6 +176,7 @@ class State:
     data: DataSpec = DataSpec()
     flow: FlowSpec = FlowSpec()
     canvas: str = setting("latent", ("latent", "data").__contains__)  # for models that have both
+    samples: SamplesSpec = SamplesSpec()
     curves: CurveSpec = CurveSpec()
     bayes: BayesSpec = BayesSpec()
     em: EMSpec = EMSpec()

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QVBoxLayou
 
 from backends.base import Bijects
 from backends.data import known_density
+from backends.flow_terms import on_grid
 from explorer.actions import Actions
 from explorer.compute import Exploration
 from explorer.pace import Pace
@@ -28,6 +29,12 @@ SHOWN = {
         "error.",
         (HELD_OUT, Series("train", "training", 2), ENTROPY),
     ),
+    "bits": (
+        "Bits per dimension",
+        "−log₂ P(x) of a picture over the number of its values. P(x) = ∫ p(x + u) du over the cell of x; "
+        "what is shown is the bound that E[log p(x + u)], u uniform in the cell, gives (Theis et al. 2016).",
+        (Series("test_bits", "held out", 0), Series("train_bits", "training", 2)),
+    ),
     "terms": (
         "Terms",
         "The two terms of log p(x) = log p(z) + log|det ∂z/∂x|, means over the held-out rows.",
@@ -39,6 +46,13 @@ SHOWN = {
         (Series("nfe", "evaluations a step", 5),),
     ),
 }
+#: What only some runs have, and the curve by which it is known.
+SOME = {"bits": "test/bits_per_dim", "evaluations": "batch/nfe"}
+BOUND = (
+    "Bound on −log P(x)",
+    "The mean over the rows of −E[log p(x + u)], in nats, u uniform in the cell of x: no less than −log P(x) "
+    "with P(x) = ∫ p(x + u) du (Theis et al. 2016).",
+)
 
 
 class LikelihoodPanel(QWidget):
@@ -53,6 +67,7 @@ class LikelihoodPanel(QWidget):
         self._session = session
         self.plot = CurvePlot(self, placeholder="Train, and −log p(x) appears here", digits=3)
         self._series: tuple[Series, ...] = ()
+        self._there: list[str] = []
         self.buttons: dict[str, QPushButton] = {}
         self._group = QButtonGroup(self)
         row = QHBoxLayout()
@@ -111,13 +126,21 @@ class LikelihoodPanel(QWidget):
         density = None if run is None else known_density(run.info)
         return None if density is None else density.entropy
 
+    def _some(self) -> list[str]:
+        curves = self._session.curves
+        return [] if curves is None else [name for name, curve in SOME.items() if curve in curves.names()]
+
     def _show(self) -> None:
         name = self._session.state.flow.curves
-        curves = self._session.curves
-        nfe = curves is not None and "batch/nfe" in curves.names()
-        self.buttons["evaluations"].setVisible(nfe)
-        if name == "evaluations" and not nfe:
+        self._there = self._some()
+        for some in SOME:
+            self.buttons[some].setVisible(some in self._there)
+        if name in SOME and name not in self._there:
             name = "likelihood"
+        run = self._session.run
+        text, tip = BOUND if run is not None and on_grid(run.info) else SHOWN["likelihood"][:2]
+        self.buttons["likelihood"].setText(text)
+        self.buttons["likelihood"].setToolTip(tip)
         self.buttons[name].setChecked(True)
         series = SHOWN[name][2]
         if self.entropy is None:
@@ -133,6 +156,9 @@ class LikelihoodPanel(QWidget):
         curves = self._session.curves
         if curves is None or not self.suits(self._session.run, self._session.model):
             return False
+        if self._some() != self._there:  # the first of these curves have come
+            self._show()
+            return False
         points, entropy = {}, self.entropy
         for split in ("test", "train"):
             if entropy is not None and f"{split}/gap" in curves.names():
@@ -142,6 +168,7 @@ class LikelihoodPanel(QWidget):
             else:
                 steps, values = curves.get(f"{split}/log_likelihood")
                 points[split] = Points.of(steps, -values)
+            points[f"{split}_bits"] = Points.of(*curves.get(f"{split}/bits_per_dim"))
         for name in ("log_base", "log_det"):
             points[name] = Points.of(*curves.get(f"test/{name}"))
         points["nfe"] = Points.of(*curves.get("batch/nfe"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,16 +11,18 @@ from PySide6.QtCore import QPointF, QSize, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
-from backends.base import Array, Samples
+from backends.base import Array, Decodes, Samples, has_latent_points
 from explorer.compute import Exploration, Priority
-from explorer.mosaic import GAP, Ink, normalise, paint, resize
+from explorer.mosaic import Ink
 from explorer.pace import Pace
 from explorer.plots.canvas import PointsItem, to_qimage
 from explorer.plots.items import Axis
 from explorer.session import Session
+from explorer.state import SamplesSpec
 from explorer.theme import theme
+from explorer.tiles import TILE, Tiling, between, pairs
+from explorer.widgets.switch import Switch
 
-TILE = 30  # logical pixels
 CLOUD = 1500  # points of a scatter
 
 
@@ -64,7 +67,11 @@ class Tiles(QWidget):
 
 
 class SamplesPanel(QWidget):
-    """x ~ p(x) for the newest model: images as tiles, two-dimensional data as points over the data."""
+    """x ~ p(x) for the newest model: images as tiles, two-dimensional data as points over the data.
+
+    switch: in place of the card's title where :attr:`has_choice`: images may also be those on straight lines
+    in z between two data.
+    """
 
     status = Signal(object)
 
@@ -82,6 +89,19 @@ class SamplesPanel(QWidget):
         self.data_points, self.sample_points = PointsItem(3.0), PointsItem(3.0)
         self.plot.addItem(self.data_points, ignoreBounds=True)
         self.plot.addItem(self.sample_points, ignoreBounds=True)
+        self.switch = Switch(
+            (
+                ("samples", "Samples", "Draws from the model"),
+                (
+                    "between",
+                    "Between",
+                    "Each row goes from one datum to another on the straight line between them in z",
+                ),
+            ),
+            self,
+        )
+        self.switch.hide()
+        self.switch.chosen.connect(self._choose)
         self._stack = QStackedLayout()
         self._stack.addWidget(self.tiles)
         self._stack.addWidget(self.plot)
@@ -92,6 +112,7 @@ class SamplesPanel(QWidget):
         self._pace = Pace(self._request, interval=0.7, duty=0.1, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
+        session.changed.connect(self._state_changed)
         self.tiles.resized.connect(self._pace.poke)
         theme().changed.connect(self._retint)
         self._retint()
@@ -99,8 +120,33 @@ class SamplesPanel(QWidget):
     def resample(self) -> None:
         """Draw others."""
         self._seed += 1
+        self._again()
+
+    def _again(self) -> None:
         self._pace.reset()
         self._pace.poke()
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether there is anything but samples to show: images with a way between them."""
+        run, model = self._session.run, self._session.model
+        if run is None or run.data is None or run.info.image_shape is None or len(run.data.train) < 2:
+            return False
+        return isinstance(model, Decodes) and has_latent_points(model)
+
+    @property
+    def _shown(self) -> str:
+        return self._session.state.samples.shown if self.has_choice else "samples"
+
+    def _choose(self, shown: str) -> None:
+        state = self._session.state
+        self._session.apply(replace(state, samples=SamplesSpec(shown)), "choose the samples")
+
+    def _state_changed(self, old: Any, new: Any) -> None:
+        if old.samples != new.samples:
+            self.switch.show_choice(new.samples.shown)
+            self._legend()
+            self._again()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -122,6 +168,7 @@ class SamplesPanel(QWidget):
             x = in_two(run.data.train.x[:CLOUD])
             self.data_points.set_points(x, None)
             self._frame(x)
+        self.switch.show_choice(self._session.state.samples.shown)
         self._legend()
 
     def _frame(self, x: Array) -> None:
@@ -135,7 +182,7 @@ class SamplesPanel(QWidget):
         if run is None or not isinstance(self._session.model, Samples):
             self.status.emit("")
         elif run.info.image_shape is not None:
-            self.status.emit("x ~ p(x)")
+            self.status.emit("x ~ p(x)" if self._shown == "samples" else "z on straight lines")
         else:
             data = f"<span style='color:{tokens.muted}'>●</span> data  " if run.data is not None else ""
             columns = ", columns 1 and 2" if run.info.dim > 2 else ""
@@ -151,11 +198,16 @@ class SamplesPanel(QWidget):
         info, seed, ratio = run.info, self._seed, self.devicePixelRatioF()
         ink = Ink((255, 255, 255), 1.0) if theme().tokens.is_dark else Ink((20, 24, 32), 1.0)
         width, height = self.tiles.width(), self.tiles.height()
+        x = run.data.train.x if self._shown == "between" and run.data is not None else None
 
         def work() -> Array:
             if info.image_shape is None:
                 return in_two(model.sample(CLOUD, seed))
-            return draw_tiles(model, info, seed, width, height, ratio, ink)
+            tiling = Tiling.of(info, width, height, ratio)
+            if x is None:
+                return tiling.lay(model.sample(tiling.count, seed), info, ink)
+            way = between(model, *pairs(x, tiling.rows, seed), tiling.columns)
+            return tiling.lay(way.reshape(-1, info.dim), info, ink)
 
         self._exploration.request(
             "samples", Priority.FOLLOW, work, self._show, doing="draw samples", ended=self._pace.done
@@ -187,20 +239,3 @@ class SamplesPanel(QWidget):
 def in_two(x: Array) -> Array:
     """The first two columns of x (n, d); a single one lies on a line."""
     return x[:, :2] if x.shape[1] > 1 else np.column_stack([x, np.zeros_like(x)])
-
-
-def draw_tiles(model: Any, info: Any, seed: int, width: int, height: int, ratio: float, ink: Ink) -> Array:
-    """As many samples as fit into width × height logical pixels, (h, w, 4) uint8 in device pixels."""
-    high, wide = info.image_shape[:2]
-    unit = TILE * ratio / min(high, wide)
-    gap = max(1, round(GAP * ratio))
-    tile_h, tile_w = round(high * unit), round(wide * unit)
-    h, w = round(height * ratio), round(width * ratio)
-    rows, columns = max((h + gap) // (tile_h + gap), 1), max((w + gap) // (tile_w + gap), 1)
-    x = model.sample(rows * columns, seed)
-    pixels = paint(resize(normalise(x, info), tile_h, tile_w), ink, np.ones(len(x), np.float32))
-    canvas = np.zeros((max(h, tile_h), max(w, tile_w), 4), np.uint8)
-    for i, tile in enumerate(pixels):
-        y, z = (i // columns) * (tile_h + gap), (i % columns) * (tile_w + gap)
-        canvas[y : y + tile_h, z : z + tile_w] = tile
-    return canvas

@@ -1,0 +1,113 @@
+"""A flow on pictures: its latent map, what decodes there, its curves, and the way between two data."""
+
+import numpy as np
+import pytest
+
+from backends.base import finish, latent_points
+from backends.data import open_data
+from backends.flow_terms import flow_terms
+from backends.run import Run
+from explorer.tiles import Tiling, between, pairs
+
+
+@pytest.fixture(scope="module")
+def flow_file(tmp_path_factory):
+    run = Run.start("realnvp", open_data("digits-16"), {"layers": 4, "width": 32, "learning_rate": 0.003})
+    for _ in range(60):
+        run.step()
+    path = tmp_path_factory.mktemp("runs") / "digits-flow.safetensors"
+    run.save(path)
+    return path
+
+
+@pytest.fixture
+def flow(start, flow_file):
+    program = start(flow_file)
+    program.wait_for_run()
+    program.settle()
+    return program
+
+
+def test_the_map_is_of_decoded_pictures_and_what_is_hovered_decodes(flow):
+    stage, session = flow.window.stage, flow.session
+    assert stage.panel is stage.map
+    flow.until(lambda: session.encodings is not None)
+    np.testing.assert_allclose(
+        session.encodings.z, session.model.transform(session.data.train.x)[0], atol=1e-4
+    )
+    picture = stage.map.field.picture
+    assert picture.complete
+    alpha = picture.image[..., 3]
+    middle = alpha[alpha.shape[0] // 4 : -alpha.shape[0] // 4, alpha.shape[1] // 4 : -alpha.shape[1] // 4]
+    assert (middle > 80).mean() > 0.1  # ink, not faded away
+    uv = flow.hover(0.7, -0.4)
+    flow.settle()
+    x = session.model.inverse(session.plane.to_space(uv[None]))[0][0]
+    shown = flow.window.cursor_panel.picture
+    np.testing.assert_allclose(shown._array, np.clip(x / 16, 0, 1).reshape(8, 8), atol=1e-4)
+    rows = flow.window.cursor_panel.datum_rows
+    flow.until(lambda: rows._labels["log_p"].text().endswith("bound"))
+    assert float(rows.value("log_p").replace("−", "-")) < -50
+
+
+def test_curves_have_the_bound_and_bits_per_dimension(flow):
+    panel = flow.window.suited["likelihood"]
+    flow.until(lambda: len(flow.session.curves.get("test/bits_per_dim")[0]) > 0)
+    flow.until(panel.buttons["bits"].isVisible)
+    assert panel.buttons["likelihood"].text() == "Bound on −log P(x)"
+    flow.click(panel.buttons["bits"])
+    assert flow.session.state.flow.curves == "bits"
+    bits = flow.session.curves.get("test/bits_per_dim")[1][-1]
+    bound = finish(flow_terms(flow.session.model, flow.session.data.test.x)).log_prob.value.mean()
+    assert bits == pytest.approx(-bound / (64 * np.log(2)), abs=0.02)
+
+
+def test_the_way_from_datum_to_datum_is_straight_in_z(flow):
+    model, x = flow.session.model, flow.session.data.train.x
+    a, b = pairs(x, 5, seed=0)
+    assert (a != b).any(1).all()
+    way = between(model, a, b, 7)
+    assert way.shape == (5, 7, 64)
+    np.testing.assert_allclose(way[:, 0], a, atol=1e-2)
+    np.testing.assert_allclose(way[:, -1], b, atol=1e-2)
+    middle = (latent_points(model, a) + latent_points(model, b)) / 2
+    np.testing.assert_allclose(way[:, 3], model.decode(middle).mean, atol=1e-2)
+
+
+def test_the_samples_card_shows_the_way_between_data(flow):
+    panel, dock = flow.window.samples, flow.window.stage.docks["samples"]
+    before = flow.pixels(panel.tiles)
+    flow.click(panel.switch.buttons["between"])
+    flow.settle()
+    assert flow.session.state.samples.shown == "between"
+    seen = flow.pixels(panel.tiles)
+    assert (seen != before).any()
+    info, ratio = flow.session.run.info, panel.devicePixelRatioF()
+    tiling = Tiling.of(info, panel.tiles.width(), panel.tiles.height(), ratio)
+    model, x = flow.session.model, flow.session.data.train.x
+    way = between(model, *pairs(x, tiling.rows, 0), tiling.columns)
+    first = panel.tiles._pixels[: tiling.tile_height, : tiling.tile_width, 3]
+    assert first.max() > 200
+    np.testing.assert_allclose(way[:, 0], pairs(x, tiling.rows, 0)[0], atol=0.05)
+    assert dock.status.text() == "z on straight lines"
+    flow.trigger("undo")
+    flow.settle()
+    assert flow.session.state.samples.shown == "samples"
+    np.testing.assert_array_equal(flow.pixels(panel.tiles), before)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5])
+def test_tiles_lie_in_rows_on_whole_pixels(flow, ratio):
+    from explorer.mosaic import Ink
+
+    info = flow.session.run.info
+    tiling = Tiling.of(info, 100, 70, ratio)
+    assert (tiling.rows, tiling.columns) == (2, 3)
+    x = np.zeros((tiling.count, 64), np.float32)
+    x[4] = 16
+    image = tiling.lay(x, info, Ink((255, 255, 255), 1.0))
+    assert image.shape == (round(70 * ratio), round(100 * ratio), 4)
+    lit = np.argwhere(image[..., 3] > 0)
+    step = tiling.tile_width + tiling.gap
+    assert lit.min(0).tolist() == [step, step]
+    assert lit.max(0).tolist() == [step + tiling.tile_height - 1, step + tiling.tile_width - 1]

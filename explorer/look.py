@@ -94,10 +94,12 @@ def look(model: Any, z: Array, encodings: Array | None, tag: object = None) -> L
 
 def label_of(split: Split, row: int, label_names: tuple[str, ...]) -> str:
     """A row's label, by its name where it has one; "" without labels."""
-    if split.labels is None:
-        return ""
-    number = int(split.labels[row])
-    return label_names[number] if 0 <= number < len(label_names) else str(number)
+    return "" if split.labels is None else label_name(int(split.labels[row]), label_names)
+
+
+def label_name(label: int, label_names: tuple[str, ...]) -> str:
+    """What a label ≥ 0 is called."""
+    return label_names[label] if label < len(label_names) else str(label)
 
 
 def row_name(split: Split, row: int, label_names: tuple[str, ...]) -> str:

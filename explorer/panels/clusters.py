@@ -13,6 +13,7 @@ from backends.base import Array, DataInfo, Encodes
 from backends.clusters import Clusters, clusters
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
+from explorer.look import label_name, label_of, row_name
 from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.session import Session
@@ -229,11 +230,11 @@ class ClustersPanel(QWidget):
         pictures = normalise(x, info) if info.image_shape is not None else None
         items = []
         for i, row in enumerate(shown.tolist()):
-            label = "" if rows.labels is None else label_name(info, int(rows.labels[row]))
-            tip = f"row {row + 1}" + (f", {label}" if label else "")
+            tip = row_name(rows, row, info.label_names)
             if pictures is not None:
                 items.append(Item(pictures[i], tip=tip))
             else:
+                label = label_of(rows, row, info.label_names)
                 items.append(Item(text=numbers(x[i], info) + (f"   {label}" if label else ""), tip=tip))
         self.members.set_items(items)
         self.members_title.setText(f"cluster {cluster + 1}: {format_number(len(members))} rows")
@@ -248,7 +249,7 @@ class ClustersPanel(QWidget):
         place = {int(k): i for i, k in enumerate(seen.order)}
         framed = [(label, place[int(k)]) for label, k in enumerate(seen.partner) if k >= 0]
         small = counts.size <= MOST_CELLS
-        labels = [label_name(info, i) for i in range(len(counts))]
+        labels = [label_name(i, info.label_names) for i in range(len(counts))]
         self.table.setVisible(small)
         if small:
             self.table.set_counts(
@@ -268,8 +269,3 @@ def numbers(x: Array, info: DataInfo) -> str:
     """The first numbers of a row."""
     shown = ",  ".join(format_number(float(v), 2) for v in x[:SHOWN_COLUMNS])
     return shown + (" …" if info.dim > SHOWN_COLUMNS else "")
-
-
-def label_name(info: DataInfo, label: int) -> str:
-    """What a label is called."""
-    return info.label_names[label] if label < len(info.label_names) else str(label)

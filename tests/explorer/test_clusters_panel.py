@@ -68,7 +68,7 @@ def test_a_mean_is_a_picture_and_its_members_are_those_of_the_cluster(opened):
         assert len(panel.members.items) == len(own)
         for item, row in list(zip(panel.members.items, own, strict=True))[:20]:
             np.testing.assert_array_equal(item.picture.ravel(), x[row])
-            assert item.tip == f"row {row + 1}, {labels[row]}"
+            assert item.tip == f"row {row}, label {labels[row]}"  # as on the data plane
     # in the middle of each pixel of a mean's picture its grey is that of the probability
     cell = panel.means.cell(7)
     side = cell.width() - 4

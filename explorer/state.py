@@ -48,6 +48,14 @@ class PlaneSpec:
             raise ValueError(f"coordinate {self.i} alone spans no plane")
 
 
+def apart(i: int, j: int, spec: PlaneSpec | BayesSpec) -> tuple[int, int]:
+    """The coordinates i and j of a plane, of which one was chosen anew, kept apart: where that is what the
+    other was, the other gives way and takes its place."""
+    if i != j:
+        return i, j
+    return (i, spec.i) if i != spec.i else (spec.j, j)
+
+
 @dataclass(frozen=True)
 class MapSpec:
     """What the latent map draws over what."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
@@ -14,6 +13,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QStackedLayout, QV
 from backends.base import Bayesian, ThetaAxis
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
+from explorer.density import viridis
 from explorer.pace import Pace
 from explorer.plots.densities import DensityPlot
 from explorer.plots.marks import marks_legend
@@ -29,7 +29,7 @@ from explorer.posterior import (
     theta_lines,
 )
 from explorer.session import Session
-from explorer.state import BayesSpec
+from explorer.state import BayesSpec, apart
 from explorer.theme import theme
 from explorer.training import Moment
 from explorer.widgets.form import Choice
@@ -72,7 +72,6 @@ class BayesPanel(QWidget):
         self._session, self._exploration = session, exploration
         self._axes: tuple[ThetaAxis, ...] = ()
         self._wanted: int | None = None  # the number of rows of the moment that was asked for
-        self._table = pg.colormap.get("viridis").getLookupTable(nPts=256)[:, :3]
         self.lines = DensityPlot("Densities of the parameter", SERIES, self)
         self.fields = {name: ThetaCanvas(title, self) for name, (title, _) in FIELDS.items()}
         self.cloud = ThetaCanvas("Draws of two parameters", self, ink="accent")
@@ -88,7 +87,6 @@ class BayesPanel(QWidget):
         layout.addLayout(self._lay_choices())
 
         self._pace = Pace(self._request, interval=0.03, duty=0.3, parent=self)
-        self._canvases = (self.lines, self.fields["prior"], self.cloud)
         self.fields["prior"].viewed.connect(self._view_changed)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
@@ -153,8 +151,7 @@ class BayesPanel(QWidget):
         spec, i, j = self._spec, self.first.currentIndex(), self.second.currentIndex()
         if len(self._axes) <= 2:
             i, j = spec.i, spec.j
-        elif i == j:  # the other coordinate gives way
-            i, j = (i, spec.i) if i != spec.i else (spec.j, j)
+        i, j = apart(i, j, spec)
         changed = replace(spec, i=i, j=j, focus=self.focus.isChecked())
         self._session.apply(replace(self._session.state, bayes=changed), "choose what of θ is shown")
 
@@ -270,7 +267,7 @@ class BayesPanel(QWidget):
         if not isinstance(model, Bayesian) or not self.isVisible():
             return False
         i, j = self._coordinates()
-        view, table = self.fields["prior"].view(), self._table
+        view, table = self.fields["prior"].view(), viridis()
 
         def work() -> Any:
             if shown is self.lines:

@@ -27,7 +27,7 @@ from explorer.plane import subscript
 from explorer.plots.curves import CurvePlot, Mark, Points, Series
 from explorer.plots.theta_plane import ThetaPlane
 from explorer.session import Session
-from explorer.state import BoundSpec
+from explorer.state import BoundSpec, apart
 from explorer.theme import theme
 from explorer.theta import Bound, Field, Profile, field, names_of, profile
 from explorer.training import Moment
@@ -162,10 +162,8 @@ class BoundsPanel(QWidget):
 
     def _set_plane(self, **changed: Any) -> None:
         plane = self._session.state.bounds.plane
-        wanted: dict[str, Any] = {"kind": plane.kind, "i": plane.i, "j": plane.j} | changed
-        if wanted["i"] == wanted["j"]:  # the other coordinate gives way
-            wanted["j" if "i" in changed else "i"] = plane.i if "i" in changed else plane.j
-        self._set("choose the plane of θ", plane=replace(plane, **wanted))
+        i, j = apart(changed.pop("i", plane.i), changed.pop("j", plane.j), plane)
+        self._set("choose the plane of θ", plane=replace(plane, i=i, j=j, **changed))
 
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.bounds != new.bounds:

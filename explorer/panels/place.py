@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from backends.base import Array, Encodes, HasElbo, LogProb, Responsibilities
 from explorer.compute import Exploration, Priority
 from explorer.mosaic import normalise
-from explorer.plane import subscript
+from explorer.scatter import column_names
 from explorer.session import Session
 from explorer.theme import theme
 from explorer.widgets.card import section_title
@@ -173,14 +173,13 @@ class PlacePanel(QWidget):
         run, model = self._session.run, self._session.model
         if run is None or model is None:
             return
-        info = run.info
+        info, names = run.info, column_names(run.info)
         self.picture.setVisible(info.image_shape is not None)
         self.picture.set_image(None)
         for i in range(SHOWN_COLUMNS):
             # through a plane of many dimensions the coordinates of x say little
             self.columns.set_row_visible(str(i), i < info.dim <= SHOWN_COLUMNS)
-            name = info.columns[i] if i < len(info.columns) else f"x{subscript(i + 1)}"
-            self.columns.set_label(str(i), name)
+            self.columns.set_label(str(i), names[i] if i < info.dim else "")
             self.columns.set(str(i), None)
         self.columns.setVisible(info.dim <= SHOWN_COLUMNS)
         self.rows.set_row_visible("what", info.dim > 2)  # where there are data off the plane

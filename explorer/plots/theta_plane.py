@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
 from explorer.contours import contour
+from explorer.density import viridis
 from explorer.plots.canvas import CursorItem, FieldItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.theme import theme
@@ -49,7 +50,6 @@ class ThetaPlane(PlaneCanvas):
         for line, (colour, width) in zip(self._path, PATH, strict=True):
             line.setPen(pg.mkPen(colour, width=width))
         self._moments.setBrush(QColor(PATH[1][0]))
-        self._table = pg.colormap.get("viridis").getLookupTable(nPts=256)[:, :3]
         self.box.sigRangeChangedManually.connect(self._let_go)
         self.viewed.connect(self._viewed)
         self.moved.connect(self._moved)
@@ -81,7 +81,7 @@ class ThetaPlane(PlaneCanvas):
             self.box.setRange(xRange=(u0, u1), yRange=(v0, v1), padding=0)
         side = len(field.values)
         view = View(u0, u1, v0, v1, side, side)
-        self.image.set_picture(Picture(colours(field.values, self._table), view, field.step))
+        self.image.set_picture(Picture(colours(field.values, viridis()), view, field.step))
         lines = [contour(field.values, level) for level in levels(field.values)]
         ends = np.concatenate([line.reshape(-1, 2) for line in lines] or [np.zeros((0, 2))])
         scale = np.array([u1 - u0, v1 - v0]) / side

@@ -7,7 +7,7 @@ from dataclasses import replace
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
-from explorer.state import DataSpec
+from explorer.state import DataSpec, apart
 from explorer.widgets.form import Choice
 
 PLANES = (
@@ -104,9 +104,7 @@ class DataBar(QWidget):
     def _changed(self, _: object) -> None:
         plane, sender = self._spec.plane, self.sender()
         if sender in (self.first, self.second):
-            i, j = self.first.currentIndex(), self.second.currentIndex()
-            if i == j:  # the other column gives way
-                i, j = (i, plane.i) if i != plane.i else (plane.j, j)
+            i, j = apart(self.first.currentIndex(), self.second.currentIndex(), plane)
             plane = replace(plane, i=i, j=j)
         elif sender is self.plane:
             plane = replace(plane, kind=self.plane.currentData())

@@ -8,7 +8,7 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QWidget
 
 from explorer.plane import subscript
-from explorer.state import PlaneSpec
+from explorer.state import PlaneSpec, apart
 from explorer.widgets.form import Choice
 
 
@@ -61,8 +61,6 @@ class PlaneBar(QWidget):
             box.setEnabled(spec.kind == "coordinates")
 
     def _changed(self, _: object) -> None:
-        i, j = self.first.currentIndex(), self.second.currentIndex()
-        if i == j:  # the other coordinate gives way
-            i, j = (i, self._spec.i) if i != self._spec.i else (self._spec.j, j)
+        i, j = apart(self.first.currentIndex(), self.second.currentIndex(), self._spec)
         kind = "principal" if self.principal.isChecked() else "coordinates"
         self.chosen.emit(replace(self._spec, kind=kind, i=i, j=j))

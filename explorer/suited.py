@@ -30,12 +30,13 @@ class SuitedPanel(Protocol):
 
 @dataclass(frozen=True)
 class Suited:
-    """The title of a dock, and where its panel is to be found. tall: it needs more room than curves do."""
+    """The title of a dock, and where its panel is to be found. share: of the window's height that the docks
+    below get where it is the first of a run's."""
 
     title: str
     module: str
     name: str
-    tall: bool = True
+    share: float = 0.42
 
     @cached_property
     def panel(self) -> Any:
@@ -46,7 +47,7 @@ class Suited:
 #: By the names of their docks, in the order of their tabs; the first that suits a run is on top when the run
 #: is opened.
 SUITED = {
-    "likelihood": Suited("−log p(x) · nats", "likelihood", "LikelihoodPanel", tall=False),
+    "likelihood": Suited("−log p(x) · nats", "likelihood", "LikelihoodPanel", share=0.34),
     "kl": Suited("Forward and reverse KL · nats", "divergences", "DivergencesPanel"),
     "em": Suited("EM", "em", "EMPanel"),
     "bounds": Suited("Bounds · nats", "bounds", "BoundsPanel"),

@@ -333,6 +333,15 @@ class Samples(Model, Protocol):
 
 
 @runtime_checkable
+class SamplesGiven(Model, Protocol):
+    """What decodes can also be drawn: with it any density of z serves as prior when sampling."""
+
+    def sample_given(self, z: Array, seed: int) -> Array:
+        """x ~ p(x|z), one of each latent z (n, k): (n, d) float32; the same seed gives the same rows."""
+        ...
+
+
+@runtime_checkable
 class LogProb(Model, Protocol):
     def log_prob(self, x: Array) -> Array:
         """Exact log p(x), (n, d) → (n,) float64."""

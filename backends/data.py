@@ -177,7 +177,8 @@ def _synthetic_named(name: str) -> Synthetic | None:
 def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> DataSet:
     """A data set by name, by file or by source.
 
-    A file is .npy, .npz, CSV (see :func:`backends.files.read_table`) or a picture (:mod:`backends.picture`).
+    A file is .npy, .npz, CSV (see :func:`backends.files.read_table`), a picture (:mod:`backends.picture`) or
+    a run, whose encodings are then the data (:mod:`backends.encodings`).
 
     "NAME:N" is a synthetic set with N training rows in place of its usual number, and the same held-out ones;
     "two-gaussians@A" are two Gaussians at a distance of 2A.
@@ -320,12 +321,21 @@ def _blank(name: str) -> DataSet:
 
 
 def _file(path: Path, label_column: str | None, expected: str | None = None) -> DataSet:
+    from backends.encodings import file_hash, is_run_file, open_encodings  # which opens data for its run
+
     if is_picture(path):
         if label_column is not None:
             raise InputError(f"{path.name} is a picture, so it has no labels '{label_column}'")
         picture, sha256 = read_picture(path)
         _check_unchanged(path, sha256, expected)
         return _picture(path, picture, sha256)
+    if is_run_file(path):
+        if label_column is not None:
+            raise InputError(
+                f"{path.name} is a run, whose labels are those of its data, not '{label_column}'"
+            )
+        _check_unchanged(path, file_hash(path), expected)
+        return open_encodings(path)
     table, sha256 = read_table(path, label_column)
     _check_unchanged(path, sha256, expected)
     n = len(table.x)

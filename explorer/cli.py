@@ -105,7 +105,8 @@ def _parsers() -> tuple[argparse.ArgumentParser, tuple[str, ...]]:
     train.add_argument(
         "--data",
         help="a name that `data` lists, NAME:ROWS for a synthetic set of so many training rows, a .npy, .npz "
-        "or CSV file, or a picture (PNG, JPEG, GIF), whose grey levels are then the density",
+        "or CSV file, a picture (PNG, JPEG, GIF), whose grey levels are then the density, or a saved run, "
+        "whose encodings, draws of q(z|x), are then the data",
     )
     train.add_argument(
         "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[],
@@ -149,6 +150,10 @@ def _parsers() -> tuple[argparse.ArgumentParser, tuple[str, ...]]:
     sample = _file_command(commands, "sample", "draw from p(x)")
     sample.add_argument("--n", type=_count, required=True, metavar="N", help="rows")
     sample.add_argument("--seed", type=_seed, default=0, metavar="S", help="default: 0")
+    sample.add_argument(
+        "--prior", metavar="RUN",
+        help="draw z from this run in place of p(z): a flow, say, trained on FILE's encodings by --data FILE",
+    )  # fmt: skip
     sample.add_argument("--out", required=True, metavar="X.npy")
     sample.set_defaults(run=cli_use.sample)
 

@@ -19,11 +19,13 @@ from backends.base import (
     Encodes,
     InputError,
     Samples,
+    SamplesGiven,
     finish,
     has_latent_points,
     latent_points,
 )
 from backends.data import SPLITS, data_sets, open_data
+from backends.encodings import file_hash, is_run_file
 from backends.evaluation import has_log_likelihood
 from backends.files import read_table
 from backends.likelihood import log_likelihood
@@ -71,7 +73,7 @@ def decode(options: Namespace) -> int:
 
 
 def sample(options: Namespace) -> int:
-    """Rows drawn from p(x), (n, d) float32."""
+    """Rows drawn from p(x), (n, d) float32; with another prior from the p(x) that it makes."""
     check_writable(options.out)
     run = Run.open(options.file)
     model = run.model()
@@ -81,8 +83,30 @@ def sample(options: Namespace) -> int:
         raise InputError(
             f"--n {options.n}: at most {MOST_VALUES // model.info.dim} rows of {model.info.dim} values"
         )
-    _save(options.out, model.sample(options.n, options.seed))
+    if options.prior is None:
+        x = model.sample(options.n, options.seed)
+    else:
+        x = _sample_by_prior(model, options.prior, options.file, options.n, options.seed)
+    _save(options.out, x)
     return 0
+
+
+def _sample_by_prior(model: Any, path: str, file: str, n: int, seed: int) -> Array:
+    """Rows drawn from the model of ``file``, its latents from the model of another file, ``path``."""
+    if not isinstance(model, SamplesGiven):
+        raise InputError(f"--prior: the {model.kind} in '{file}' has no p(x|z) to draw from")
+    run = Run.open(path)
+    prior = run.model()
+    if not isinstance(prior, Samples):
+        raise InputError(f"--prior: '{path}' holds a {run.kind.name}, which cannot be sampled from")
+    if prior.info.dim != model.latent_dim:
+        raise InputError(
+            f"--prior: '{path}' is of {prior.info.dim} columns, the latent space of '{file}' has "
+            f"{model.latent_dim}"
+        )
+    if run.info.source.get("sha256") != file_hash(Path(file)):
+        print(f"note: '{path}' was not fitted to the encodings of '{file}' as it is now", file=sys.stderr)
+    return model.sample_given(prior.sample(n, seed), seed)
 
 
 def encode(options: Namespace) -> int:
@@ -131,9 +155,9 @@ def _rows(run: Run, options: Namespace) -> Array:
         if run.data is None:
             raise InputError(f"the data of '{options.file}' is not here: name some with --data")
         name, data = run.info.source.get("file", run.info.name), run.data
-    elif _is_name(name) or is_picture(Path(name)):
+    elif _is_name(name) or is_picture(Path(name)) or is_run_file(Path(name)):
         data = open_data(name)
-    if data is not None and ("file" not in data.info.source or is_picture(Path(name))):
+    if data is not None and "label_column" not in data.info.source:  # which only a table has
         x = np.concatenate([data.split(split).x for split in SPLITS])
     else:
         x = read_table(Path(name), run.info.source.get("label_column"))[0].x

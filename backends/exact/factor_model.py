@@ -108,10 +108,18 @@ class FactorModel:
 
     def sample(self, n: int, seed: int) -> Array:
         """x ~ N(μ, C), (n, d) float32: z from the prior, then x from p(x|z), its noise included."""
-        f, rng = self._factors, np.random.default_rng(seed)
-        x = f.mean + rng.standard_normal((n, self.latent_dim)) @ f.weights.T
+        rng = np.random.default_rng(seed)
+        return self._draw(rng.standard_normal((n, self.latent_dim)), rng)
+
+    def sample_given(self, z: Array, seed: int) -> Array:
+        """x ~ N(Wz + μ, Ψ), (n, k) latents → (n, d) float32."""
+        return self._draw(np.asarray(z, np.float64), np.random.default_rng(seed))
+
+    def _draw(self, z: Array, rng: np.random.Generator) -> Array:
+        f = self._factors
+        x = f.mean + z @ f.weights.T
         x += rng.standard_normal(x.shape) * np.sqrt(f.noise)
-        return x.astype(np.float32)
+        return np.asarray(x, np.float32)
 
     def log_prob(self, x: Array) -> Array:
         """Exact log p(x), (n, d) → (n,) float64."""

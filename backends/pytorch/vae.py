@@ -126,8 +126,16 @@ class VAE:
         generator = Generator().manual_seed(seed)
         with torch.inference_mode():
             z = torch.randn((n, self.latent_dim), generator=generator).to(self._theta.device)
-            x = self._net.likelihood.sample(self._net.decoder(z, self._w), self._w, generator)
-            return np.asarray((x * self._scale + self._shift).cpu().numpy())
+            return self._draw(z, generator)
+
+    def sample_given(self, z: Array, seed: int) -> Array:
+        """x ~ p(x|z), (n, k) latents → (n, d) float32."""
+        with torch.inference_mode():
+            return self._draw(self._rows(z, "z", self.latent_dim), Generator().manual_seed(seed))
+
+    def _draw(self, z: Tensor, generator: Generator) -> Array:
+        x = self._net.likelihood.sample(self._net.decoder(z, self._w), self._w, generator)
+        return np.asarray((x * self._scale + self._shift).cpu().numpy())
 
     def log_joint(self, x: Array, z: Array) -> Array:
         """log p(x, z), (n, m) float64, of x (n, d) and z (m, k), shared by all rows, or (n, m, k).

@@ -48,6 +48,7 @@ FILTER = "Runs (*.safetensors);;All files (*)"
 RUNS_AND_DATA = "Runs and data (*.safetensors *.npy *.npz *.csv *.png *.jpg *.jpeg *.gif);;All files (*)"
 LEFT, RIGHT = 284, 264
 WIDEST = 320
+READ_MS = 8000  # what is only information is to be read in
 BOTTOM = 0.28  # of the height, for curves alone
 
 
@@ -118,7 +119,7 @@ class Window(QMainWindow):
         session.run_changed.connect(self._run_changed)
         session.moment_changed.connect(self._moment)
         actions.file_changed.connect(self._run_changed)
-        actions.busy.connect(self.busy.setText)
+        actions.busy.connect(self._busy)
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -290,7 +291,15 @@ class Window(QMainWindow):
     # -- what is shown -------------------------------------------------------------------------
 
     def _say(self, message: Message) -> None:
+        if message.kind == "info" and message.details is None and message.action is None:
+            self.statusBar().showMessage(message.text, READ_MS)  # what asks for nothing moves nothing
+            return
         self.messages.show_message(message.text, message.kind, message.details, message.action)
+
+    def _busy(self, text: str) -> None:
+        self.busy.setText(text)
+        if text:
+            self.statusBar().clearMessage()  # which would lie over it
 
     def _run_opening(self, run: Any) -> None:
         """Make the panels that this run is the first to suit."""

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QProgressBar,
-    QPushButton,
     QScrollArea,
     QSizePolicy,
     QVBoxLayout,
@@ -34,6 +33,7 @@ from explorer.session import Session
 from explorer.spec import full_values, kind_of, same_run, spec_of
 from explorer.state import RunSpec, with_value
 from explorer.training import Moment
+from explorer.widgets.button import PassingButton
 from explorer.widgets.card import section_title
 from explorer.widgets.form import LABEL_WIDTH, Choice, ParameterForm
 from explorer.widgets.slider import ValueSlider
@@ -121,7 +121,7 @@ class RunPanel(QWidget):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(self._inner)
 
-        self.play = QPushButton(self)
+        self.play = PassingButton(self)
         self.play.setProperty("role", "primary")
         self.play.setToolTip("Train, or go on with the open run (Space)")
         self.step = self._button("step", "One step", actions.step)
@@ -170,8 +170,8 @@ class RunPanel(QWidget):
         session.run_changed.connect(self._run_changed)
         self._show_moment(None)
 
-    def _button(self, icon: str, tip: str, action: Any) -> QPushButton:
-        button = QPushButton(self)
+    def _button(self, icon: str, tip: str, action: Any) -> PassingButton:
+        button = PassingButton(self)
         set_icon(button, icon)
         button.setIconSize(QSize(14, 14))
         button.setFixedWidth(34)
@@ -368,7 +368,7 @@ class RunPanel(QWidget):
         return run is not None and same_run(spec_of(run), self._session.state.run)
 
     def _verb(self) -> str:
-        return "Train" if self._same() or self._session.run is None else "Train a new run"
+        return "Train" if self._same() or self._session.run is None else "New run"
 
     def _show_intent(self) -> None:
         """Say whether Train goes on or begins anew."""

@@ -56,6 +56,14 @@ class Choice(QComboBox):
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
         painter.end()
 
+    def showPopup(self) -> None:
+        # names in the list are read whole, however narrow the box is
+        view = self.view()
+        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
+        view.setTextElideMode(Qt.TextElideMode.ElideRight)
+        view.setMinimumWidth(view.sizeHintForColumn(0) + bar + 2 * view.frameWidth() + 8)
+        super().showPopup()
+
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self.hasFocus():
             super().wheelEvent(event)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFontDatabase, QGuiApplication, QHideEvent, QShowEvent
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -24,7 +24,6 @@ from explorer.icons import set_icon
 
 _KINDS = {"error": "danger", "warning": "warning", "info": "accent"}
 _MOST = 3
-_READ_MS = 8000  # what is only information goes by itself
 
 Action = tuple[str, Callable[[], object]]
 
@@ -89,11 +88,6 @@ class _Message(QFrame):
         self.setObjectName("message")
         self.setProperty("kind", kind)
         self.setAccessibleName(f"{kind}: {text}")
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_READ_MS)
-        self._timer.timeout.connect(self._close)
-        self._passes = kind == "info" and action is None
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 5, 5, 5)
         row.setSpacing(8)
@@ -118,15 +112,6 @@ class _Message(QFrame):
         set_icon(close, "close", "muted")
         close.clicked.connect(self._close)
         row.addWidget(close)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        if self._passes:
-            self._timer.start()
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        super().hideEvent(event)
-        self._timer.stop()
 
     def _button(self, text: str, slot: Callable[[], None]) -> None:
         button = QPushButton(text, self)

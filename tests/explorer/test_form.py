@@ -201,6 +201,19 @@ def test_the_wheel_over_a_choice_without_focus_changes_nothing(form, heard):
     assert combo.currentData() == "bernoulli"
 
 
+@pytest.mark.qt_log_ignore("This plugin does not support")  # popups, offscreen
+def test_the_list_of_a_narrow_choice_is_read_whole(qtbot):
+    combo = Choice()
+    qtbot.addWidget(combo)
+    combo.addItems(["Coin", "A normal of unknown mean and width"])
+    combo.resize(90, 28)
+    combo.show()
+    combo.showPopup()
+    wanted = combo.view().fontMetrics().horizontalAdvance(combo.itemText(1))
+    assert combo.view().viewport().width() > wanted > combo.width()
+    combo.hidePopup()
+
+
 def test_a_choice_too_long_for_its_room_ends_in_an_ellipsis(qtbot):
     def looks(text: str) -> object:
         combo = Choice()

@@ -216,7 +216,7 @@ def test_named_data_are_chosen_in_the_form(program):
     box.activated.emit(box.currentIndex())
     program.until(lambda: program.session.state.run.data == "rings")
     assert program.session.state.run.values["decoder"] == "gaussian"  # the one that suits real values
-    assert program.run_panel.play.text() == "Train a new run"
+    assert program.run_panel.play.text() == "New run"
     program.trigger("undo")
     assert box.currentData() == "digits"
     assert program.run_panel.play.text() == "Train"

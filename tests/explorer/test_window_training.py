@@ -187,7 +187,7 @@ def test_a_live_value_taken_back_before_it_was_used_is_taken_back(program):
 def test_another_width_makes_a_new_run(program):
     old = program.session.run
     program.type_into(typed(program, "width"), "24")
-    assert program.run_panel.play.text() == "Train a new run"
+    assert program.run_panel.play.text() == "New run"
     program.type_into(program.run_panel.run_form.fields["steps"], "20")
     program.click(program.run_panel.play)
     program.until(lambda: program.session.run is not old and program.session.moment.steps == 20)
@@ -219,7 +219,7 @@ def test_undo_takes_a_changed_seed_back_while_the_field_has_the_keys(program):
     seed = program.session.state.run.seed
     program.type_into(field, "77")
     assert program.session.state.run.seed == 77
-    assert program.run_panel.play.text() == "Train a new run"
+    assert program.run_panel.play.text() == "New run"
     QTest.keyClick(field, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert program.session.state.run.seed == seed
     assert field.text() == str(seed)

@@ -142,6 +142,8 @@ class _Training:
             report = None if failure else self._evaluate(bar)
             if report is not None:
                 self._save()
+        for note in getattr(self.run.model(), "notes", ()):
+            print(f"note: {note}", file=sys.stderr)
         if report is not None:
             _print_report(report, self.as_json)
             return 0

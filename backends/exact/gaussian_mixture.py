@@ -279,7 +279,8 @@ class Gaussians(Components):
         if not thin.any():
             return ()
         what = "all components" if self.covariance == "tied" else numbers(np.flatnonzero(thin))
-        return (f"{what} would be singular and is held open by reg_covar = {self.reg_covar:g}",)
+        verb = "are" if self.covariance == "tied" or thin.sum() > 1 else "is"
+        return (f"{what} would be singular and {verb} held open by reg_covar = {self.reg_covar:g}",)
 
 
 class GaussianMixture(Mixture):

@@ -465,6 +465,16 @@ def test_a_component_held_open_by_reg_covar_is_reported(covariance):
     )
 
 
+def test_several_components_held_open_are_reported_in_one_sentence():
+    x = np.repeat(clusters(3, 2), 20, axis=0)
+    learner = gmm(x, components=3)
+    for _ in range(10):
+        learner.step()
+    assert learner.notes == (
+        "components 1, 2 and 3 would be singular and are held open by reg_covar = 1e-06",
+    )
+
+
 def test_without_reg_covar_the_singular_component_is_named_and_nothing_changes():
     x = clusters(40, 2)
     x[:10] = [50, 50]

@@ -265,6 +265,15 @@ def test_score_of_an_exact_density(rows, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "logp.npy"), Run.open(out).model().log_prob(x))
 
 
+def test_a_component_that_is_held_open_is_told(tmp_path, capsys):
+    np.save(tmp_path / "twice.npy", np.repeat(np.random.default_rng(0).normal(size=(3, 2)), 20, axis=0))
+    data = str(tmp_path / "twice.npy")
+    assert main(["train", "gmm", "--data", data, "--set", "components=3", "--steps", "5", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "note: components 1, 2 and 3 would be singular and are held open by reg_covar = 1e-06" in said.err
+    assert lines(said.out)[-1]["step"] <= 5
+
+
 # -- lists ---------------------------------------------------------------------------------------
 
 

@@ -381,7 +381,7 @@ def numbers(seen: Profile) -> str:
             parts.append(f"L {signed(main.top[1] - main.touch[2])}")
     if len(seen.ends) > 1:
         parts.append(f"log p {signed(seen.ends[1][1] - seen.ends[0][1])}")
-    return " · ".join(parts)
+    return ", ".join(parts)
 
 
 def signed(change: float) -> str:

@@ -255,8 +255,8 @@ class SelectionPanel(QWidget):
             best = best_of(fits, series.key)
             colour = theme().tokens.curve(int(series.colour))
             at = "–" if best is None else format_number(best.size)
-            parts.append(f"<span style='color:{colour}'>■</span>&nbsp;{series.label}&nbsp;best at {at}")
-        self.status.emit(" &nbsp; ".join(parts))
+            parts.append(f"<span style='color:{colour}'>■</span>&nbsp;{series.label}&nbsp;{at}")
+        self.status.emit(f"best at &nbsp; {' &nbsp; '.join(parts)}" if parts else "")
 
     def _choose(self, size: float) -> None:
         """Load the fit of a size, when the plot has done with the click."""

@@ -55,10 +55,11 @@ def test_each_size_is_fitted_and_the_best_of_each_curve_is_told(opened):
     fits = panel.selection.fits
     assert sizes(panel) == [6, 7, 8, 9]
     status = program.window.docks["selection"].status.text()
+    assert status.startswith("best at")
     for series in SERIES:
         best = max(fits, key=lambda one, key=series.key: value(one, key))
         assert best_of(fits, series.key) is best
-        assert f"{series.label}&nbsp;best at {best.size}" in status
+        assert f"{series.label}&nbsp;{best.size}" in status
         points = panel.plot._curves[series.key].points
         assert points.values.tolist() == [value(one, series.key) for one in fits]
     assert best_of(fits, "bic").size == 8  # there are eight

@@ -139,6 +139,11 @@ class Run:
         return self.learner.next_half if isinstance(self.learner, HalfSteps) else None
 
     @property
+    def placed(self) -> bool:
+        """Whether a hand has placed components since the last half-step, whose values were of others."""
+        return 0 < self._placed == self.steps and self.next_half == "E"
+
+    @property
     def change(self) -> float | None:
         """By how much the last step of EM raised what it climbs: L(q, θ), plus log p(θ) where there is a
         prior; nats a datum. None for other learners, on batches of the rows, and before the second step since

@@ -27,6 +27,7 @@ from explorer.restarting import Restarting
 from explorer.session import Session
 from explorer.theme import theme
 from explorer.training import Moment
+from explorer.widgets.button import PassingButton
 from explorer.widgets.form import Choice
 from explorer.widgets.restarts_box import RestartsBox
 from explorer.widgets.scrubber import Scrubber
@@ -171,7 +172,7 @@ class EMPanel(QWidget):
         return box
 
     def _controls(self) -> QHBoxLayout:
-        self.play = QPushButton(self)
+        self.play = PassingButton(self)
         self.play.setProperty("role", "primary")
         self.play.setToolTip("Run EM, iteration after iteration (Space)")
         self.play.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -195,8 +196,8 @@ class EMPanel(QWidget):
             row.addWidget(button)
         return row
 
-    def _button(self, text: str, tip: str, action: Callable[[], None]) -> QPushButton:
-        button = QPushButton(text, self)
+    def _button(self, text: str, tip: str, action: Callable[[], None]) -> PassingButton:
+        button = PassingButton(text, self)
         button.setFixedWidth(34)
         button.setStyleSheet("padding: 4px 0")
         button.setToolTip(tip)
@@ -334,7 +335,7 @@ class EMPanel(QWidget):
             own = [i for i, model in enumerate(models) if model is past]  # it may have been dropped since
             at = own[0] if own else min(range(len(steps)), key=lambda i: abs(steps[i] - past.stamp.step))
         self.scrubber.show_moments(steps, newest, at)
-        self.plot.set_moment(None if past is None else past.stamp.step)
+        self.plot.set_moment(None if past is None else past.stamp.step, run.placed)
 
     def _look_back(self, at: int | None) -> None:
         self._session.look_back(None if at is None else self._earlier[at])

@@ -175,17 +175,22 @@ class CurvePlot(QWidget):
         for key, curve in self._curves.items():
             if keys is not None and key not in keys:
                 continue
-            value = curve.points.values[-1] if len(curve.points) else None
+            value = self._told(curve.points.steps, curve.points.values)
             text = f"{escape(curve.series.label)}&nbsp;{format_number(value, digits)}"
             colour, mark = (curve.colour(), "■") if curve.visible else (tokens.disabled, "□")
             ink = tokens.muted if curve.visible else tokens.disabled
             parts.append(entry(escape(key), colour, mark, ink, text))
         if self._gap is not None and self._gap_is_visible() and (keys is None or self._gap.upper in keys):
-            _, upper, lower = self._gap_points()
-            value = difference(upper[-1], lower[-1]) if len(upper) else None
+            steps, *ends = self._gap_points()
+            upper, lower = (self._told(steps, values) for values in ends)
+            value = None if upper is None or lower is None else difference(upper, lower)
             text = f"{escape(self._gap.label)}&nbsp;{format_number(value, digits)}"
             parts.append(entry("", tokens.muted, "▨", tokens.muted, text))
         return " &nbsp; ".join(parts)
+
+    def _told(self, steps: Array, values: Array) -> float | None:
+        """The value of a curve that the legend tells: the last."""
+        return float(values[-1]) if len(values) else None
 
     # -- what is seen --------------------------------------------------------------------------
 
@@ -295,7 +300,9 @@ class CurvePlot(QWidget):
         if values is None or not points:
             return
         first, last = min(p.steps[0] for p in points), max(p.steps[-1] for p in points)
-        room = 0.06 * (values[1] - values[0]) or 0.06 * max(abs(values[0]), 1.0)
+        size = max(abs(values[0]), 1.0)
+        # values that differ by their rounding alone are one value, and its axis needs no 15 digits
+        room = 0.06 * (values[1] - values[0] if values[1] - values[0] > 1e-9 * size else size)
         side, above = 0.02 * (last - first) or 1.0, NAMED if self._marks.named else 1.0
         self._view.setRange(
             xRange=(first - side, last + side), yRange=(values[0] - room, values[1] + above * room), padding=0

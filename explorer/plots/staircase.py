@@ -44,6 +44,8 @@ class Staircase(CurvePlot):
         self._others: dict[int, pg.PlotCurveItem] = {}
         self._chosen: int | None = None
         self._end: tuple[float, float] | None = None  # iteration and value that the chosen one came to
+        self._at: float | None = None
+        self._stale = False
         super().__init__(
             parent,
             placeholder="Play, or make half a step, and the stairs of EM appear here",
@@ -81,11 +83,17 @@ class Staircase(CurvePlot):
         self._recent = recent
         self.fit()
 
-    def set_moment(self, iteration: float | None) -> None:
-        """Mark the iteration that is looked back at; None: it is the newest."""
+    def set_moment(self, iteration: float | None, stale: bool = False) -> None:
+        """Mark the iteration that is looked back at, of which the legend then tells; None: it is the newest.
+
+        stale: no half-step has been made with the newest parameters, so the legend has no values of them.
+        """
         self._moment.setVisible(iteration is not None)
         if iteration is not None:
             self._moment.setPos(iteration)
+        if (iteration, stale) != (self._at, self._stale):
+            self._at, self._stale = iteration, stale
+            self._changed()
 
     def set_others(self, others: Mapping[int, Array], chosen: int | None) -> None:
         """The log-likelihoods (t + 1,) after 0 … t iterations of other runs, by their seeds; one marked."""
@@ -104,6 +112,12 @@ class Staircase(CurvePlot):
         self._changed()
 
     # -- inside --------------------------------------------------------------------------------
+
+    def _told(self, steps: Array, values: Array) -> float | None:
+        if self._at is None:
+            return None if self._stale else super()._told(steps, values)
+        made = int(np.searchsorted(steps, self._at, side="right"))
+        return float(values[made - 1]) if made else None
 
     def _when(self, step: float) -> str:
         whole = int(np.ceil(step))

@@ -263,6 +263,13 @@ def test_a_legend_has_live_values_and_says_when_they_change(plot):
     assert len(heard) == said
 
 
+def test_values_that_differ_by_rounding_alone_need_no_wide_axis(plot):
+    plot.set_data("logp", [1], [-1.8925386107034587])
+    plot.set_data("elbo", [1], [-1.8925386107034545])
+    low, high = plot.view_range()[1]
+    assert high - low > 0.01
+
+
 def test_curves_that_stay_keep_their_data_and_others_leave_the_picture(filled):
     filled.set_view_range((-1, 101), (-22, -8))
     filled.set_series([Series("logp", "log p(x)", "#00ff00")])

@@ -111,6 +111,8 @@ def test_a_mean_is_dragged_and_em_goes_on_from_there(begun, tmp_path):
     np.testing.assert_allclose(plane.model.covariances, before.covariances)
     np.testing.assert_allclose(plane.shown.means[0], put, atol=1e-6)
     assert program.session.run.history.models[-1].means[0] == pytest.approx(put, abs=1e-6)
+    legend = program.window.suited["em"].plot.legend
+    program.until(lambda: "log p(x)&nbsp;–" in legend())  # nothing has been computed of these components yet
 
     other = Run.open(saved(tmp_path, 2))
     other.place(before.weights, plane.model.means, before.covariances)
@@ -119,6 +121,7 @@ def test_a_mean_is_dragged_and_em_goes_on_from_there(begun, tmp_path):
     halves = program.session.run.curves
     program.trigger("half-step")
     program.until(lambda: halves.get("half/elbo")[0][-1] == 5)
+    program.until(lambda: "log p(x)&nbsp;–" not in legend())
     assert half == "E"
     assert halves.get("half/log_likelihood")[1][-1] == pytest.approx(first["log_likelihood"], rel=1e-10)
     program.trigger("half-step")

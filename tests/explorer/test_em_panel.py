@@ -12,6 +12,7 @@ from backends.data import open_data
 from backends.restarts import best
 from backends.run import Run
 from explorer.tokens import DARK, blend
+from explorer.widgets.values import format_number
 
 
 def saved(tmp_path, model, data, values, steps=0, seed=0):
@@ -243,6 +244,19 @@ def test_a_component_that_collapses_is_told(start, tmp_path):
     assert em.notes.isVisible()
 
 
+def test_after_a_click_space_plays_and_presses_nothing_again(program, em):
+    before = program.session.run
+    em.speed.setCurrentIndex(em.speed.findData(2))
+    em.speed.activated.emit(em.speed.currentIndex())
+    program.click(program.run_panel.again)  # which also plays
+    program.until(lambda: program.session.run is not before)
+    run = program.session.run
+    program.until(lambda: program.session.moment.training)
+    QTest.keyClick(program.window, Qt.Key.Key_Space)
+    program.until(lambda: not program.session.moment.training)
+    assert program.session.run is run
+
+
 # -- earlier iterations ------------------------------------------------------------------------------
 
 
@@ -256,6 +270,8 @@ def test_the_scrubber_shows_any_iteration(program, em):
         QTest.keyClick(slider, Qt.Key.Key_Left)
     assert session.model.stamp.step == 2
     assert em.scrubber.label.text() == "iteration 2 of 6"
+    then = session.run.curves.get("half/log_likelihood")[1][3]
+    assert f"log p(x)&nbsp;{format_number(then, 4)}" in em.plot.legend()
     mean = session.model.log_prob(session.data.train.x).mean()
     assert mean == pytest.approx(session.run.curves.get("half/log_likelihood")[1][3], rel=1e-10)
     at = em.plot.position(2, em.plot.view_range()[1][0]).x()

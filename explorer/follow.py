@@ -57,8 +57,7 @@ class Follower(QObject):
         """When training ends, its last step is evaluated at once."""
         if self._training and not moment.training:
             self._exploration.cancel("evaluation")
-            self._evaluate.reset()
-            self._evaluate.poke()
+            self._evaluate.renew()
         self._training = moment.training
 
     def _model_changed(self, _: Any) -> None:
@@ -68,14 +67,12 @@ class Follower(QObject):
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.map.split != new.map.split:
             self._exploration.cancel("encodings")
-            self._encode.reset()
-            self._encode.poke()
+            self._encode.renew()
         if old.map.plane != new.map.plane:
             self._choose_plane()
         if old.curves.iwae != new.curves.iwae:
             self._exploration.cancel("evaluation")
-            self._evaluate.reset()
-            self._evaluate.poke()
+            self._evaluate.renew()
 
     # -- encodings and plane ---------------------------------------------------------------------
 

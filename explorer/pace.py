@@ -46,6 +46,11 @@ class Pace(QObject):
         self._busy = self._wanted = False
         self._timer.stop()
 
+    def renew(self) -> None:
+        """What is under way, or rests, is of no use any more: begin at once."""
+        self.reset()
+        self.poke()
+
     def _try(self) -> None:
         if self._wanted and not self._busy:
             self._wanted = False

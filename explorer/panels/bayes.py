@@ -159,7 +159,7 @@ class BayesPanel(QWidget):
         if replace(old.bayes, pace=new.bayes.pace) != new.bayes:
             self._show_choices()
             self._frame(anew=True)
-            self._renew()
+            self._pace.renew()
 
     def _coordinates(self) -> tuple[int, int]:
         """Those chosen, or the first two where the model has fewer."""
@@ -256,11 +256,7 @@ class BayesPanel(QWidget):
 
     def _view_changed(self) -> None:
         if self._stack.currentWidget() is self._all_fields:
-            self._renew()
-
-    def _renew(self) -> None:
-        self._pace.reset()
-        self._pace.poke()
+            self._pace.renew()
 
     def _request(self) -> bool:
         model, shown = self._session.model, self._stack.currentWidget()

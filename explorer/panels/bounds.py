@@ -220,22 +220,21 @@ class BoundsPanel(QWidget):
         self._pace.poke()
 
     def _model_changed(self, _: object) -> None:
-        if not self._training:  # what is done by hand is seen at once
-            self._pace.reset()
-        self._pace.poke()
+        if self._training:
+            self._pace.poke()
+        else:  # what is done by hand is seen at once
+            self._pace.renew()
 
     def _moment(self, moment: Moment) -> None:
         if self._training and not moment.training:
-            self._pace.reset()
-            self._pace.poke()
+            self._pace.renew()
         self._training = moment.training
 
     def _zoomed(self, extent: tuple[float, float, float, float] | None) -> None:
         if extent != self._extent:
             self._extent = extent
             self._exploration.cancel("bounds")
-            self._pace.reset()
-            self._pace.poke()
+            self._pace.renew()
 
     def _request(self) -> bool:
         run, model, spec = self._session.run, self._session.model, self._session.state.bounds

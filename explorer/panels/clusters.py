@@ -163,18 +163,17 @@ class ClustersPanel(QWidget):
 
     def _again(self) -> None:
         self._exploration.cancel("clusters")
-        self._pace.reset()
-        self._pace.poke()
+        self._pace.renew()
 
     def _model_changed(self, _: object) -> None:
-        if not self._training:  # what is done by hand is seen at once
-            self._pace.reset()
-        self._pace.poke()
+        if self._training:
+            self._pace.poke()
+        else:  # what is done by hand is seen at once
+            self._pace.renew()
 
     def _moment(self, moment: Moment) -> None:
         if self._training and not moment.training:
-            self._pace.reset()
-            self._pace.poke()
+            self._pace.renew()
         self._training = moment.training
 
     def _request(self) -> bool:

@@ -165,8 +165,7 @@ class CurvesPanel(QWidget):
     def _run_changed(self, _: Any) -> None:
         self._show_state()
         self.plot.fit()
-        self._pace.reset()
-        self._pace.poke()
+        self._pace.renew()
 
     def _curves_changed(self, _: Any) -> None:
         self._pace.poke()

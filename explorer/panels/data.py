@@ -163,8 +163,7 @@ class DataPanel(QWidget):
     def _refresh(self) -> None:
         """All that follows the model, at once."""
         for pace in self._paces:
-            pace.reset()
-            pace.poke()
+            pace.renew()
         self.points.colour = self.bar.colour_shown
         self.points.recolour(at_once=True)
 
@@ -200,8 +199,7 @@ class DataPanel(QWidget):
 
     def _view_changed(self) -> None:
         self.points.paint()
-        self._field_pace.reset()
-        self._field_pace.poke()
+        self._field_pace.renew()
 
     # -- components ----------------------------------------------------------------------------
 

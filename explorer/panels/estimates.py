@@ -148,8 +148,7 @@ class EvidencePanel(QWidget):
 
     def _run_changed(self, _: Any) -> None:
         self.plot.fit()
-        self._pace.reset()
-        self._pace.poke()
+        self._pace.renew()
 
     def _moment(self, _: Any) -> None:
         self._pace.poke()

@@ -99,7 +99,7 @@ class PredictivePanel(QWidget):
 
         self._pace = Pace(self._request, interval=0.03, duty=0.3, parent=self)
         for canvas in (self.line, self.plane):
-            canvas.viewed.connect(self._renew)
+            canvas.viewed.connect(self._pace.renew)
             canvas.clicked.connect(self._clicked)
             canvas.moved.connect(self._moved)
         self.pace.activated.connect(self._pace_chosen)
@@ -139,7 +139,7 @@ class PredictivePanel(QWidget):
             self.plane.box.setXRange(low, high, padding=0)
         else:
             self.line.set_range(low, high)
-        self._renew()
+        self._pace.renew()
 
     def _some(self) -> Array:
         """Some of the data's rows, those to come included: enough to know where they lie."""
@@ -205,10 +205,6 @@ class PredictivePanel(QWidget):
     def _model_changed(self, model: Any) -> None:
         if self.suits(model):
             self._pace.poke()
-
-    def _renew(self) -> None:
-        self._pace.reset()
-        self._pace.poke()
 
     def _request(self) -> bool:
         model: Any = self._session.model

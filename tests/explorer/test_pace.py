@@ -81,3 +81,13 @@ def test_reset_ends_the_rest_and_the_work(work):
     pace.done()  # of the work that was forgotten
     pace.poke()
     assert work.begun == 2
+
+
+def test_what_is_renewed_begins_at_once_whatever_is_under_way(work):
+    pace = Pace(work, interval=60, duty=0.5, parent=work)
+    pace.poke()
+    pace.renew()
+    assert work.begun == 2
+    pace.done()
+    pace.renew()
+    assert work.begun == 3

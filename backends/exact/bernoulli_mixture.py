@@ -16,12 +16,13 @@ import numpy as np
 from scipy.special import expit, logit
 
 from backends.base import Array, InputError
-from backends.exact.components import EMPTY, Components, check_arrays
+from backends.exact.components import EMPTY, Components
 from backends.exact.densities import Linear
 from backends.exact.em import MixtureLearner
 from backends.exact.mixtures import BERNOULLI_PARAMETERS
 from backends.exact.names import subscript
 from backends.placement import Placement
+from backends.states import check_arrays
 
 
 class Bernoullis(Components):

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from backends.base import Array, InputError
+from backends.base import Array
 from backends.exact.densities import Density
 
 EMPTY = 1e-10  # a component with fewer points than this has none: what it was is kept
@@ -115,22 +115,6 @@ def blocks(x: Array, width: int) -> Iterator[tuple[slice, Array]]:
     for start in range(0, len(x), rows):
         part = slice(start, min(start + rows, len(x)))
         yield part, x[part].astype(np.float64)
-
-
-def check_arrays(given: Mapping[str, Array], expected: Mapping[str, Array]) -> None:
-    """Raise InputError naming the first array that is missing, unknown, of another form or not finite."""
-    for name in {**expected, **given}:
-        if name not in given:
-            raise InputError(f"array {name} is missing")
-        if name not in expected:
-            raise InputError(f"array {name} belongs to no part of this model")
-        array, want = given[name], expected[name]
-        if array.dtype != want.dtype or array.shape != want.shape:
-            raise InputError(
-                f"array {name} is {array.dtype} {array.shape} instead of {want.dtype} {want.shape}"
-            )
-        if not np.isfinite(array).all():
-            raise InputError(f"array {name} holds values that are not finite")
 
 
 def numbers(indices: Array) -> str:

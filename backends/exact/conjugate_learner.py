@@ -16,8 +16,8 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 
 from backends.base import Array, DataInfo, Diverged, InputError, Stamp, State, ThetaAxis, Value
-from backends.exact.components import check_arrays
 from backends.parameters import Parameter, check_live, resolve
+from backends.states import check_arrays, whole_number
 
 
 class ThetaDensity(Protocol):
@@ -267,7 +267,7 @@ class ConjugateLearner:
         the last bit. Raises InputError naming the array or value that does not fit."""
         n = len(state.arrays.get("seen", ()))
         check_arrays(state.arrays, {"seen": np.zeros((n, self._info.dim), np.float32)})
-        taken, seed = (_whole(state.values, name) for name in ("taken", "seed"))
+        taken, seed = (whole_number(state.values, name) for name in ("taken", "seed"))
         if taken > n:
             raise InputError(f"taken: {taken} training rows cannot be among the {n} seen")
         seen = np.array(state.arrays["seen"])
@@ -286,10 +286,3 @@ class ConjugateLearner:
 def _order(seed: int, n: int) -> Array:
     """A random order of n rows, from a stream that NumPy never changes: a saved run goes on with it."""
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed))).permutation(n)
-
-
-def _whole(values: Mapping[str, object], name: str) -> int:
-    value = values.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InputError(f"{name}: {value!r} is not a whole number ≥ 0")
-    return value

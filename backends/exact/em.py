@@ -27,7 +27,7 @@ from scipy.special import log_softmax
 from backends.base import Array, DataInfo, Diverged, InputError, Stamp, State, Value
 from backends.exact.ascent import Point, ascend
 from backends.exact.batches import Batches, step_size
-from backends.exact.components import Components, blocks, check_arrays
+from backends.exact.components import Components, blocks
 from backends.exact.mixture_model import Mixture, check_rows, notes
 from backends.exact.mixtures import check_posterior, placement
 from backends.exact.posteriors import Amortised, Exact, Hard, Posterior
@@ -35,6 +35,7 @@ from backends.exact.rows import Expectation, Rows, log_of
 from backends.exact.seeding import choose_rows
 from backends.parameters import Parameter, check_live, resolve
 from backends.placement import Placement
+from backends.states import check_arrays, whole_number
 
 _LOG_SMALLEST = -700.0  # stands for the logarithm of a weight of zero in θ, where all must be finite
 _SMALLEST = float(np.exp(_LOG_SMALLEST))
@@ -283,16 +284,12 @@ class MixtureLearner(ABC):
         return State({name: array.copy() for name, array in self._arrays().items()}, values)
 
     def restore(self, state: State) -> None:
-        steps, half = state.values.get("steps"), state.values.get("next")
-        if not isinstance(steps, int) or steps < 0:
-            raise InputError(f"steps: {steps!r} is not a number of steps")
+        steps, half = whole_number(state.values, "steps"), state.values.get("next")
         if half not in ("E", "M"):
             raise InputError(f"next: {half!r} is neither E nor M")
         batches = self._batches
         if batches is not None:
-            seed = state.values.get("seed")
-            if not isinstance(seed, int) or seed < 0:
-                raise InputError(f"seed: {seed!r} is not a seed")
+            seed = whole_number(state.values, "seed")
             batches = Batches(len(self._rows), int(self._values["batch_size"]), seed)
         self._take(state.arrays)
         self._steps, self._next, self._batches = steps, half, batches

@@ -24,13 +24,13 @@ import numpy as np
 from backends.base import Array, DataInfo, Diverged, InputError, Stamp, State, Value
 from backends.exact.ascent import ascend
 from backends.exact.batches import Batches, step_size
-from backends.exact.components import check_arrays
 from backends.exact.factor_gradients import Objective, flat, posterior_objective, theta_objective
 from backends.exact.factor_inference import BY_THETA, Factors, Posterior, Statistics
 from backends.exact.factor_model import FactorModel
 from backends.exact.factor_rows import Rows, mean_and_variance
 from backends.exact.factors import FACTOR_ANALYSIS_PARAMETERS, PPCA_PARAMETERS, check_data
 from backends.parameters import check_live, resolve
+from backends.states import check_arrays, whole_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,7 @@ class FactorLearner:
     def restore(self, state: State) -> None:
         """Take over a state; raises InputError naming the array or value that does not fit."""
         check_arrays(state.arrays, self.state().arrays)
-        steps = whole_number(state, "steps")
+        steps = whole_number(state.values, "steps")
         mean, weights = np.array(state.arrays["mean"]), np.array(state.arrays["weights"])
         log_noise = np.array(np.broadcast_to(state.arrays["log_noise"], mean.shape))
         try:
@@ -154,14 +154,6 @@ class FactorLearner:
         except np.linalg.LinAlgError as error:
             raise InputError(f"its parameters make no density: {error}") from error
         self._factors, self._mean, self._steps, self._seen = factors, mean, steps, None
-
-
-def whole_number(state: State, name: str) -> int:
-    """A value of a state that counts; raises InputError where it is no number ≥ 0."""
-    value = state.values.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InputError(f"{name}: {value!r} is not a whole number from 0 on")
-    return value
 
 
 class EM(FactorLearner):
@@ -311,7 +303,7 @@ class EM(FactorLearner):
         half = state.values.get("half")
         if half not in ("E", "M"):
             raise InputError(f"half: {half!r} is neither E nor M")
-        seed = 0 if self._batches is None else whole_number(state, "seed")
+        seed = 0 if self._batches is None else whole_number(state.values, "seed")
         super().restore(state)
         self._half = half
         own = {name: np.array(array) for name, array in state.arrays.items()}

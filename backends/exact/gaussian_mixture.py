@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from backends.base import Array, InputError
-from backends.exact.components import EMPTY, Components, blocks, check_arrays, numbers
+from backends.exact.components import EMPTY, Components, blocks, numbers
 from backends.exact.densities import Density, Pairs, Squares, Tied, Whitened
 from backends.exact.em import MixtureLearner
 from backends.exact.mixture_model import Mixture
@@ -26,6 +26,7 @@ from backends.exact.names import subscript, triangle
 from backends.exact.priors import ConjugatePrior
 from backends.exact.seeding import nearest
 from backends.placement import Placement
+from backends.states import check_arrays
 
 _LOG_2PI = math.log(2 * math.pi)
 _NEAR = 1e6  # in nats: the largest terms of expanded squares; rounding is then 1e-10 of a nat at most

@@ -15,7 +15,8 @@ import numpy as np
 from scipy.special import entr
 
 from backends.base import Array, InputError
-from backends.exact.components import blocks, check_arrays
+from backends.exact.components import blocks
+from backends.states import check_arrays
 
 
 def log_sum_exp(a: Array) -> Array:

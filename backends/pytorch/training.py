@@ -185,25 +185,6 @@ def make_generator(state: Array, name: str) -> Generator:
     return generator
 
 
-def check_arrays(given: Mapping[str, Array], expected: Mapping[str, Array], any_length: set[str]) -> None:
-    """Raise InputError naming the first array that is missing, unknown, of another shape or dtype, or not
-    finite. Those in ``any_length`` may have another length than expected."""
-    for name in expected:
-        if name not in given:
-            raise InputError(f"tensor {name} is missing")
-    for name, array in given.items():
-        if name not in expected:
-            raise InputError(f"tensor {name} belongs to no part of this model")
-        want = expected[name]
-        if array.dtype != want.dtype:
-            raise InputError(f"tensor {name} is {array.dtype}, not {want.dtype}")
-        fits = array.ndim == want.ndim if name in any_length else array.shape == want.shape
-        if not fits:
-            raise InputError(f"tensor {name} has shape {array.shape}, not {want.shape}")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise InputError(f"tensor {name} holds values that are not finite")
-
-
 def require_device(name: str) -> None:
     """Raise InputError unless tensors can be made on the device of that name."""
     try:

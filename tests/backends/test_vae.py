@@ -246,7 +246,10 @@ def broken_states() -> dict[str, tuple[Any, str]]:
     return {
         "missing": (arrays(encoder__0__bias=lambda a: None), "encoder.0.bias is missing"),
         "unknown": (arrays(other=lambda a: np.zeros(3)), "other"),
-        "shape": (arrays(decoder__0__weight=lambda a: a.T.copy()), "decoder.0.weight has shape"),
+        "shape": (
+            arrays(decoder__0__weight=lambda a: a.T.copy()),
+            r"decoder.0.weight is float32 \(2, 16\) instead",
+        ),
         "dtype": (arrays(decoder__0__weight=lambda a: a.astype(np.float64)), "decoder.0.weight is float64"),
         "nan": (arrays(decoder__0__weight=lambda a: a * np.nan), "decoder.0.weight .* not finite"),
         "moments": (arrays(adam__exp_avg__encoder__0__bias=lambda a: a[:-1]), "adam.exp_avg.encoder.0.bias"),

@@ -23,12 +23,12 @@ from backends.pytorch.training import (
     Average,
     Batches,
     FlatAdam,
-    check_arrays,
     generator_array,
     make_generator,
     require_device,
     require_finite,
 )
+from backends.states import check_arrays, whole_number
 
 LARGEST_GRADIENT = 5.0  # norm to which a larger one is shrunk
 LEAST_RATE = 0.01  # of the learning rate, at the end of its decay
@@ -184,15 +184,13 @@ class FlowLearner:
     def restore(self, state: State) -> None:
         """Take over a state of the same architecture; made on other rows only if this learner has none.
 
-        Raises InputError naming the tensor or value that does not fit, and then stays as it was.
+        Raises InputError naming the array or value that does not fit, and then stays as it was.
         """
         arrays, values = state.arrays, state.values
         check_arrays(arrays, self.state().arrays, any_length={"data.order"})
         if (arrays["scale"] <= 0).any():
-            raise InputError("tensor scale holds values that are not positive")
-        steps = values.get("steps")
-        if not isinstance(steps, int) or steps < 0:
-            raise InputError(f"steps: {steps!r} is not a number of steps")
+            raise InputError("array scale holds values that are not positive")
+        steps = whole_number(values, "steps")
         self._batches.check(arrays, values.get("position"))
         live = {name: parameter.check(values.get(name)) for name, parameter in self._live().items()}
         noise = make_generator(arrays["noise.generator"], "noise.generator")

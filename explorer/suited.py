@@ -49,6 +49,7 @@ class Suited:
 SUITED = {
     "likelihood": Suited("−log p(x) · nats", "likelihood", "LikelihoodPanel", share=0.34),
     "kl": Suited("Forward and reverse KL · nats", "divergences", "DivergencesPanel"),
+    "costs": Suited("Costs", "costs", "CostsPanel"),
     "em": Suited("EM", "em", "EMPanel"),
     "bounds": Suited("Bounds · nats", "bounds", "BoundsPanel"),
     "selection": Suited("Choosing K", "selection", "SelectionPanel"),

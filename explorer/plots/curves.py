@@ -62,7 +62,7 @@ class CurvePlot(QWidget):
         self.setAccessibleName("Curves")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
-        axes = {"left": Axis("left"), "bottom": Axis("bottom", whole=whole)}
+        axes = self._axes(whole)
         self._plot = pg.PlotWidget(self, axisItems=axes, background=None)
         self._item = self._plot.getPlotItem()
         self._view = self._item.getViewBox()
@@ -176,7 +176,7 @@ class CurvePlot(QWidget):
             if keys is not None and key not in keys:
                 continue
             value = self._told(curve.points.steps, curve.points.values)
-            text = f"{escape(curve.series.label)}&nbsp;{format_number(value, digits)}"
+            text = f"{escape(curve.series.label)}&nbsp;{self._text(value, digits)}"
             colour, mark = (curve.colour(), "■") if curve.visible else (tokens.disabled, "□")
             ink = tokens.muted if curve.visible else tokens.disabled
             parts.append(entry(escape(key), colour, mark, ink, text))
@@ -367,6 +367,13 @@ class CurvePlot(QWidget):
         self._say(step, {key: (float(shown[key].points.steps[i]), read[key]) for key, i in at.items()})
         self.hovered.emit((step, read))
 
+    def _axes(self, whole: bool) -> dict[str, Axis]:
+        return {"left": Axis("left"), "bottom": Axis("bottom", whole=whole)}
+
+    def _text(self, value: float | None, digits: int) -> str:
+        """A value as legend and read-out have it."""
+        return format_number(value, digits)
+
     def _when(self, step: float) -> str:
         """What the read-out calls a place on the horizontal axis."""
         return f"{self._unit}&nbsp;{position(step)}"
@@ -380,7 +387,7 @@ class CurvePlot(QWidget):
             other = "" if own == step else f' <span style="color:{tokens.muted}">at {position(own)}</span>'
             cells.append(
                 f'<td><span style="color:{curve.colour()}">■</span> {escape(curve.series.label)}{other} </td>'
-                f'<td align="right">{format_number(value, self._digits)} </td>'
+                f'<td align="right">{self._text(value, self._digits)} </td>'
             )
         self._readout.setText(table(self._when(step), cells))
         self._readout.adjustSize()

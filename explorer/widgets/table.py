@@ -20,7 +20,7 @@ class ValueTable(QWidget):
     def __init__(self, titles: Sequence[str], parent: QWidget | None = None, names: int = _NAME) -> None:
         """names: logical pixels of room for the names on the left."""
         super().__init__(parent)
-        self._titles, self._names = tuple(titles), names
+        self.titles, self._names = tuple(titles), names
         self._tips: dict[tuple[int | None, int], str] = {}
         self.rows: list[tuple[str, list[str]]] = []
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -33,7 +33,7 @@ class ValueTable(QWidget):
             return
         grown = len(rows) != len(self.rows)
         self.rows = rows
-        titled = (zip(self._titles, texts, strict=True) for _, texts in rows)
+        titled = (zip(self.titles, texts, strict=True) for _, texts in rows)
         said = [" ".join(f"{t} {v}" for t, v in row) for row in titled]
         self.setAccessibleDescription(
             "; ".join(f"{name}: {s}" for (name, _), s in zip(rows, said, strict=True))
@@ -48,7 +48,7 @@ class ValueTable(QWidget):
 
     def tooltip(self, x: int, y: int) -> str:
         """What is told of what lies at a pixel."""
-        spans = ((k, *self._column(k)) for k in range(-1, len(self._titles)))
+        spans = ((k, *self._column(k)) for k in range(-1, len(self.titles)))
         column = next((k for k, left, width in spans if left <= x < left + width), None)
         if column is None:
             return ""
@@ -63,7 +63,7 @@ class ValueTable(QWidget):
     def _column(self, k: int) -> tuple[int, int]:
         if k < 0:
             return 0, self._names
-        width = (self.width() - self._names) // len(self._titles)
+        width = (self.width() - self._names) // len(self.titles)
         return self._names + k * width, width
 
     def _retint(self) -> None:
@@ -79,7 +79,7 @@ class ValueTable(QWidget):
         tokens, painter = theme().tokens, QPainter(self)
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.setPen(QColor(tokens.muted))
-        for k, title in enumerate(self._titles):
+        for k, title in enumerate(self.titles):
             x, width = self._column(k)
             painter.drawText(QRect(x, 0, width, _ROW), right, title)
         for row, (name, texts) in enumerate(self.rows, 1):

@@ -50,8 +50,8 @@ def both_ways(model: _BothWays, x: Array, counted: str) -> Generator[Progress | 
         seconds = yield from median_seconds(partial(way, points[:at_once]))
         rows.append((name, (passes, 1e3 * seconds * ROWS / at_once, at_once)))
     return CostTable(
-        "Both ways",
-        (counted, f"ms for {ROWS} rows", "rows at once"),
+        f"Both ways, {ROWS} rows",
+        (counted, "ms", "rows a call"),
         tuple(rows),
         f"{counted.capitalize()}: how often the networks are asked, one time after the other. Beside "
         "them the time, with the log-determinants, and how many rows a call takes.",

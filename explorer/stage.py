@@ -217,7 +217,9 @@ class Stage(QObject):
                 dock.setWindowTitle(title)
                 _clear(dock)
         self.again.setVisible(scene != "bayes")
-        self.docks["samples"].show_switch(self.samples.switch, scene != "bayes" and self.samples.has_choice)
+        self.docks["samples"].show_switch(
+            self.samples.switch, scene != "bayes" and len(self.samples.choices) > 1
+        )
         self.docks["map"].show_switch(self.switch, self.has_both)
         if self.has_both:
             self.switch.show_choice(scene)

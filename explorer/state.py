@@ -97,9 +97,9 @@ class FlowSpec:
 
 @dataclass(frozen=True)
 class SamplesSpec:
-    """What pictures are shown of a model: its samples, or what lies between two data."""
+    """What is shown of a model: its samples, those with a "flow" as prior, or the way "between" two data."""
 
-    shown: str = setting("samples", ("samples", "between").__contains__)
+    shown: str = setting("samples", ("samples", "flow", "between").__contains__)
 
 
 @dataclass(frozen=True)

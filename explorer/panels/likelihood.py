@@ -33,7 +33,7 @@ SHOWN = {
         "Bits per dimension",
         "−log₂ P(x) of a picture over the number of its values. P(x) = ∫ p(x + u) du over the cell of x; "
         "what is shown is the bound that E[log p(x + u)], u uniform in the cell, gives (Theis et al. 2016).",
-        (Series("test_bits", "held out", 0), Series("train_bits", "training", 2)),
+        (Series("test_bits", "bits, held out", 0), Series("train_bits", "bits, training", 2)),
     ),
     "terms": (
         "Terms",

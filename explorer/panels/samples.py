@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import Array, Decodes, Samples, has_latent_points
 from explorer.compute import Exploration, Priority
+from explorer.flow_prior import FlowPrior, can_have_prior
 from explorer.mosaic import Ink
 from explorer.pace import Pace
 from explorer.plots.canvas import PointsItem, to_qimage
@@ -22,6 +23,7 @@ from explorer.state import SamplesSpec
 from explorer.theme import theme
 from explorer.tiles import TILE, Tiling, between, pairs
 from explorer.widgets.switch import Switch
+from explorer.widgets.values import LiveLabel, format_number
 
 CLOUD = 1500  # points of a scatter
 
@@ -69,8 +71,8 @@ class Tiles(QWidget):
 class SamplesPanel(QWidget):
     """x ~ p(x) for the newest model: images as tiles, two-dimensional data as points over the data.
 
-    switch: in place of the card's title where :attr:`has_choice`: images may also be those on straight lines
-    in z between two data.
+    switch: in place of the card's title where there are several :attr:`choices`: the latents may come from a
+    flow that is fitted to the encodings, and pictures may lie on straight lines in z between two data.
     """
 
     status = Signal(object)
@@ -91,7 +93,13 @@ class SamplesPanel(QWidget):
         self.plot.addItem(self.sample_points, ignoreBounds=True)
         self.switch = Switch(
             (
-                ("samples", "Samples", "Draws from the model"),
+                ("samples", "Samples", "x ~ p(x): z from the prior p(z), then x from p(x|z)"),
+                (
+                    "flow",
+                    "Flow",
+                    "Samples whose z come from a flow in place of p(z); it is fitted, in the background, to "
+                    "draws of q(z|x) for the training data",
+                ),
                 (
                     "between",
                     "Between",
@@ -102,17 +110,26 @@ class SamplesPanel(QWidget):
         )
         self.switch.hide()
         self.switch.chosen.connect(self._choose)
+        self.prior = FlowPrior(session, exploration, self)
+        self.caption = LiveLabel(self)
+        self.caption.setToolTip(
+            "Of a flow: by how much its mean log-density of held-out encodings is above that of p(z)."
+        )
         self._stack = QStackedLayout()
         self._stack.addWidget(self.tiles)
         self._stack.addWidget(self.plot)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self._stack)
+        layout.setSpacing(4)
+        layout.addLayout(self._stack, 1)
+        layout.addWidget(self.caption)
 
         self._pace = Pace(self._request, interval=0.7, duty=0.1, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.changed.connect(self._state_changed)
+        session.moment_changed.connect(self._keep_up)
+        self.prior.changed.connect(self._prior_changed)
         self.tiles.resized.connect(self._pace.poke)
         theme().changed.connect(self._retint)
         self._retint()
@@ -127,26 +144,48 @@ class SamplesPanel(QWidget):
         self._pace.poke()
 
     @property
-    def has_choice(self) -> bool:
-        """Whether there is anything but samples to show: images with a way between them."""
+    def choices(self) -> list[str]:
+        """What there is to show of the open run."""
         run, model = self._session.run, self._session.model
-        if run is None or run.data is None or run.info.image_shape is None or len(run.data.train) < 2:
-            return False
-        return isinstance(model, Decodes) and has_latent_points(model)
+        if run is None or run.data is None or len(run.data.train) < 2:
+            return ["samples"]
+        pictures = run.info.image_shape is not None and isinstance(model, Decodes)
+        there = {"flow": can_have_prior(model), "between": pictures and has_latent_points(model)}
+        return ["samples", *(name for name, can in there.items() if can)]
 
     @property
-    def _shown(self) -> str:
-        return self._session.state.samples.shown if self.has_choice else "samples"
+    def shown(self) -> str:
+        """What is shown: what is chosen, where there is that. A flow is only fitted when it is asked for."""
+        chosen = self._session.state.samples.shown
+        waits = chosen == "flow" and self.prior.fitted is None and not self.prior.busy
+        return "samples" if waits or chosen not in self.choices else chosen
 
     def _choose(self, shown: str) -> None:
+        if shown == "flow":
+            self.prior.fit()
         state = self._session.state
         self._session.apply(replace(state, samples=SamplesSpec(shown)), "choose the samples")
+        self._show_choice()
 
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.samples != new.samples:
-            self.switch.show_choice(new.samples.shown)
-            self._legend()
+            self._show_choice()
             self._again()
+
+    def _show_choice(self) -> None:
+        for name, button in self.switch.buttons.items():
+            button.setVisible(name in self.choices)
+        self.switch.show_choice(self.shown)
+        self._legend()
+
+    def _prior_changed(self) -> None:
+        self._show_choice()
+        self._pace.poke()
+
+    def _keep_up(self, moment: Any) -> None:
+        """The flow follows a model that has been trained on, when that has come to rest."""
+        if self.shown == "flow" and not moment.training:
+            self.prior.fit()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -168,8 +207,7 @@ class SamplesPanel(QWidget):
             x = in_two(run.data.train.x[:CLOUD])
             self.data_points.set_points(x, None)
             self._frame(x)
-        self.switch.show_choice(self._session.state.samples.shown)
-        self._legend()
+        self._show_choice()
 
     def _frame(self, x: Array) -> None:
         """Show where x (n, 2) lies, but for the few rows farthest out."""
@@ -178,15 +216,31 @@ class SamplesPanel(QWidget):
         self.plot.setRange(xRange=(float(x0), float(x1)), yRange=(float(y0), float(y1)), padding=0.1)
 
     def _legend(self) -> None:
+        """What is shown, in the title, or below the picture where the title has a choice."""
+        several = len(self.choices) > 1
+        self.caption.setVisible(several)
+        self.caption.setText(self._what() if several else "")
+        self.status.emit("" if several else self._what())
+
+    def _what(self) -> str:
         run, tokens = self._session.run, theme().tokens
         if run is None or not isinstance(self._session.model, Samples):
-            self.status.emit("")
-        elif run.info.image_shape is not None:
-            self.status.emit("x ~ p(x)" if self._shown == "samples" else "z on straight lines")
-        else:
-            data = f"<span style='color:{tokens.muted}'>●</span> data  " if run.data is not None else ""
-            columns = ", columns 1 and 2" if run.info.dim > 2 else ""
-            self.status.emit(f"{data}<span style='color:{tokens.accent}'>●</span> x ~ p(x){columns}")
+            return ""
+        if self.shown == "between":
+            return "From datum to datum, straight in z"
+        what = self._what_flow() if self.shown == "flow" else "x ~ p(x)"
+        if run.info.image_shape is not None:
+            return what
+        data = f"<span style='color:{tokens.muted}'>●</span> data  " if run.data is not None else ""
+        columns = ", columns 1 and 2" if run.info.dim > 2 else ""
+        return f"{data}<span style='color:{tokens.accent}'>●</span> {what}{columns}"
+
+    def _what_flow(self) -> str:
+        fitted = self.prior.fitted
+        if self.prior.busy or fitted is None:
+            return f"Fitting the flow to the encodings: {self.prior.progress:.0%}"
+        better = "" if fitted.better is None else f": {fitted.better:+.2f} nats".replace("-", "−")
+        return f"z ~ flow of step {format_number(fitted.step)}{better}"
 
     def _model_changed(self, _: object) -> None:
         self._pace.poke()
@@ -198,14 +252,21 @@ class SamplesPanel(QWidget):
         info, seed, ratio = run.info, self._seed, self.devicePixelRatioF()
         ink = Ink((255, 255, 255), 1.0) if theme().tokens.is_dark else Ink((20, 24, 32), 1.0)
         width, height = self.tiles.width(), self.tiles.height()
-        x = run.data.train.x if self._shown == "between" and run.data is not None else None
+        x = run.data.train.x if self.shown == "between" and run.data is not None else None
+        prior = self.prior.fitted if self.shown == "flow" else None
+
+        def draw(n: int) -> Array:
+            if prior is None:
+                return model.sample(n, seed)
+            given: Any = model  # see can_have_prior
+            return np.asarray(given.sample_given(prior.flow.sample(n, seed), seed))
 
         def work() -> Array:
             if info.image_shape is None:
-                return in_two(model.sample(CLOUD, seed))
+                return in_two(draw(CLOUD))
             tiling = Tiling.of(info, width, height, ratio)
             if x is None:
-                return tiling.lay(model.sample(tiling.count, seed), info, ink)
+                return tiling.lay(draw(tiling.count), info, ink)
             way = between(model, *pairs(x, tiling.rows, seed), tiling.columns)
             return tiling.lay(way.reshape(-1, info.dim), info, ink)
 

@@ -1,0 +1,74 @@
+"""A flow on a VAE's encodings in the window: chosen in the samples card, fitted in the background."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from backends.encodings import encodings
+from explorer.flow_prior import Fitted, fit
+from explorer.mosaic import Ink
+from explorer.state import SamplesSpec
+from explorer.tiles import Tiling
+
+
+def last(work):
+    found = []
+    while True:
+        try:
+            found.append(next(work))
+        except StopIteration as end:
+            return found, end.value
+
+
+def test_the_fit_is_better_than_the_prior_on_encodings_it_has_not_seen(program):
+    model, data = program.session.model, program.session.data
+    on_the_way, fitted = last(fit(model, data, steps=120))
+    assert any(isinstance(part, Fitted) for part in on_the_way)
+    assert fitted.step == 120
+    z = encodings(model, data, "vae", {}).test.x
+    better = (fitted.flow.log_prob(z) - model.log_prior(z)).mean()
+    np.testing.assert_allclose(fitted.better, better, atol=1e-6)
+    assert better > 0.1
+
+
+def test_choosing_the_flow_fits_it_and_samples_by_it(program, monkeypatch):
+    monkeypatch.setattr("explorer.flow_prior.STEPS", 60)
+    panel, session = program.window.samples, program.session
+    assert panel.switch.isVisible()
+    before = program.pixels(panel.tiles)
+    program.click(panel.switch.buttons["flow"])
+    assert session.state.samples.shown == "flow"
+    assert panel.shown == "flow"
+    assert panel.caption.text().startswith("Fitting the flow")
+    program.until(lambda: not panel.prior.busy)
+    program.settle()
+    program.until(lambda: "nats" in panel.caption.text())
+    model, fitted = session.model, panel.prior.fitted
+    assert panel.caption.text() == f"z ~ flow of step 120: {fitted.better:+.2f} nats"
+    program.settle()
+    ratio, tiles = panel.devicePixelRatioF(), panel.tiles
+    tiling = Tiling.of(model.info, tiles.width(), tiles.height(), ratio)
+    x = model.sample_given(fitted.flow.sample(tiling.count, 0), 0)
+    want = tiling.lay(x, model.info, Ink((255, 255, 255), 1.0))
+    program.until(lambda: np.array_equal(tiles._pixels, want))
+    assert (program.pixels(tiles) != before).any()
+
+
+def test_the_flow_follows_the_model_when_training_rests(program, monkeypatch):
+    monkeypatch.setattr("explorer.flow_prior.STEPS", 3)
+    panel = program.window.samples
+    program.click(panel.switch.buttons["flow"])
+    program.until(lambda: not panel.prior.busy)
+    program.trigger("step")
+    program.until(lambda: program.steps == 121)
+    program.paused()
+    program.until(lambda: panel.prior.fitted is not None and panel.prior.fitted.step == 121)
+
+
+def test_a_chosen_flow_is_not_fitted_before_it_is_asked_for(program):
+    """As when the choice comes from an earlier session."""
+    session, panel = program.session, program.window.samples
+    session.apply(replace(session.state, samples=SamplesSpec("flow")), "as it was")
+    assert panel.shown == "samples"
+    assert not panel.prior.busy
+    assert panel.switch.buttons["samples"].isChecked()

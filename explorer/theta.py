@@ -247,7 +247,7 @@ def plane_of(
         for other in basis:
             direction = direction - (direction @ other) * other
         basis.append(direction / np.linalg.norm(direction))
-        labels.append(f"{names[i]}, across the path" if basis[1:] else names[i])
+        labels.append(f"{names[i]}, across" if basis[1:] else names[i])
     return np.stack(basis), (labels[0], labels[1])
 
 

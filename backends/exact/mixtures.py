@@ -120,7 +120,8 @@ def placement(info: DataInfo, values: Mapping[str, Value]) -> Placement | None:
     placed = parse_placement(init)
     k, d = placed.means.shape
     if k != values["components"]:
-        raise InputError(f"init: there are {k} means, and components is {values['components']}")
+        there = "is 1 mean" if k == 1 else f"are {k} means"
+        raise InputError(f"init: there {there}, and components is {values['components']}")
     if d != info.dim:
         raise InputError(f"init: the means have {d} columns, and {info.name} has {info.dim}")
     return placed

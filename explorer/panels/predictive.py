@@ -273,7 +273,7 @@ class PredictivePanel(QWidget):
             )
         else:
             ours, plug_in = (density(float(v[0])) for v in (p.predictive, p.plug_in))
-        self.hint.setText(f"At {at}: {ours}, plug-in {plug_in}. {HINT}")
+        self.hint.setText(f"At {at}: {ours}, plug-in {plug_in}")
 
     def _legend(self) -> None:
         self.status.emit(self._shown.legend())

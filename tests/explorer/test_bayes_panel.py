@@ -198,7 +198,7 @@ def test_hovering_tells_both_predictions(bayes):
     model = program.session.model
     row = np.array([[x]])
     ours, plug_in = (float(np.exp(f(row))[0]) for f in (model.log_predictive, model.log_plug_in))
-    assert panel.hint.text().startswith(f"At {x:.2f}: {ours:.3f}, plug-in {plug_in:.3f}. ")
+    assert panel.hint.text().startswith(f"At {x:.2f}: {ours:.3f}, plug-in {plug_in:.3f}")
     program.actions.given.give(np.array([[x]], np.float32))  # the number is of the newest model
     program.until(lambda: program.session.moment.steps == 11)
     rest(program)

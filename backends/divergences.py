@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Bijects, Estimate, HasPrior, InputError, LogProb, Progress, Work
+from backends.base import Array, Estimate, InputError, Progress, Work
+from backends.capabilities import Bijects, HasPrior, LogProb
 from backends.data import Density
 
 BLOCK = 256  # rows a slice

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, DataInfo, Encodes, Gaussian, InputError
+from backends.base import Array, DataInfo, Gaussian, InputError
+from backends.capabilities import Encodes
 from backends.data import SPLITS, DataSet, Split
 
 DRAWS = 4  # of z, a row

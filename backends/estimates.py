@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from backends.base import Array, Encodes, Estimate, Gaussian, HasParameters, InputError, LogJoint
+from backends.base import Array, Estimate, Gaussian, InputError
+from backends.capabilities import Encodes, HasParameters, LogJoint
 
 SLICE = 8e7  # floating-point operations in a slice: at most about 8 ms of one core that is shared
 LOG_2PI = math.log(2 * math.pi)

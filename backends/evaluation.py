@@ -9,20 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import (
-    Array,
-    Bayesian,
-    Bijects,
-    Encodes,
-    Estimate,
-    HasElbo,
-    HasPrior,
-    InputError,
-    LogJoint,
-    LogProb,
-    Progress,
-    Work,
-)
+from backends.base import Array, Estimate, InputError, Progress, Work
+from backends.capabilities import Bayesian, Bijects, Encodes, HasElbo, HasPrior, LogJoint, LogProb
 from backends.curves import Curves
 from backends.data import DataSet, Density
 from backends.flow_terms import flow_terms, on_grid

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import Array, Bijects, DataInfo, Progress, Work
+from backends.base import Array, DataInfo, Progress, Work
+from backends.capabilities import Bijects
 from backends.estimates import SLICE, Cost, LogLikelihood, RowEstimates, slices
 
 DRAWS = 4  # of u, a row

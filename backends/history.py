@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backends.base import HasParameters
+from backends.capabilities import HasParameters
 
 MOST = 2048  # moments that are kept
 _NUMBERS = 2**24  # in all of them: 128 MiB

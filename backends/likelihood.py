@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Bijects, Encodes, Gaussian, HasPrior, InputError, LogProb, Progress, Work
+from backends.base import Array, Gaussian, InputError, Progress, Work
+from backends.capabilities import Bijects, Encodes, HasPrior, LogProb
 from backends.estimates import (
     SLICE,
     Cost,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends.base import Array, Estimate, LogProb, Progress, Work
+from backends.base import Array, Estimate, Progress, Work
+from backends.capabilities import LogProb
 from backends.estimates import SLICE, Cost, slices
 
 MARGIN = 0.25  # of the rows' range, on each side of it

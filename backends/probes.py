@@ -11,17 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import (
-    Array,
-    Bayesian,
-    Decodes,
-    Encodes,
-    Gaussian,
-    HasPrior,
-    InputError,
-    LogJoint,
-    LogProb,
-)
+from backends.base import Array, Gaussian, InputError
+from backends.capabilities import Bayesian, Decodes, Encodes, HasPrior, LogJoint, LogProb
 
 ROWS = 4
 # Another device or thread count adds in another order: float32 sums of some thousand terms then differ by

@@ -13,7 +13,8 @@ from itertools import product
 
 import numpy as np
 
-from backends.base import Array, Encodes, Gaussian, InputError, Progress, Work
+from backends.base import Array, Gaussian, InputError, Progress, Work
+from backends.capabilities import Encodes
 from backends.estimates import (
     SLICE,
     Cost,

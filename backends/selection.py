@@ -14,7 +14,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backends.base import Array, Diverged, InputError, LogProb, Progress
+from backends.base import Array, Diverged, InputError, Progress
+from backends.capabilities import LogProb
 from backends.history import History
 from backends.parameters import Parameter
 from backends.registry import ModelKind

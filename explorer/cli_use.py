@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 
 from backends.atomic import check_writable, replacing
-from backends.base import (
-    Array,
+from backends.base import Array, DataInfo, InputError, finish
+from backends.capabilities import (
     Bijects,
-    DataInfo,
     Decodes,
     Encodes,
-    InputError,
     Samples,
     SamplesGiven,
-    finish,
     has_latent_points,
     latent_points,
 )

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Bijects, HasLayers
+from backends.base import Array
+from backends.capabilities import Bijects, HasLayers
 from explorer.view import Picture, View
 
 ROWS = 1000  # data and samples that travel

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from backends.base import Encodes, HasPrior, Progress, SamplesGiven
+from backends.base import Progress
+from backends.capabilities import Encodes, HasPrior, SamplesGiven
 from backends.data import DataSet
 from backends.encodings import encodings
 from backends.run import Run

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject
 
-from backends.base import Encodes, HasPrior, LogJoint, Progress, Work, has_latent_points, latent_points
+from backends.base import Progress, Work
+from backends.capabilities import Encodes, HasPrior, LogJoint, has_latent_points, latent_points
 from backends.data import DataSet
 from backends.evaluation import CURVE_ROWS, Report, evaluate, some_rows
 from backends.likelihood import iwae

@@ -8,19 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import (
-    Array,
+from backends.base import Array, Elbo, Estimate, Gaussian, Progress, Work
+from backends.capabilities import (
     Decodes,
-    Elbo,
     Encodes,
-    Estimate,
-    Gaussian,
     HasElbo,
     HasPrior,
     LogJoint,
     LogProb,
-    Progress,
-    Work,
     has_latent_points,
     latent_points,
 )

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, DataInfo, Decodes, HasPrior
+from backends.base import Array, DataInfo
+from backends.capabilities import Decodes, HasPrior
 from explorer.plane import Plane
 from explorer.view import Picture, View
 

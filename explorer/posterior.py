@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import Array, Bayesian, Regresses
+from backends.base import Array
+from backends.capabilities import Bayesian, Regresses
 from backends.curves import Curves
 from explorer.contours import contour
 from explorer.density import colours

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from backends.base import Bayesian
+from backends.capabilities import Bayesian
 from explorer.actions import Actions
 from explorer.compute import Exploration
 from explorer.flow import is_flow

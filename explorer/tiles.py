@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, DataInfo, Decodes, latent_points
+from backends.base import Array, DataInfo
+from backends.capabilities import Decodes, latent_points
 from explorer.mosaic import GAP, Ink, normalise, paint, resize
 
 TILE = 30  # logical pixels

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Bayesian, InputError, Observes
+from backends.base import Array, InputError, Observes
+from backends.capabilities import Bayesian
 from backends.conformance.case import STEPS, Case
 from backends.conformance.require import (
     copy_of,

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, DataInfo, InputError, Learner, Value, capabilities
+from backends.base import Array, DataInfo, InputError, Learner, Value
+from backends.capabilities import capabilities
 from backends.data import DataSet, Split
 from backends.parameters import resolve
 from backends.registry import ModelKind

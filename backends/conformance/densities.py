@@ -9,7 +9,8 @@ import math
 
 import numpy as np
 
-from backends.base import Array, Elbo, Encodes, Gaussian, finish
+from backends.base import Array, Elbo, Gaussian, finish
+from backends.capabilities import Encodes
 from backends.conformance.case import Case, Grid
 from backends.conformance.require import require, require_input_error, require_mean, require_same
 from backends.likelihood import importance, log_likelihood

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from backends import checkpoint
-from backends.base import Array, Diverged, InputError, Learner, Model, Stamp, State, capabilities
+from backends.base import Array, Diverged, InputError, Learner, Model, Stamp, State
+from backends.capabilities import capabilities
 from backends.conformance.case import RUN, STEPS, Case
 from backends.conformance.require import (
     answers,

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Gaussian, InputError, State, capabilities
+from backends.base import Array, Gaussian, InputError, State
+from backends.capabilities import capabilities
 
 _SIGMAS = 6.0  # a right model fails a comparison of averages once in 10⁹
 

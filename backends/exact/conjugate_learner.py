@@ -37,7 +37,7 @@ class ThetaDensity(Protocol):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ConjugateModel(ABC):
-    """What the models have in common; see :class:`backends.base.Bayesian` for what they answer.
+    """What the models have in common; see :class:`backends.capabilities.Bayesian` for what they answer.
 
     seen: the rows (n, d), of which a subclass keeps the sufficient statistics, too.
     """

@@ -184,7 +184,7 @@ class FactorModel:
         return FactorModel(self.kind, self.info, factors, self.stamp, shared=self._shared, q=self._q)
 
     def bound_at(self, thetas: Array, x: Array) -> Array:
-        """Mean L(q, θ) over rows x (n, d), as :class:`backends.base.HasBound` has it, (m, p) → (m,).
+        """Mean L(q, θ) over rows x (n, d), (m, p) → (m,); see :class:`backends.capabilities.HasBound`.
 
         One pass over x, then O(d k²) for each θ.
         """
@@ -202,7 +202,7 @@ class FactorModel:
         return self._at_each(thetas, bound)
 
     def log_likelihood_at(self, thetas: Array, x: Array) -> Array:
-        """Mean log p(x|θ) over rows x (n, d), as :class:`backends.base.HasBound` has it, (m, p) → (m,).
+        """Mean log p(x|θ) over rows x (n, d), (m, p) → (m,); see :class:`backends.capabilities.HasBound`.
 
         At most d rows are passed over for each θ: of more, those whose covariance is that of x.
         """

@@ -10,7 +10,8 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from backends.base import Bayesian, ThetaAxis
+from backends.base import ThetaAxis
+from backends.capabilities import Bayesian
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
 from explorer.density import viridis

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from backends.base import HasBound, HasParameters
+from backends.capabilities import HasBound, HasParameters
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
 from explorer.pace import Pace

@@ -9,7 +9,8 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from backends.base import Array, DataInfo, Encodes
+from backends.base import Array, DataInfo
+from backends.capabilities import Encodes
 from backends.clusters import Clusters, clusters
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority

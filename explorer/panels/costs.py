@@ -19,7 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from backends.base import Array, HasCosts, Progress
+from backends.base import Array, Progress
+from backends.capabilities import HasCosts
 from backends.costs import CostCurve, Costs, CostTable
 from backends.run import Run
 from explorer.actions import Actions

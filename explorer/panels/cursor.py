@@ -6,7 +6,8 @@ import numpy as np
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from backends.base import Array, Decodes
+from backends.base import Array
+from backends.capabilities import Decodes
 from explorer.compute import Exploration, Priority
 from explorer.look import ELBO_SAMPLES, RADIUS, Datum, Look, Score, estimator, look, portrait, score
 from explorer.mosaic import normalise

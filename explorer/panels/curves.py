@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from backends.base import Encodes, HasElbo, HasPrior, LogJoint, Model
+from backends.base import Model
+from backends.capabilities import Encodes, HasElbo, HasPrior, LogJoint
 from backends.curves import Curves
 from backends.evaluation import has_log_likelihood
 from explorer.look import short

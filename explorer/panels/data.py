@@ -12,7 +12,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from backends.base import Array, Encodes, LogProb
+from backends.base import Array
+from backends.capabilities import Encodes, LogProb
 from explorer.actions import Actions
 from explorer.compute import Exploration, Failure, Priority
 from explorer.data_points import DataPoints, rgb

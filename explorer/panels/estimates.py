@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
-from backends.base import Bayesian, Regresses
+from backends.capabilities import Bayesian, Regresses
 from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Mark, Points, Series

@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from backends.base import Bijects
+from backends.capabilities import Bijects
 from backends.data import known_density
 from backends.flow_terms import on_grid
 from explorer.actions import Actions

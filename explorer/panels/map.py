@@ -12,7 +12,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from backends.base import Array, Decodes, Encodes, HasPrior
+from backends.base import Array
+from backends.capabilities import Decodes, Encodes, HasPrior
 from explorer.compute import Exploration, Priority
 from explorer.look import Posterior, posterior
 from explorer.mosaic import Ink, mosaic, prior_levels

@@ -10,7 +10,8 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-from backends.base import Array, Encodes, HasElbo, LogProb, Responsibilities
+from backends.base import Array, Responsibilities
+from backends.capabilities import Encodes, HasElbo, LogProb
 from explorer.compute import Exploration, Priority
 from explorer.mosaic import normalise
 from explorer.scatter import column_names

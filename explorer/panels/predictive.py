@@ -10,7 +10,8 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
-from backends.base import Array, Bayesian, Regresses
+from backends.base import Array
+from backends.capabilities import Bayesian, Regresses
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
 from explorer.pace import Pace

@@ -11,7 +11,8 @@ from PySide6.QtCore import QPointF, QSize, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
-from backends.base import Array, Decodes, Samples, has_latent_points
+from backends.base import Array
+from backends.capabilities import Decodes, Samples, has_latent_points
 from explorer.compute import Exploration, Priority
 from explorer.flow_prior import FlowPrior, can_have_prior
 from explorer.mosaic import Ink

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from backends import base
-from backends.base import CAPABILITIES, Elbo, Estimate, Progress, Stamp, capabilities, finish
+from backends.base import Elbo, Estimate, Progress, Stamp, finish
+from backends.capabilities import CAPABILITIES, capabilities
 
 
 def test_the_bound_is_reconstruction_minus_kl():

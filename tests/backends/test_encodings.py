@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from backends.base import InputError, SamplesGiven
+from backends.base import InputError
+from backends.capabilities import SamplesGiven
 from backends.data import open_data
 from backends.encodings import DRAWS, encodings
 from backends.run import Run

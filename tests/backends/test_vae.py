@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from backends import checkpoint
-from backends.base import Array, DataInfo, Diverged, InputError, State, Value, capabilities
+from backends.base import Array, DataInfo, Diverged, InputError, State, Value
+from backends.capabilities import capabilities
 from backends.data import open_data
 from backends.parameters import resolve
 from backends.pytorch import BACKEND, VAE_PARAMETERS, check_vae_data, devices

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import xlogy
 
-from backends.base import DataInfo, Diverged, InputError, State, capabilities
+from backends.base import DataInfo, Diverged, InputError, State
+from backends.capabilities import capabilities
 from backends.conformance import conform, small_data
 from backends.exact.bernoulli_mixture import BernoulliMixtureLearner
 from backends.exact.gaussian_mixture import GaussianMixtureLearner

@@ -5,7 +5,7 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF
 from PySide6.QtGui import QColor
 
-from backends.base import Regresses
+from backends.capabilities import Regresses
 from backends.data import open_data
 from backends.run import Run
 from explorer.panels.estimates import in_digits

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint
 
-from backends.base import HasCosts, finish
+from backends.base import finish
+from backends.capabilities import HasCosts
 from backends.data import open_data
 from backends.pytorch.flows.costs import GRADIENT_ROWS, ROWS, TIGHT
 from backends.run import Run

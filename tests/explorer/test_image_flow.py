@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from backends.base import finish, latent_points
+from backends.base import finish
+from backends.capabilities import latent_points
 from backends.data import open_data
 from backends.flow_terms import flow_terms
 from backends.run import Run

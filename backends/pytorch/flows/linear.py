@@ -18,7 +18,7 @@ class LinearFlow(Flow):
     """A frozen linear flow, which also knows what determinants cost."""
 
     def costs(self, x: Array) -> Measuring:
-        """See :class:`backends.base.HasCosts`: beside both ways, the parametrisations of W at
+        """See :class:`backends.capabilities.HasCosts`: beside both ways, the parametrisations of W at
         several sizes."""
         found = yield from super().costs(x)
         yield found

@@ -17,7 +17,7 @@ from backends.pytorch.flows.net import FlowNet
 
 
 class Flow:
-    """A frozen flow (see :class:`backends.base.Bijects`); every method may be called from any thread.
+    """A frozen flow (see :class:`backends.capabilities.Bijects`); every method may be called from any thread.
 
     theta: (net.layout.size,), owned by this model and never written to again. Its dtype is that of all inner
     arithmetic: float32 as trained, or float64 where rounding must not count.

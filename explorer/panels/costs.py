@@ -36,7 +36,7 @@ from explorer.widgets.card import section_title
 from explorer.widgets.table import ValueTable
 from explorer.widgets.values import LiveLabel, format_number
 
-NAMES = 112  # logical pixels for the names of a table's rows
+NAMES_GAP = 12  # logical pixels between the names of a table's rows and its numbers
 DRAWN = 1000  # rows that a model without data draws for itself
 EMPTY = (
     "How long this model takes, how often it asks its networks, and whatever else it can tell of what it "
@@ -64,6 +64,7 @@ class CostsPanel(QWidget):
         self._of: tuple[RunSpec, int] | None = None  # what is being measured
         self.tables: dict[str, ValueTable] = {}  # by their titles
         self._titles: list[QWidget] = []
+        self._forms: list[tuple[str, ...]] = []
 
         self.measure = QPushButton(self)
         self.measure.setToolTip(
@@ -107,8 +108,8 @@ class CostsPanel(QWidget):
         right.addWidget(self.plot, 1)
         body = QHBoxLayout()
         body.setSpacing(16)
-        body.addWidget(self._scroll, 1)
-        body.addWidget(self._curves, 1)
+        body.addWidget(self._scroll, 2)
+        body.addWidget(self._curves, 3)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
@@ -209,7 +210,7 @@ class CostsPanel(QWidget):
         self.empty.setVisible(not costs.tables)
         self._scroll.setVisible(bool(costs.tables))
         self._curves.setVisible(bool(costs.curves))
-        if [_layout(t) for t in costs.tables] != [(k, *t.titles) for k, t in self.tables.items()]:
+        if list(map(_form, costs.tables)) != self._forms:
             self._make_tables(costs.tables)
         for table in costs.tables:
             self.tables[table.title].set_rows([(name, list(map(_text, cells))) for name, cells in table.rows])
@@ -224,9 +225,12 @@ class CostsPanel(QWidget):
     def _make_tables(self, tables: tuple[CostTable, ...]) -> None:
         for old in self._titles + list(self.tables.values()):
             old.deleteLater()
-        self.tables, self._titles = {}, []
+        self.tables, self._titles, self._forms = {}, [], list(map(_form, tables))
         for place, table in enumerate(tables):
-            title, shown = section_title(table.title, self), ValueTable(table.columns, self, names=NAMES)
+            title, shown = (
+                section_title(table.title, self),
+                ValueTable(table.columns, self, names=self._room(table)),
+            )
             title.setToolTip(table.about)
             shown.setAccessibleName(table.title)
             for column in range(-1, len(table.columns)):
@@ -235,6 +239,10 @@ class CostsPanel(QWidget):
             self._column.insertWidget(2 * place + 1, shown)
             self._titles.append(title)
             self.tables[table.title] = shown
+
+    def _room(self, table: CostTable) -> int:
+        metrics = self.fontMetrics()
+        return NAMES_GAP + max((metrics.horizontalAdvance(name) for name, _ in table.rows), default=0)
 
     # -- the curves ----------------------------------------------------------------------------
 
@@ -270,8 +278,9 @@ def _rows(run: Run, model: Any) -> Array:
     return drawn
 
 
-def _layout(table: CostTable) -> tuple[str, ...]:
-    return (table.title, *table.columns)
+def _form(table: CostTable) -> tuple[str, ...]:
+    """All of a table but its numbers."""
+    return (table.title, *table.columns, *(name for name, _ in table.rows))
 
 
 def _text(cell: int | float | None) -> str:

@@ -45,6 +45,7 @@ class GrowthPlot(CurvePlot):
     def __init__(self, parent: QWidget | None = None, *, placeholder: str = "", unit: str = "m") -> None:
         self._measured: dict[str, Points] = {}
         super().__init__(parent, placeholder=placeholder, unit=unit)
+        self._item.setContentsMargins(0, 0, 16, 0)  # half of the last size
 
     def set_seconds(self, measured: Mapping[str, Points]) -> None:
         """Points of sizes and seconds, both positive, by the keys of the series."""

@@ -80,12 +80,11 @@ def test_the_gradients_are_those_that_are_compared(opened):
     program, panel = opened("cnf")
     measure(program, panel)
     model, x = program.session.model, program.session.data.train.x[:GRADIENT_ROWS]
-    titles = list(panel.tables)
-    assert titles[0] == WAYS
-    for title, tolerance in zip(titles[1:], (None, TIGHT), strict=True):
+    ways, table = panel.tables.values()
+    assert ways is panel.tables[WAYS]
+    for rows, tolerance in ((table.rows[:2], None), (table.rows[2:], TIGHT)):
         want = model.compare_gradients(x, tolerance)
-        table = panel.tables[title]
-        (_, back), (_, adjoint) = table.rows
+        (_, back), (_, adjoint) = rows
         for texts, cost in ((back, want.backpropagation), (adjoint, want.adjoint)):
             shown = dict(zip(table.titles, texts, strict=True))
             assert shown["MB"] == format_number(cost.bytes / 1e6)
@@ -93,7 +92,7 @@ def test_the_gradients_are_those_that_are_compared(opened):
             assert shown["NFE back"] == format_number(cost.evaluations_back)
         assert back[-1] == format_number(None)
         assert adjoint[-1] == format_number(want.difference)
-    assert model.trained_with in titles[1]
+    assert model.trained_with in table.rows[0][0]
 
 
 def test_determinants_are_drawn_over_the_size(opened):
@@ -150,7 +149,7 @@ def test_numbers_are_shown_for_the_model_they_were_measured_of(opened):
     assert not panel.tables
     take(program, before)
     assert panel.costs is found
-    assert panel.tables[WAYS].isVisible()
+    program.until(panel.tables[WAYS].isVisible)
 
 
 def test_another_run_stops_the_measurement(opened):

@@ -143,11 +143,10 @@ class ContinuousFlow(Flow):
         return compare_gradients(solver, dynamics, dynamics.start(y), leaves, log_likelihood)
 
     def costs(self, x: Array) -> Measuring:
-        """See :class:`backends.base.HasCosts`: beside both ways, both gradients through the solver of
+        """See :class:`backends.capabilities.HasCosts`: beside both ways, both gradients through the solver of
         training and through a tight one."""
-        tables = [(yield from both_ways(self, x, "evaluations"))]
+        ways = yield from both_ways(self, x, "evaluations")
+        yield Costs((ways,))
         compare = partial(self.compare_gradients, np.resize(x, (GRADIENT_ROWS, self.latent_dim)))
-        for solver, tolerance in ((self.trained_with, None), (f"dopri5, tolerance {TIGHT:g}", TIGHT)):
-            yield Costs(tuple(tables))
-            tables.append((yield from gradients(compare, solver, tolerance)))
-        return Costs(tuple(tables))
+        solvers = {self.trained_with: None, str(Solver("dopri5", tolerance=TIGHT)): TIGHT}
+        return Costs((ways, (yield from gradients(compare, solvers))))

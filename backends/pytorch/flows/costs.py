@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -51,10 +51,10 @@ def both_ways(model: _BothWays, x: Array, counted: str) -> Generator[Progress | 
         rows.append((name, (passes, 1e3 * seconds * ROWS / at_once, at_once)))
     return CostTable(
         f"Both ways, {ROWS} rows",
-        (counted, "ms", "rows a call"),
+        (counted, "ms", "batch"),
         tuple(rows),
         f"{counted.capitalize()}: how often the networks are asked, one time after the other. Beside "
-        "them the time, with the log-determinants, and how many rows a call takes.",
+        "them the time, with the log-determinants, and the rows of one call.",
     )
 
 
@@ -72,36 +72,32 @@ def _rows_at_once(way: Callable[[Array], object], points: Array) -> Generator[No
 
 
 def gradients(
-    compare: Callable[[float | None], GradientComparison], solver: str, tolerance: float | None
+    compare: Callable[[float | None], GradientComparison], solvers: Mapping[str, float | None]
 ) -> Generator[Progress | None, None, CostTable]:
-    """The two gradients through a solver; seconds are medians of a few comparisons after one to warm up.
+    """The two gradients through solvers; seconds are medians of a few comparisons after one to warm up.
 
-    compare: of a tolerance; ``solver`` in words.
+    solvers: what ``compare`` takes for each, a tolerance, by what the solver is called.
     """
-    found = []
-    for i in range(GRADIENT_RUNS + 1):
-        yield Progress(i, GRADIENT_RUNS + 1, f"gradients, {solver}")
-        found.append(compare(tolerance))
-    both = found[-1]
-
-    def cells(
-        cost: GradientCost, seconds: Sequence[float], off: float | None
-    ) -> tuple[int | float | None, ...]:
-        ms = 1e3 * statistics.median(seconds)
-        return cost.bytes / 1e6, ms, cost.evaluations, cost.evaluations_back, off
-
-    backpropagation = [one.backpropagation.seconds for one in found[1:]]
-    adjoint = [one.adjoint.seconds for one in found[1:]]
+    rows, done, total = [], 0, len(solvers) * (GRADIENT_RUNS + 1)
+    for solver, tolerance in solvers.items():
+        found = []
+        for _ in range(GRADIENT_RUNS + 1):
+            yield Progress(done, total, f"gradients, {solver}")
+            found.append(compare(tolerance))
+            done += 1
+        for way in ("backpropagation", "adjoint"):
+            costs: list[GradientCost] = [getattr(one, way) for one in found]
+            one, ms = costs[0], 1e3 * statistics.median(cost.seconds for cost in costs[1:])
+            off = found[0].difference if way == "adjoint" else None
+            numbers = (one.bytes / 1e6, ms, one.evaluations, one.evaluations_back, off)
+            rows.append((f"{way}, {solver}", numbers))
     return CostTable(
-        f"Gradients, {solver}",
+        f"Gradients of the mean log p(x) of {GRADIENT_ROWS} rows",
         ("MB", "ms", "NFE", "NFE back", "difference"),
-        (
-            ("backpropagation", cells(both.backpropagation, backpropagation, None)),
-            ("adjoint", cells(both.adjoint, adjoint, both.difference)),
-        ),
-        f"The gradient of mean log p(x) of {GRADIENT_ROWS} rows. MB: the most that autograd held at any "
-        "moment. NFE: evaluations of the field forward, and of the adjoint equation back (Chen et al. 2018, "
-        "alg. 1). Difference: ‖g − g′‖/‖g‖ of the two gradients, which float32 arithmetic keeps above zero.",
+        tuple(rows),
+        "MB: the most that autograd held at any moment. NFE: evaluations of the field forward, and of the "
+        "adjoint equation back (Chen et al. 2018, alg. 1). Difference: ‖g − g′‖/‖g‖ of the two gradients, "
+        "which float32 arithmetic keeps above zero.",
     )
 
 

@@ -126,7 +126,9 @@ class RunPanel(QWidget):
         self.play.setToolTip("Train, or go on with the open run (Space)")
         self.step = self._button("step", "One step", actions.step)
         self.stop = self._button("stop", "Stop: end this training and keep the run", actions.stop)
-        self.again = self._button("restart", "Restart: begin this run anew, from its seed", actions.restart)
+        self.again = self._button(
+            "restart", "Restart: begin this run anew, from its seed, and train", actions.restart
+        )
         controls = QHBoxLayout()
         controls.setSpacing(4)
         controls.addWidget(self.play, 1)

@@ -67,7 +67,7 @@ class SpectrumPanel(QWidget):
         layout.addWidget(self.plot, 1)
         layout.addWidget(self.rows)
         self._pace = Pace(self._draw, interval=0.1, duty=0.2, parent=self)
-        self.plot.legend_changed.connect(self.status)
+        self.plot.legend_changed.connect(lambda _: self.status.emit(self.plot.legend(values=False)))
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
 

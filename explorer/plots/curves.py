@@ -163,11 +163,13 @@ class CurvePlot(QWidget):
         """Whether a curve is on show."""
         return self._curves[key].visible
 
-    def legend(self, keys: Collection[str] | None = None, digits: int | None = None) -> str:
+    def legend(
+        self, keys: Collection[str] | None = None, digits: int | None = None, values: bool = True
+    ) -> str:
         """Rich text: a mark, a label and the last value of each curve; each links to its key.
 
         keys: only of these curves; the gap goes with its upper one. digits: of the values; by default those
-        of the read-out.
+        of the read-out. values: False for curves whose last value is not the one to know.
         """
         digits = self._digits if digits is None else digits
         tokens = theme().tokens
@@ -175,14 +177,15 @@ class CurvePlot(QWidget):
         for key, curve in self._curves.items():
             if keys is not None and key not in keys:
                 continue
-            value = self._told(curve.points.steps, curve.points.values)
-            text = f"{escape(curve.series.label)}&nbsp;{self._text(value, digits)}"
+            text = escape(curve.series.label)
+            if values:
+                text += f"&nbsp;{self._text(self._told(curve.points.steps, curve.points.values), digits)}"
             colour, mark = (curve.colour(), "■") if curve.visible else (tokens.disabled, "□")
             ink = tokens.muted if curve.visible else tokens.disabled
             parts.append(entry(escape(key), colour, mark, ink, text))
         if self._gap is not None and self._gap_is_visible() and (keys is None or self._gap.upper in keys):
             steps, *ends = self._gap_points()
-            upper, lower = (self._told(steps, values) for values in ends)
+            upper, lower = (self._told(steps, end) for end in ends)
             value = None if upper is None or lower is None else difference(upper, lower)
             text = f"{escape(self._gap.label)}&nbsp;{format_number(value, digits)}"
             parts.append(entry("", tokens.muted, "▨", tokens.muted, text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +35,9 @@ def test_the_model_takes_the_largest_eigenvalues_and_the_mean_of_the_others(prog
     own = model_spectrum(program.session.model, x.shape[1])
     np.testing.assert_allclose(own[:3], known[:3], rtol=1e-6)
     np.testing.assert_allclose(own[3:], known[3:].mean(), rtol=1e-6)
+    legend = program.window.docks["spectrum"].status.text()
+    assert "λ of the data" in legend
+    assert not any(letter.isdigit() for letter in re.sub("<.*?>", "", legend))  # the last λ tells nothing
     assert ppca.rows.value("left") == f"{known[3:].mean():.5f}"
     assert ppca.rows.value("share") == f"{100 * known[:3].sum() / known.sum():.1f} %"
 

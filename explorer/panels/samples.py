@@ -103,7 +103,7 @@ class SamplesPanel(QWidget):
                 ),
                 (
                     "between",
-                    "Between",
+                    "Path",
                     "Each row goes from one datum to another on the straight line between them in z",
                 ),
             ),

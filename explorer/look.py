@@ -35,13 +35,13 @@ FEW = 10  # effective samples below which an importance-sampling estimate is not
 class Look:
     """One point z (k,): what decodes from it (d,), its prior density, and the datum encoded nearest to it.
 
-    log_prior in nats, None without a prior; within: encodings no farther than RADIUS; nearest: a row of
-    the split, None without data.
+    mean: None outside the prior's support; log_prior in nats, None without a prior; within: encodings no
+    farther than RADIUS; nearest: a row of the split, None without data.
     """
 
     z: Array
     step: int
-    mean: Array
+    mean: Array | None
     std: Array | None
     log_prior: float | None
     within: int | None
@@ -77,14 +77,15 @@ class Score:
 def look(model: Any, z: Array, encodings: Array | None, tag: object = None) -> Look:
     """Decode z (k,) and find its neighbours among the encodings (n, k)."""
     assert isinstance(model, Decodes)
-    decoded = model.decode(z[None])
     log_prior = float(model.log_prior(z[None])[0]) if isinstance(model, HasPrior) else None
+    decoded = model.decode(z[None]) if log_prior is None or log_prior > -np.inf else None
     within = nearest = None
     if encodings is not None and len(encodings) and encodings.shape[1] == len(z):
         squared = np.square(encodings - z).sum(axis=1)
         nearest, within = int(squared.argmin()), int((squared <= RADIUS**2).sum())
-    std = None if decoded.std is None else decoded.std[0]
-    return Look(z, model.stamp.step, decoded.mean[0], std, log_prior, within, nearest, tag)
+    mean = None if decoded is None else decoded.mean[0]
+    std = None if decoded is None or decoded.std is None else decoded.std[0]
+    return Look(z, model.stamp.step, mean, std, log_prior, within, nearest, tag)
 
 
 def label_of(split: Split, row: int, label_names: tuple[str, ...]) -> str:

@@ -73,11 +73,14 @@ def paint(unit: Array, ink: Ink, alpha: Array) -> Array:
 
 
 def fade(model: object, z: Array) -> Array:
-    """How strongly to draw what decodes from z (n, k): 1 at the prior's mode, less where it has no mass."""
+    """How strongly to draw what decodes from z (n, k): 1 at the prior's mode, less where it has no mass, and
+    0 outside its support, from where nothing may decode."""
     if not isinstance(model, HasPrior):
         return np.ones(len(z), np.float32)
     height = model.log_prior(np.concatenate([z, np.zeros((1, z.shape[1]), np.float32)]))
-    return np.clip(np.exp((height[:-1] - height[-1]) / 6.0), 0.1, 1.0).astype(np.float32)
+    mode = height[-1] if np.isfinite(height[-1]) else height.max(initial=-1e300)  # 0 is outside some
+    strength = np.clip(np.exp(np.minimum(height[:-1] - mode, 0.0) / 6.0), 0.1, 1.0)
+    return np.where(np.isneginf(height[:-1]), 0.0, strength).astype(np.float32)
 
 
 def interlaced(rows: int, columns: int) -> Array:
@@ -117,9 +120,11 @@ def mosaic(
     while done < len(order):
         start = time.perf_counter()
         part = slice(done, min(done + chunk, len(order)))
-        tiles = resize(normalise(model.decode(z[part]).mean, info), tile_h, tile_w)
-        pixels = paint(tiles, ink, fade(model, z[part]) * ink.strength)
-        for tile, py, px in zip(pixels, y[part], x[part], strict=True):
+        strength = fade(model, z[part])
+        seen = strength > 0
+        tiles = resize(normalise(model.decode(z[part][seen]).mean, info), tile_h, tile_w)
+        pixels = paint(tiles, ink, strength[seen] * ink.strength)
+        for tile, py, px in zip(pixels, y[part][seen], x[part][seen], strict=True):
             canvas[py : py + tile_h, px : px + tile_w] = tile
         done = part.stop
         now = time.perf_counter()
@@ -138,9 +143,12 @@ def prior_levels(model: Any, plane: Plane, view: View, size: int = 96) -> tuple[
     """log p(z) on a size × size grid over the view, and the levels that contour it.
 
     The levels are log p(0) − r²/2 for r = 1, 2, 3: for a standard normal prior, the circles of radius r.
+    There are none of a prior with an edge, which falls to zero at once.
     """
     u, v = np.linspace(view.x0, view.x1, size), np.linspace(view.y0, view.y1, size)
     grid = np.stack(np.meshgrid(u, v, indexing="ij"), axis=-1).reshape(-1, 2)
     height = model.log_prior(plane.to_space(grid)).reshape(size, size)
     mode = float(model.log_prior(np.zeros((1, plane.dim), np.float32))[0])
+    if not np.isfinite(height).all() or not np.isfinite(mode):
+        return height, []
     return height, [mode - r * r / 2 for r in (1.0, 2.0, 3.0)]

@@ -162,12 +162,13 @@ class CursorPanel(QWidget):
         if run is None:
             return
         if run.info.image_shape is not None:
-            image = normalise(seen.mean[None], run.info)[0]
+            image = None if seen.mean is None else normalise(seen.mean[None], run.info)[0]
             self.picture.set_image(image, (0.0, 1.0), tag=seen.tag)
         else:
             for i in range(min(run.info.dim, SHOWN_COLUMNS)):
                 spread = "" if seen.std is None else f" ± {format_number(float(seen.std[i]), 2)}"
-                self.columns.set(str(i), format_number(float(seen.mean[i]), 3) + spread)
+                mean = None if seen.mean is None else format_number(float(seen.mean[i]), 3) + spread
+                self.columns.set(str(i), mean)
         few = seen.z[:SHOWN_LATENTS]
         digits = 2 if len(seen.z) <= SHOWN_LATENTS else 1
         coordinates = ",  ".join(format_number(float(v), digits) for v in few)

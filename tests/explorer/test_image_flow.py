@@ -1,5 +1,7 @@
 """A flow on pictures: its latent map, what decodes there, its curves, and the way between two data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,31 @@ def test_the_samples_card_shows_the_way_between_data(flow):
     flow.trigger("undo")
     assert panel.switch.buttons["samples"].isChecked()
     flow.until(lambda: drawn(lambda tiling: model.sample(tiling.count, 0)))
+
+
+def test_outside_a_bounded_base_there_is_nothing(start, tmp_path):
+    run = Run.start("realnvp", open_data("digits-16"), {"layers": 2, "width": 8, "base": "uniform"})
+    run.step()
+    run.save(tmp_path / "uniform.safetensors")
+    program = start(tmp_path / "uniform.safetensors")
+    program.wait_for_run()
+    program.until(lambda: program.session.encodings is not None)
+    program.settle()
+    assert not program.map.field.picture.image.any()  # the other coordinates are 0, at the edge
+    program.hover(0.5, 0.5)
+    program.settle()
+    shown = program.window.cursor_panel
+    assert shown.point_rows.value("prior") == "0.0000"
+    assert shown.picture._array is None
+    state = program.session.state
+    plane = replace(state.map.plane, kind="principal")
+    program.session.apply(replace(state, map=replace(state.map, plane=plane)), "turn the plane")
+    program.settle()
+    program.until(lambda: program.map.field.picture.image.any())
+    program.hover(0.0, 0.0)  # the mean of the encodings
+    program.settle()
+    program.until(lambda: shown.picture._array is not None)
+    assert not program.said
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.5])

@@ -152,15 +152,35 @@ def _table(array: Array, name: str) -> Table:
     if array.ndim == 4 and shape[3] not in (1, 3, 4):
         raise InputError(f"{name} has shape {shape}; its last axis should be 1, 3 or 4 channels")
     image_shape = None if array.ndim == 2 else shape[1:3] if shape[3:] == (1,) else shape[1:]
+    rows = array.reshape(len(array), -1)
     with np.errstate(over="ignore"):
-        x = np.ascontiguousarray(array.reshape(len(array), -1), dtype=np.float32)
+        x = np.ascontiguousarray(rows, dtype=np.float32)
     finite = np.isfinite(x)
     if not finite.all():
         place = np.unravel_index(int(np.argmin(finite)), shape)
         index = ", ".join(str(int(i)) for i in place)
         raise InputError(f"{name} has {array[place]} at [{index}]; values must be finite, and fit in float32")
+    if array.dtype.itemsize > 4:
+        _check_told_apart(rows, x, [str(i + 1) for i in range(rows.shape[1])], name)
     values, levels = _values(x, array.dtype.kind in "ui", 256 if array.dtype == np.uint8 else 0)
     return Table(x, values, levels, image_shape)
+
+
+def _check_told_apart(rows: Array, x: Array, columns: Sequence[str], name: str) -> None:
+    """Raise InputError for a column of rows (n, d) whose values are apart, and much less so in float32, as x.
+    One that varies by no more than float64's own rounding is a constant, and may."""
+    low, high = rows.min(0).astype(np.float64), rows.max(0).astype(np.float64)
+    spread, size = high - low, np.maximum(np.abs(low), np.abs(high))
+    error = np.array(
+        [np.abs(wide.astype(np.float64) - narrow).max() for wide, narrow in zip(rows.T, x.T, strict=True)]
+    )
+    lost = (spread > 1e-12 * size) & (error > spread / 32)
+    if lost.any():
+        j = int(lost.argmax())
+        raise InputError(
+            f"{name}, column {columns[j]}: its values differ by {spread[j]:.3g} around {high[j]:.6g}, which "
+            "numbers of 32 bits cannot tell apart: subtract its mean"
+        )
 
 
 def _values(x: Array, whole: bool, levels: int = 0) -> tuple[str, int]:
@@ -329,7 +349,7 @@ def _parse(handle: IO[bytes], name: str, layout: _Layout, label: int | None, cod
             raise InputError(f"{name} has a header and no rows")
         x: Array = np.loadtxt(
             itertools.chain([first], lines),
-            dtype=np.float32,
+            dtype=np.float64,
             delimiter=layout.delimiter,
             quotechar='"',
             comments=None,
@@ -340,9 +360,12 @@ def _parse(handle: IO[bytes], name: str, layout: _Layout, label: int | None, cod
         raise
     except ValueError as error:
         _blame(handle, name, layout, label, _brief(error))
-    if x.shape[1] != len(layout.columns) or "" in codes or not np.isfinite(x).all():
+    with np.errstate(over="ignore"):
+        narrow = x.astype(np.float32)
+    if x.shape[1] != len(layout.columns) or "" in codes or not np.isfinite(narrow).all():
         _blame(handle, name, layout, label, "columns do not match")
-    return x
+    _check_told_apart(x, narrow, [f"'{c}'" if layout.header else c for c in layout.columns], name)
+    return narrow
 
 
 def _blame(handle: IO[bytes], name: str, layout: _Layout, label: int | None, reason: str) -> NoReturn:

@@ -317,6 +317,10 @@ class Actions(QObject):
         spec = self._session.state.run
         self._begin(spec.steps or None)
 
+    def back_to_start(self) -> None:
+        """The same, before its first step, where it waits."""
+        self._begin(0)
+
     def _begin(self, steps: int | None) -> None:
         spec = self._session.state.run
         self._keep()

@@ -132,6 +132,7 @@ class Program(QObject):
                     enabled=lambda: session.run is not None and session.run.by_halves),
             Command("stop", "Stop and keep the run", "Run", actions.stop, "", "stop"),
             Command("restart", "Restart from the seed", "Run", actions.restart, "Ctrl+R", "restart"),
+            Command("start", "Back to the start", "Run", actions.back_to_start, "Ctrl+Home", "start"),
             Command("resample", "Draw other samples", "Run", window.samples.resample, "Ctrl+D", "restart",
                     group=True),
             Command("home", "Standard view of the map", "View", window.stage.reset_view, "Ctrl+0", "fit"),

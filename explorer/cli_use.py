@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,8 @@ def _rows(run: Run, options: Namespace) -> Array:
         x = read_table(Path(name), run.info.source.get("label_column"))[0].x
     if x.shape[1] != run.info.dim:
         raise InputError(f"'{name}' has {x.shape[1]} columns, the model takes {run.info.dim}")
+    if _takes_real_rows(run):
+        return x
     whole = bool((x == np.rint(x)).all()) and x.min(initial=0) >= 0
     if run.info.values == "binary" and not (whole and x.max(initial=0) <= 1):
         raise InputError(f"'{name}' has values other than 0 and 1, which the model does not take")
@@ -172,6 +175,18 @@ def _rows(run: Run, options: Namespace) -> Array:
 
 def _is_name(text: str) -> bool:
     return text.partition(":")[0].partition("@")[0] in {entry.name for entry in data_sets()}
+
+
+def _takes_real_rows(run: Run) -> bool:
+    """Whether log p of any row means the same as of the rows that the run was trained on. A flow of whole
+    numbers has a density of their blurred cells, which is another thing."""
+    if "flow" in run.kind.capabilities:
+        return run.info.values == "real"
+    try:
+        run.kind.check_data(replace(run.info, values="real", levels=0), run.values)
+    except InputError:
+        return False
+    return True
 
 
 # -- pictures and arrays out ---------------------------------------------------------------------

@@ -32,6 +32,9 @@ GLYPHS: dict[str, str] = {
     "pause": _solid("M4 3h2.8v10H4z", "M9.2 3H12v10H9.2z"),
     "step": _solid("M3 3.3v9.4a.6.6 0 0 0 .92.5l6.6-4.7a.6.6 0 0 0 0-1L3.92 2.8a.6.6 0 0 0-.92.5z")
     + _line("M12.8 3v10"),
+    "start": _solid(
+        "M13 3.3v9.4a.6.6 0 0 1-.92.5L5.5 8.5a.6.6 0 0 1 0-1l6.58-4.7a.6.6 0 0 1 .92.5z", "M3 3h1.6v10H3z"
+    ),
     "stop": '<rect x="3.5" y="3.5" width="9" height="9" rx="1.5" fill="{c}"/>',
     "restart": _line("M3.2 8a4.9 4.9 0 1 0 1.5-3.5L3 6.1", "M3 2.8v3.3h3.3"),
     "open": _line(

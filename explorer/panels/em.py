@@ -219,6 +219,10 @@ class EMPanel(QWidget):
         row.setSpacing(8)
         row.addWidget(label)
         row.addWidget(self.speed, 1)
+        self.start = self._button("", "Back to the start, and wait (Ctrl+Home)", self._actions.back_to_start)
+        set_icon(self.start, "start")
+        self.start.setIconSize(QSize(14, 14))
+        row.addWidget(self.start)
         return row
 
     def follow_link(self, key: str) -> None:

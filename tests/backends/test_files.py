@@ -383,3 +383,22 @@ def test_any_bytes_give_finite_rows_or_a_sentence(content, suffix, label_column)
     assert len(read.x) > 0
     assert np.isfinite(read.x).all()
     assert read.labels is None or len(read.labels) == len(read.x)
+
+
+@pytest.mark.parametrize("kind", ["npy", "csv"])
+def test_values_that_32_bits_would_run_together_are_refused(tmp_path, kind):
+    x = np.random.default_rng(0).normal(size=(50, 2))
+    path = tmp_path / f"x.{kind}"
+
+    def write(rows):
+        np.save(path, rows) if kind == "npy" else np.savetxt(path, rows, delimiter=",", fmt="%.17g")
+
+    write(x + np.array([0, 1e8]))
+    with pytest.raises(InputError, match=r"column 2: its values differ by .* subtract its mean"):
+        read_table(path)
+    write(x + np.array([0, 1e3]))
+    assert np.abs(read_table(path)[0].x - x - [0, 1e3]).max() < 1e-3
+    write(
+        np.stack([x[:, 0], np.full(50, 0.1) * (1 + 1e-16 * np.arange(50))], axis=1)
+    )  # a constant, but for noise
+    assert np.ptp(read_table(path)[0].x[:, 1]) == 0

@@ -222,6 +222,14 @@ def test_a_flow_encodes_and_decodes_rows_there_and_back(tmp_path, capsys):
     assert "not pictures" in capsys.readouterr().err
 
 
+def test_a_model_of_real_numbers_scores_its_own_samples_of_binary_data(tmp_path, capsys):
+    run, x, log_p = (tmp_path / name for name in ("run", "x.npy", "log_p.npy"))
+    assert main(["train", "ppca", "--data", "digits", "--steps", "2", "--out", str(run)]) == 0
+    assert main(["sample", str(run), "--n", "5", "--out", str(x)]) == 0
+    assert main(["score", str(run), "--data", str(x), "--out", str(log_p)]) == 0
+    np.testing.assert_allclose(np.load(log_p), Run.open(run).model().log_prob(np.load(x)))
+
+
 def test_sample_is_seeded(vae_file, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         assert (

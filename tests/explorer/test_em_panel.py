@@ -76,6 +76,16 @@ def test_it_is_there_for_runs_of_em_and_on_top(program, em, small_run):
     assert program.window.docks["em"].isHidden()
 
 
+def test_back_to_the_start_waits_there(program, em):
+    start = program.session.model.means
+    iterate(program, em, 2)
+    program.click(em.start)
+    program.until(lambda: program.session.run.steps == 0)
+    program.paused()
+    assert program.steps == 0
+    np.testing.assert_array_equal(program.session.model.means, start)
+
+
 # -- half-steps --------------------------------------------------------------------------------------
 
 

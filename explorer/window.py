@@ -89,7 +89,6 @@ class Window(QMainWindow):
         self.curves.explained.connect(self.docks["curves"].status.setToolTip)
         self.docks["curves"].status.linkActivated.connect(self.curves.plot.toggle)
 
-        self.messages = MessageBar(self)
         self.menus = QMenuBar(self)
         self.title = QLabel(self)
         self.title.setProperty("role", "muted")
@@ -103,8 +102,8 @@ class Window(QMainWindow):
         column.setContentsMargins(12, 8, 12, 8)
         column.setSpacing(8)
         column.addLayout(self._bar)
-        column.addWidget(self.messages)
         self.setMenuWidget(head)
+        self.messages = MessageBar(head, self)
         self.setContentsMargins(12, 0, 12, 0)
 
         self.busy, self.where = QLabel(self), QLabel(self)

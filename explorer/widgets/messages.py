@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import (
     QDialog,
@@ -24,16 +24,22 @@ from explorer.icons import set_icon
 
 _KINDS = {"error": "danger", "warning": "warning", "info": "accent"}
 _MOST = 3
+_MARGIN, _WIDEST = 12, 720  # logical pixels
 
 Action = tuple[str, Callable[[], object]]
 
 
 class MessageBar(QFrame):
-    """A stack of at most three messages, the newest at the bottom; hidden while there are none."""
+    """A stack of at most three messages, the newest at the bottom; hidden while there are none.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    It lies over its parent, below ``head``: what is under the mouse must not move when it comes.
+    """
+
+    def __init__(self, head: QWidget, parent: QWidget) -> None:
         super().__init__(parent)
+        self._head, self._over = head, parent
         self._rows: list[_Message] = []
+        parent.installEventFilter(self)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(4)
@@ -57,6 +63,21 @@ class MessageBar(QFrame):
         self._rows.append(row)
         self._column.addWidget(row)
         self.show()
+        self._place()
+
+    def _place(self) -> None:
+        parent = self._over
+        width = min(parent.width() - 2 * _MARGIN, _WIDEST)
+        height = self._column.heightForWidth(width) if self._column.hasHeightForWidth() else 0
+        below = self._head.mapTo(parent, QPoint(0, self._head.height())).y()
+        height = max(height, self._column.minimumSize().height())
+        self.setGeometry((parent.width() - width) // 2, below, width, height)
+        self.raise_()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize and self._rows:
+            self._place()
+        return False
 
     def messages(self) -> list[str]:
         """The texts on show, oldest first."""
@@ -73,6 +94,8 @@ class MessageBar(QFrame):
         row.hide()
         row.deleteLater()
         self.setVisible(bool(self._rows))
+        if self._rows:
+            self._place()
 
 
 class _Message(QFrame):

@@ -248,9 +248,11 @@ def test_a_card_has_buttons_and_follows_its_title(card, qtbot):
 
 @pytest.fixture
 def bar(qtbot):
-    window = QMainWindow()
-    bar = MessageBar()
-    window.setCentralWidget(bar)
+    window, head = QMainWindow(), QWidget()
+    head.setFixedHeight(40)
+    window.setMenuWidget(head)
+    window.setCentralWidget(QWidget())
+    bar = MessageBar(head, window)
     shown(qtbot, window)
     yield bar
     window.close()
@@ -270,6 +272,22 @@ def test_messages_stack_to_three_and_the_oldest_falls_off(bar):
     bar.clear()
     assert bar.messages() == []
     assert not bar.isVisible()
+
+
+def test_a_message_lies_below_the_head_and_moves_nothing(bar):
+    window = bar.window()
+    window.resize(700, 400)
+    QApplication.processEvents()
+    before = window.centralWidget().geometry()
+    bar.show_message("a sentence that is long enough to need a second line in a narrow window " * 2)
+    assert window.centralWidget().geometry() == before
+    assert bar.geometry().top() >= 40
+    assert bar.geometry().right() < window.width()
+    seen = pixels(window.grab(bar.geometry()).toImage())
+    assert len(np.unique(seen.reshape(-1, 4), axis=0)) > 10  # it lies over what is there
+    window.resize(500, 400)
+    QApplication.processEvents()
+    assert bar.geometry().right() < 500
 
 
 def test_a_message_can_be_dismissed(bar):

@@ -12,9 +12,9 @@ import numpy as np
 
 from backends.base import Array, Progress
 
-RUNS = 7  # at most, of which the median counts
+RUNS = 15  # at most, of which the median counts
 ENOUGH = 0.5  # seconds after which there are no more of them
-RUN = 2e-3  # seconds: a shorter call is made several times a run
+RUN = 1e-3  # seconds: a shorter call is made several times a run
 
 
 @dataclass(frozen=True)

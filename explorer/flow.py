@@ -10,12 +10,13 @@ import numpy as np
 
 from backends.base import Array
 from backends.capabilities import Bijects, HasLayers
+from explorer.slices import in_slices
 from explorer.view import Picture, View
 
 ROWS = 1000  # data and samples that travel
 CELLS = 28  # of the grid, along each axis
 MOMENTS = 33  # stations of a continuous flow
-BLOCK = 256  # points between two yields
+GRID_OPACITY = 0.6
 ARROWS = 24  # along the longer side of the view
 STEP = 1e-3  # of the data's width, between the points that a derivative is taken from
 MASS_CELLS = (96, 160)  # a side: two resolutions of the integral over the view
@@ -95,10 +96,10 @@ def travel(model: Any, x: Array, seed: int = 0) -> Generator[None, None, Travel]
 
 
 def _carried(model: Any, points: Array, times: Array) -> Generator[None, None, tuple[Array, Array]]:
-    """Points (T, n, 2) float64 and log-determinants (T, n) of a path, a block of points at a time."""
+    """Points (T, n, 2) float64 and log-determinants (T, n) of a path."""
     parts = []
-    for start in range(0, max(len(points), 1), BLOCK):
-        parts.append(model.path(points[start : start + BLOCK].astype(np.float32), times))
+    for part in in_slices(lambda some: model.path(some, times), points.astype(np.float32)):
+        parts.append(part)
         yield
     return (
         np.concatenate([p.points for p in parts], axis=1).astype(np.float64),
@@ -215,8 +216,8 @@ def mass(log_prob: Any, corners: Array, cells: int) -> Generator[None, None, flo
     at = (np.arange(cells) + 0.5) / cells
     u, v = np.meshgrid(x0 + at * (x1 - x0), y0 + at * (y1 - y0))
     points, total = np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float32), 0.0
-    for start in range(0, len(points), 4 * BLOCK):
-        total += float(np.exp(log_prob(points[start : start + 4 * BLOCK])).sum())
+    for log_p in in_slices(log_prob, points):
+        total += float(np.exp(log_p).sum())
         yield
     return total * (x1 - x0) * (y1 - y0) / cells**2
 
@@ -242,11 +243,11 @@ def divergence(model: Any, time: float, view: View) -> Generator[Picture | None,
         rows, columns = -(-view.height // cell), -(-view.width // cell)
         row, column = np.divmod(np.arange(rows * columns), columns)
         uv = view.to_canvas((column + 0.5) * cell, (row + 0.5) * cell).astype(np.float32)
-        values = np.empty(len(uv))
-        for start in range(0, len(uv), 4 * BLOCK):
-            part = slice(start, start + 4 * BLOCK)
-            values[part] = model.divergence(uv[part], time)
+        parts = []
+        for part in in_slices(lambda some: model.divergence(some, time), uv):
+            parts.append(part)
             yield None
+        values = np.concatenate(parts)
         largest = max(float(np.quantile(np.abs(values), 0.98)), 1e-12)
         rgba = diverging(values.reshape(rows, columns) / largest)
         rgba = rgba.repeat(cell, 0).repeat(cell, 1)[: view.height, : view.width]
@@ -268,7 +269,9 @@ def stretch_colours(stretch: Array) -> Array:
     finite = stretch[np.isfinite(stretch)]
     middle = float(np.median(finite)) if len(finite) else 0.0
     largest = max(float(np.quantile(np.abs(finite - middle), 0.98)) if len(finite) else 1.0, 1e-9)
-    return diverging((stretch - middle) / largest)
+    colours = diverging((stretch - middle) / largest)
+    colours[..., 3] = (GRID_OPACITY * colours[..., 3]).astype(np.uint8)  # cells lie over the density
+    return colours
 
 
 def diverging(level: Array) -> Array:

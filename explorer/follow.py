@@ -18,9 +18,9 @@ from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
 from explorer.plane import coordinate_plane, principal_plane
 from explorer.session import Encodings, Session
+from explorer.slices import in_slices
 from explorer.training import Moment
 
-BLOCK = 1024  # rows encoded between two yields
 LIVE_SAMPLES = 8  # draws of z per row for the live ELBO
 LIVE_TOLERANCE = 0.05  # nats between two resolutions of the quadrature; drawn as the curve's band
 LIVE_K = 100  # samples of importance sampling, where there is no quadrature
@@ -155,12 +155,13 @@ class LiveReport:
 
 
 def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Progress]:
-    """Where every row of a split lies in latent space, in blocks."""
+    """Where every row of a split lies in latent space, a slice at a time."""
     x = data.split(split).x
-    out = np.empty((len(x), model.latent_dim), np.float32)
-    for start in range(0, len(x), BLOCK):
-        out[start : start + BLOCK] = latent_points(model, x[start : start + BLOCK])
-        yield Progress(min(start + BLOCK, len(x)), len(x), "encode")
+    out, done = np.empty((len(x), model.latent_dim), np.float32), 0
+    for z in in_slices(lambda rows: latent_points(model, rows), x):
+        out[done : done + len(z)] = z
+        done += len(z)
+        yield Progress(done, len(x), "encode")
     yield Encodings(model.stamp.step, split, out)
 
 

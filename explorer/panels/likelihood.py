@@ -18,7 +18,7 @@ from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Points, Series
 from explorer.session import Session
 
-ENTROPY = Series("entropy", "entropy of the data", 7, dashed=True, width=1)
+ENTROPY = Series("entropy", "entropy H", 7, dashed=True, width=1)
 HELD_OUT = Series("test", "held out", 0)
 SHOWN = {
     "likelihood": (

@@ -11,7 +11,7 @@ from backends.base import Array
 from explorer.theme import font, theme
 from explorer.widgets.values import format_number
 
-_LEFT, _BELOW, _ABOVE = 42, 16, 6  # logical pixels around the bars
+_LEFT, _BELOW, _ABOVE = 48, 16, 6  # logical pixels around the bars
 _FEW = 16  # bars that get a number below
 
 

@@ -55,8 +55,9 @@ def hover(program, plane, point):
     canvas = plane.canvas
     at = canvas.mapFromScene(canvas.box.mapViewToScene(QPointF(*point)))
     send_mouse(canvas.viewport(), QEvent.Type.MouseMove, at)
+    point = np.array(canvas.at(QPointF(at)))  # now: a dock that grows later would move it
     rest(program, "passage")
-    return np.array(canvas.at(QPointF(at)))
+    return point
 
 
 def number(text):

@@ -71,7 +71,7 @@ class Actions(QObject):
         self._session, self._exploration, self._trainer = session, exploration, trainer
         self.settings, self._home = settings, home
         self.by_hand = ByHand(session, trainer, self._changed)
-        self.given = GivenRows(session, trainer, exploration, self._changed)
+        self.given = GivenRows(session, trainer, self._changed)
         self._files: dict[str, _Files] = {}  # by run.id: an answer that comes late is about its own run
         self._closing = False
         self._autosave = QTimer(self)

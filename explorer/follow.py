@@ -14,6 +14,7 @@ from backends.capabilities import Encodes, HasPrior, LogJoint, has_latent_points
 from backends.data import DataSet
 from backends.evaluation import CURVE_ROWS, Report, evaluate, some_rows
 from backends.likelihood import iwae
+from backends.run import Run
 from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
 from explorer.plane import coordinate_plane, principal_plane
@@ -40,6 +41,7 @@ class Follower(QObject):
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.moment_changed.connect(self._moment)
+        session.rows_taken_back.connect(self._taken_back)
         session.encodings_changed.connect(self._encodings_changed)
         session.changed.connect(self._state_changed)
 
@@ -60,6 +62,13 @@ class Follower(QObject):
             self._exploration.cancel("evaluation")
             self._evaluate.renew()
         self._training = moment.training
+
+    def _taken_back(self, run: Run) -> None:
+        """An evaluation of as many rows may have been of others."""
+        if run is self._session.run:
+            self._exploration.cancel("evaluation")
+            self._evaluate.reset()
+            self._done = None
 
     def _model_changed(self, _: Any) -> None:
         self._encode.poke()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from backends.base import Array, InputError
 from backends.run import Run
-from explorer.compute import Exploration
 from explorer.session import Session
 from explorer.training import Trainer
 
@@ -14,11 +13,9 @@ from explorer.training import Trainer
 class GivenRows:
     """Gives rows to the open run."""
 
-    def __init__(
-        self, session: Session, trainer: Trainer, exploration: Exploration, changed: Callable[[Run], None]
-    ) -> None:
+    def __init__(self, session: Session, trainer: Trainer, changed: Callable[[Run], None]) -> None:
         """changed: told of each run that has other rows than it had at the same step."""
-        self._session, self._trainer, self._exploration = session, trainer, exploration
+        self._session, self._trainer = session, trainer
         self._told = changed
 
     def give(self, rows: Array) -> None:
@@ -53,9 +50,9 @@ class GivenRows:
             evaluated = [name for name in run.curves.names() if not name.startswith("batch/")]
             run.curves.cut(before, evaluated)
             self._told(run)
+            self._session.rows_taken_back.emit(run)
             self._session.curves_changed.emit(run.curves)
 
-        self._exploration.cancel("evaluation")  # of a posterior that is no more
         self._order("take the row back", run, act, taken)
 
     def _order(self, doing: str, run: Run, act: Callable[[], int], done: Callable[[int], None]) -> None:

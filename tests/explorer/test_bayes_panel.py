@@ -5,9 +5,11 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF
 from PySide6.QtGui import QColor
 
+from backends.base import finish
 from backends.capabilities import Regresses
 from backends.data import open_data
 from backends.run import Run
+from explorer.follow import live_evaluation
 from explorer.panels.estimates import in_digits
 from explorer.theme import theme
 from tests.explorer.conftest import send_mouse
@@ -384,3 +386,23 @@ def test_a_regression_draws_what_each_row_was_worth_in_place_of_elbo(bayes):
 )
 def test_three_columns_of_numbers_fit(x, text):
     assert in_digits(x) == text
+
+
+def test_evaluations_are_of_the_rows_that_there_are(bayes):
+    program = bayes("coin", 5)
+    session, (tails, heads) = program.session, program.window.stage.predictive.flip
+    program.until(lambda: session.report is not None and session.report.step == 5)
+    program.click(heads)
+    program.until(lambda: session.report.step == 6)
+    program.trigger("undo")
+    program.until(lambda: session.report.step == 5)
+    program.click(tails)
+
+    def evaluated():
+        want = finish(live_evaluation(session.model, session.data, False)).report
+        return session.model.stamp.step == 6 and session.report == want
+
+    program.until(evaluated)
+    steps, values = session.curves.get("test/log_likelihood")
+    assert steps.tolist() == [5, 6]
+    assert values[-1] == session.report.splits["test"]["log_likelihood"].value

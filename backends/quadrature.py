@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from backends.base import Array, Gaussian, InputError, Progress, Work
-from backends.capabilities import Encodes
+from backends.capabilities import Encodes, LogJoint
 from backends.estimates import (
     SLICE,
     Cost,
@@ -35,7 +35,7 @@ _GROUP = 150  # rows that share a grid: enough that decoding a node is cheap bes
 _NEGLIGIBLE = -20.0  # log of an integrand relative to its row's peak: 1000 such nodes are 2e-6 nats
 
 
-def quadrature(model: object, x: Array, tol: float = 0.01) -> Work[LogLikelihood]:
+def quadrature(model: LogJoint, x: Array, tol: float = 0.01) -> Work[LogLikelihood]:
     """log p(x) = log ∫ p(x, z) dz, row by row of x (n, d).
 
     The box is [−R, R] an axis, R = max(6.5, largest |mean| + 6·std of the encodings), wider where the
@@ -49,7 +49,9 @@ def quadrature(model: object, x: Array, tol: float = 0.01) -> Work[LogLikelihood
     return log_p
 
 
-def quadrature_with_kl(model: object, x: Array, tol: float = 0.01) -> Work[tuple[LogLikelihood, PosteriorKL]]:
+def quadrature_with_kl(
+    model: LogJoint, x: Array, tol: float = 0.01
+) -> Work[tuple[LogLikelihood, PosteriorKL]]:
     """log p(x), and KL(q(z|x) ‖ p(z|x)) = E_q[log q(z|x) − log p(x, z) + log p(x)], each part integrated on
     the same grid: the other side of log p(x) = ELBO + KL, computed without the ELBO."""
     log_p, kl = yield from _refined(model, x, tol, against_q=True)
@@ -57,18 +59,18 @@ def quadrature_with_kl(model: object, x: Array, tol: float = 0.01) -> Work[tuple
     return log_p, kl
 
 
-def posterior_kl(model: object, x: Array, tol: float = 0.01) -> Work[PosteriorKL]:
+def posterior_kl(model: LogJoint, x: Array, tol: float = 0.01) -> Work[PosteriorKL]:
     """KL(q(z|x) ‖ p(z|x)) alone; see :func:`quadrature_with_kl`."""
     _, kl = yield from quadrature_with_kl(model, x, tol)
     return kl
 
 
 def _refined(
-    model: object, x: Array, tol: float, *, against_q: bool
+    model: LogJoint, x: Array, tol: float, *, against_q: bool
 ) -> Work[tuple[LogLikelihood, PosteriorKL | None]]:
     """Refine the grid until the estimates of two resolutions agree on average within tol."""
     require_joint(model)
-    k = model.latent_dim  # type: ignore[attr-defined]
+    k = model.latent_dim
     if k not in _GRIDS:
         raise InputError(f"quadrature needs a latent of 1 or 2 dimensions, and this one has {k}")
     if len(x) == 0:
@@ -141,7 +143,7 @@ class _Grid:
     Σ w·p(x, z), and against a q also Σ w·q and Σ w·q·(log q − log p(x, z))."""
 
     def __init__(
-        self, model: object, x: Array, q: Gaussian | None, half_width: Array, points: int, against_q: bool
+        self, model: LogJoint, x: Array, q: Gaussian | None, half_width: Array, points: int, against_q: bool
     ) -> None:
         self.points = points
         self._model, self._x, self._q, self._half_width = model, x, q, half_width
@@ -152,7 +154,7 @@ class _Grid:
         self._top = np.full(n, -np.inf)
         if q is not None:
             for rows in slices(n, SLICE / Cost.of(model).decode):
-                at_mean = model.log_joint(x[rows], q.mean[rows][:, None])  # type: ignore[attr-defined]
+                at_mean = model.log_joint(x[rows], q.mean[rows][:, None])
                 self._top[rows] = at_mean[:, 0]
         self._sum, self._edge = np.zeros(n), np.full(n, -np.inf)
         self._q_mass, self._q_excess = np.zeros(n), np.zeros(n)
@@ -199,7 +201,7 @@ class _Grid:
         index = np.stack(np.unravel_index(nodes, (self.points,) * len(self._half_width)), 1)
         z = (self._half_width * (2.0 * index / (self.points - 1) - 1)).astype(np.float32)
         log_w = -math.log(2) * ((index == 0) | (index == self.points - 1)).sum(1)
-        joint = self._model.log_joint(self._x[rows], z) + log_w  # type: ignore[attr-defined]
+        joint = self._model.log_joint(self._x[rows], z) + log_w
         top = np.maximum(self._top[rows], joint.max(1))
         safe = np.where(np.isfinite(top), top, 0.0)
         relative = joint - safe[:, None]
@@ -258,7 +260,7 @@ def _take(q: Gaussian, rows: slice | Array) -> Gaussian:
     return Gaussian(q.mean[rows], q.std[rows], None if q.scale_tril is None else q.scale_tril[rows])
 
 
-def _encode_all(model: object, x: Array) -> Work[Gaussian]:
+def _encode_all(model: LogJoint, x: Array) -> Work[Gaussian]:
     parts = []
     for rows in slices(len(x), SLICE / Cost.of(model).encode):
         parts.append(encode_gaussian(model, x[rows]))

@@ -123,7 +123,7 @@ def in_digits(x: float) -> str:
 
 
 class EvidencePanel(QWidget):
-    """log p(X) of the rows so far, over their number."""
+    """log p(X) of the rows so far, as they come."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -131,7 +131,7 @@ class EvidencePanel(QWidget):
         self.plot = CurvePlot(self, placeholder="Train, and the evidence of each row appears here")
         self.plot.set_series((Series("log_evidence", "log p(X)", 0, markers=True),))
         self.plot.setToolTip(
-            "log p(x₁ … xₙ) over n, in nats; before the first row it is log 1 = 0.\n"
+            "log p(x₁ … xₙ) after each row n, in nats; before the first it is log 1 = 0.\n"
             "A ring is where an earlier row is looked at."
         )
         layout = QVBoxLayout(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QPaintEvent, QWheelEvent
@@ -114,11 +114,6 @@ class ParameterForm(QWidget):
         for name, value in checked.items():
             self._rows[name].show_value(value)
 
-    def set_enabled_names(self, names: Collection[str] | None) -> None:
-        """Only these may be edited; None: all. During a run these are the live ones."""
-        for name, row in self._rows.items():
-            row.set_enabled(names is None or name in names)
-
     def set_row_visible(self, name: str, visible: bool) -> None:
         """Show or hide a parameter that means nothing to the chosen model."""
         row = self._rows[name]
@@ -175,10 +170,6 @@ class _Row(QObject):
             else:
                 self.field.setText(self.parameter.format(value))
         self._set_error("")
-
-    def set_enabled(self, enabled: bool) -> None:
-        self.field.setEnabled(enabled)
-        self.label.setEnabled(enabled)
 
     def commit(self) -> None:
         """Check what stands in the field; a new valid value is told."""

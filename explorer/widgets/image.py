@@ -52,11 +52,6 @@ class ImageView(QWidget):
         self._image = None if self._array is None else to_image(self._array, display, self._inverted())
         self.update()
 
-    def set_placeholder(self, text: str) -> None:
-        """What to say where there is no picture."""
-        self._placeholder = text
-        self.update()
-
     def image_rect(self) -> QRect:
         """Where the picture lies in the widget: whole pixels, centred, as large as its aspect allows."""
         if self._image is None:
@@ -85,9 +80,6 @@ class ImageView(QWidget):
 
     def sizeHint(self) -> QSize:
         return QSize(160, 160)
-
-    def hasHeightForWidth(self) -> bool:
-        return False
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

@@ -181,13 +181,6 @@ def test_an_error_goes_when_a_value_is_set_from_outside(form):
     assert form.fields["rate"].text() == "0.5"
 
 
-def test_during_a_run_only_the_live_ones_can_be_edited(form):
-    form.set_enabled_names({p.name for p in PARAMETERS if p.live})
-    assert [name for name, field in form.fields.items() if field.isEnabled()] == ["rate"]
-    form.set_enabled_names(None)
-    assert all(field.isEnabled() for field in form.fields.values())
-
-
 def test_the_wheel_over_a_choice_without_focus_changes_nothing(form, heard):
     combo = form.fields["decoder"]
     form.fields["rate"].setFocus()

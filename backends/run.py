@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import secrets
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,7 +85,7 @@ class Run:
         if not len(data.train) and "bayes" not in kind.capabilities:  # those take rows by hand
             raise InputError(f"the data set '{data.info.name}' has no training rows")
         _check_device(found, device)
-        id = secrets.token_hex(6)
+        id = os.urandom(6).hex()
         learner = kind.load()(data.train.x, data.info, resolved, seed, device, id)
         return cls(
             id=id, name=name or f"{kind.name} on {data.info.name}", backend=found, kind=kind, data=data,
@@ -295,7 +295,7 @@ class Run:
         else:
             data = _find_data(manifest, notes)
 
-        id = f"{manifest.id}.{secrets.token_hex(3)}"
+        id = f"{manifest.id}.{os.urandom(3).hex()}"
         x = np.zeros((0, info.dim), np.float32) if data is None else data.train.x
         with _fitting(kind):
             learner = kind.load()(x, info, values, manifest.seed, device, id)

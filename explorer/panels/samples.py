@@ -84,8 +84,8 @@ class SamplesPanel(QWidget):
         self._seed = 0
         self._framed = False
         self.tiles = Tiles(self)
-        self.plot = pg.PlotWidget(self, axisItems={side: Axis(side) for side in ("left", "bottom")})
-        self.plot.setMenuEnabled(False)
+        axes = {side: Axis(side) for side in ("left", "bottom")}
+        self.plot = pg.PlotWidget(self, axisItems=axes, enableMenu=False)
         self.plot.hideButtons()
         self.plot.setAspectLocked(True)
         self.plot.setAccessibleName("Samples and data")

@@ -63,11 +63,10 @@ class CurvePlot(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
         axes = self._axes(whole)
-        self._plot = pg.PlotWidget(self, axisItems=axes, background=None)
+        self._plot = pg.PlotWidget(self, axisItems=axes, background=None, enableMenu=False)
         self._item = self._plot.getPlotItem()
         self._view = self._item.getViewBox()
         self._item.hideButtons()
-        self._item.setMenuEnabled(False)
         self._view.disableAutoRange()
         self._plot.setFrameShape(pg.PlotWidget.Shape.NoFrame)
         self._plot.setFocusProxy(self)

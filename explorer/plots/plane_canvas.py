@@ -41,11 +41,11 @@ class PlaneCanvas(pg.PlotWidget):
     viewed = Signal()  # another rectangle is in view; at most once a turn of the event loop
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent, axisItems={side: Axis(side) for side in ("left", "bottom")})
+        axes = {side: Axis(side) for side in ("left", "bottom")}
+        super().__init__(parent, axisItems=axes, enableMenu=False)
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
-        self.setMenuEnabled(False)
         self.hideButtons()
         self.setBackground(None)
         self.getAxis("left").setWidth(LEFT_AXIS)

@@ -10,7 +10,7 @@ from backends.base import Array
 
 T = TypeVar("T")
 SLICE = 0.006  # seconds of work between two yields
-FIRST, LEAST = 128, 64  # rows of the first slice, and of any: a call has costs of its own
+FIRST, LEAST = 64, 32  # rows of the first slice, and of any: a call has costs of its own
 
 
 def in_slices(compute: Callable[[Array], T], rows: Array) -> Iterator[T]:

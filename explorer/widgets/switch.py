@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QWidget
 
 from explorer.theme import title_font
+
+_ROOM = 24  # logical pixels beside a text, and between its letters
 
 
 class Switch(QWidget):
@@ -29,6 +32,7 @@ class Switch(QWidget):
             button.setToolTip(tip)
             button.setAccessibleName(text)
             button.setFont(title_font())
+            button.setMinimumWidth(QFontMetrics(title_font()).horizontalAdvance(text.upper()) + _ROOM)
             button.setCheckable(True)
             button.setFixedHeight(24)
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)

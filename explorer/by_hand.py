@@ -59,6 +59,9 @@ class ByHand:
 
         def placed(before: tuple[Parts, int]) -> None:
             self._told(run)
+            evaluated = [name for name in run.curves.names() if not name.startswith(("batch/", "half/"))]
+            run.curves.cut(run.steps - 1, evaluated)
+            self._session.revised.emit(run)
             self._session.look_back(None)
             done(*before)
 

@@ -41,7 +41,7 @@ class Follower(QObject):
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.moment_changed.connect(self._moment)
-        session.rows_taken_back.connect(self._taken_back)
+        session.revised.connect(self._revised)
         session.encodings_changed.connect(self._encodings_changed)
         session.changed.connect(self._state_changed)
 
@@ -63,8 +63,8 @@ class Follower(QObject):
             self._evaluate.renew()
         self._training = moment.training
 
-    def _taken_back(self, run: Run) -> None:
-        """An evaluation of as many rows may have been of others."""
+    def _revised(self, run: Run) -> None:
+        """An evaluation after as many steps was of other rows, or other components."""
         if run is self._session.run:
             self._exploration.cancel("evaluation")
             self._evaluate.reset()

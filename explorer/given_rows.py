@@ -50,7 +50,7 @@ class GivenRows:
             evaluated = [name for name in run.curves.names() if not name.startswith("batch/")]
             run.curves.cut(before, evaluated)
             self._told(run)
-            self._session.rows_taken_back.emit(run)
+            self._session.revised.emit(run)
             self._session.curves_changed.emit(run.curves)
 
         self._order("take the row back", run, act, taken)

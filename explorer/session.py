@@ -62,7 +62,7 @@ class Session(QObject):
     model_changed = Signal(object)  # Model: a newer snapshot of the run
     moment_changed = Signal(object)  # Moment: how training is going
     curves_changed = Signal(object)  # Curves: an evaluation was appended
-    rows_taken_back = Signal(object)  # Run: what was computed of its newest rows is of rows that are no more
+    revised = Signal(object)  # Run: by hand, between two steps; what was computed of the newest is of another
     encodings_changed = Signal(object)  # Encodings
     plane_changed = Signal(object)  # Plane
     point_changed = Signal(object)  # (k,) float32, or None

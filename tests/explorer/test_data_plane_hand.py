@@ -8,10 +8,12 @@ import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtTest import QTest
 
+from backends.base import finish
 from backends.data import open_data
 from backends.run import Run
 from explorer.__main__ import main
 from explorer.data_points import rgb
+from explorer.follow import live_evaluation
 from explorer.scatter import mix
 from explorer.theme import theme
 from tests.explorer.conftest import grab, send_mouse
@@ -237,6 +239,17 @@ def test_esc_leaves_a_component_where_it_was(begun):
     program.settle()
     np.testing.assert_allclose(plane.shown.means, shown)
     np.testing.assert_array_equal(plane.model.theta(), before.theta())
+
+
+def test_what_is_placed_is_evaluated_though_the_step_is_the_same(begun):
+    program, plane, session = begun.program, begun, begun.program.session
+    program.until(lambda: session.report is not None and session.report.step == program.steps)
+    plane.drag(plane.shown.means[0], plane.shown.means[0] + (0.4, 0.4))
+    want = finish(live_evaluation(session.model, session.data, False)).report
+    program.until(lambda: session.report == want)
+    steps, values = session.curves.get("test/log_likelihood")
+    assert steps.tolist() == [program.steps]
+    assert values.tolist() == [want.splits["test"]["log_likelihood"].value]
 
 
 def test_a_click_on_a_mean_moves_nothing(begun):

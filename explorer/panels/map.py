@@ -53,7 +53,7 @@ class MapPanel(QWidget):
         self.held = False
 
         self._pace = Pace(self._request_field, interval=0.15, duty=0.25, parent=self)
-        self._posterior_pace = Pace(self._request_posterior, interval=0.03, duty=0.25, parent=self)
+        self._posterior_pace = Pace(self._request_posterior, interval=0.08, duty=0.15, parent=self)
         self.planes.chosen.connect(self._choose_plane)
         self.canvas.moved.connect(self._hovered)
         self.canvas.clicked.connect(self._clicked)

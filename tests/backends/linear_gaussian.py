@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.base import DataInfo, Decoded, Diverged, Elbo, Gaussian, InputError, Path, Stamp, State
+from backends.costs import Costs, CostTable, median_seconds
 from backends.parameters import Parameter, check_live
 from backends.registry import ModelKind
 
@@ -157,6 +158,12 @@ class Scaled:
         y = (points - (1 - t[0]) * self.mean) * np.exp((t[0] - t) * self.log_scale) + (1 - t) * self.mean
         log_det = np.repeat(((times[0] - times) * self.log_scale.sum())[:, None], len(points), 1)
         return Path(y.astype(np.float32), log_det, times)
+
+    def costs(self, x):
+        if not len(x):
+            raise InputError("there are no rows to measure with")
+        seconds = yield from median_seconds(lambda: self.transform(x))
+        return Costs((CostTable("Ways", ("ms",), (("x to z", (1e3 * seconds,)),)),))
 
 
 class LinearLearner:

@@ -16,6 +16,7 @@ from backends import base
 from backends.base import Decoded, Elbo, Gaussian, InputError, Responsibilities, Stamp, State, finish
 from backends.conformance import CHECKS, cases, checks_for, conform, run_check
 from backends.conformance.__main__ import main
+from backends.costs import Costs, CostTable
 from backends.exact.conjugate_beta import BetaBernoulli, BetaBernoulliLearner
 from backends.exact.conjugate_regression import Regression, RegressionLearner
 from backends.quadrature import quadrature
@@ -162,7 +163,17 @@ coins = kind(
 def flow(name=None, function=None):
     """A flow's kind, with a wrong method where one is given."""
     made = Scaled if name is None else wrong(Scaled, name, function)
-    return kind(made, capabilities=frozenset({"samples", "log_prob", "flow", "layers"}))
+    return kind(made, capabilities=frozenset({"samples", "log_prob", "flow", "layers", "costs"}))
+
+
+def too_few_numbers(self, x):
+    yield from Scaled.costs(self, x)
+    return Costs((CostTable("Ways", ("ms", "passes"), (("x to z", (1.0,)),)),))
+
+
+def of_no_rows(self, x):
+    yield None
+    return Costs()
 
 
 def on_the_way(change):
@@ -277,6 +288,7 @@ WRONG = {
     "log-determinants on the way": [
         on_the_way(lambda p: base.Path(p.points, p.log_det * p.times[:, None], p.times)),
     ],
+    "measures what it costs": [flow("costs", too_few_numbers), flow("costs", of_no_rows)],
     "Bayes' theorem": [
         coin("log_evidence", lambda self: BetaBernoulli.log_evidence(self) + 0.1 * len(self.seen)),
         coin("log_posterior_theta", lambda self, t: self.log_prior_theta(t) + self.log_likelihood_theta(t)),

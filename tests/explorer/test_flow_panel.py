@@ -252,7 +252,7 @@ def test_the_gap_to_the_entropy_is_read_off(flow):
 
 def test_a_continuous_flow_has_arrows_divergence_and_a_solver(flow):
     program = flow("cnf")
-    program.window.resize(900, 600)  # its fields take long: a small one
+    program.window.resize(1100, 800)  # its fields take long: a small one
     panel, model = program.window.stage.flow, program.session.model
     assert panel.bar.boxes["arrows"].isVisible()
     program.click(panel.bar.boxes["arrows"], QPoint(8, 8))

@@ -18,7 +18,7 @@ from explorer.flow_prior import FlowPrior, can_have_prior
 from explorer.mosaic import Ink
 from explorer.pace import Pace
 from explorer.plots.canvas import PointsItem, to_qimage
-from explorer.plots.items import Axis, adopt_menu
+from explorer.plots.items import Axis
 from explorer.session import Session
 from explorer.state import SamplesSpec
 from explorer.theme import theme
@@ -86,7 +86,6 @@ class SamplesPanel(QWidget):
         self.tiles = Tiles(self)
         axes = {side: Axis(side) for side in ("left", "bottom")}
         self.plot = pg.PlotWidget(self, axisItems=axes, enableMenu=False)
-        adopt_menu(self.plot)
         self.plot.hideButtons()
         self.plot.setAspectLocked(True)
         self.plot.setAccessibleName("Samples and data")

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from backends.base import Array
 from explorer.plots import export
 from explorer.plots.curve_menu import open_menu
-from explorer.plots.items import Axis, Curve, Gap, Mark, Marks, adopt_menu, polygon, ring, wash
+from explorer.plots.items import Axis, Curve, Gap, Mark, Marks, polygon, ring, wash
 from explorer.plots.legend import entry, overlay, position, table
 from explorer.plots.series import Points, Series, shared_steps, stairs, thin, value_range, write_csv
 from explorer.theme import theme
@@ -64,7 +64,6 @@ class CurvePlot(QWidget):
 
         axes = self._axes(whole)
         self._plot = pg.PlotWidget(self, axisItems=axes, background=None, enableMenu=False)
-        adopt_menu(self._plot)
         self._item = self._plot.getPlotItem()
         self._view = self._item.getViewBox()
         self._item.hideButtons()

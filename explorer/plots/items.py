@@ -21,12 +21,6 @@ _LONG = 1500  # drawn points from which a curve gets a width-1 pen: a wider one 
 _MOST_MARKERS = 300
 
 
-def adopt_menu(plot: pg.PlotWidget) -> None:
-    """Let a plot's menu, which is never shown, end with it: pyqtgraph makes it without a parent."""
-    menu = plot.getPlotItem().ctrlMenu
-    menu.setParent(plot, menu.windowFlags())
-
-
 class Axis(pg.AxisItem):
     """A thin line with one level of ticks at 1, 2 or 5 times a power of ten, and a real minus sign."""
 

@@ -11,7 +11,7 @@ from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from explorer.plots import export
-from explorer.plots.items import Axis, adopt_menu
+from explorer.plots.items import Axis
 from explorer.theme import theme
 from explorer.view import View
 
@@ -43,7 +43,6 @@ class PlaneCanvas(pg.PlotWidget):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         axes = {side: Axis(side) for side in ("left", "bottom")}
         super().__init__(parent, axisItems=axes, enableMenu=False)
-        adopt_menu(self)
         self.setAccessibleName(name)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)

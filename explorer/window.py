@@ -8,7 +8,7 @@ from typing import Any
 from zlib import crc32
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -253,14 +253,25 @@ class Window(QMainWindow):
         self._limit_docks(QWIDGETSIZE_MAX)
 
     def _size_docks(self) -> None:
-        docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        middle = max(self.width() - LEFT - RIGHT - 40, 200)
-        self.resizeDocks([docks["run"], docks["map"], docks["cursor"]], [LEFT, middle, RIGHT], across)
+        docks, down = self.docks, Qt.Orientation.Vertical
+        self._size_columns()
         shares = (suited.share for name, suited in SUITED.items() if not self.docks[name].isHidden())
         bottom = int(self.height() * next(shares, BOTTOM))
         heights = [self.height() - bottom - 90, bottom]
         self.resizeDocks([docks["map"], docks["curves"]], heights, down)
         self.resizeDocks([docks["cursor"], docks["samples"]], heights, down)
+
+    def _size_columns(self) -> None:
+        docks, middle = self.docks, max(self.width() - LEFT - RIGHT - 40, 200)
+        columns = [docks["run"], docks["map"], docks["cursor"]]
+        self.resizeDocks(columns, [LEFT, middle, RIGHT], Qt.Orientation.Horizontal)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In the standard arrangement a smaller window, too, takes its room from the canvas: Qt would take it
+        from all columns, and cut texts."""
+        super().resizeEvent(event)
+        if self._arrangement == ARRANGEMENT and event.size().width() < event.oldSize().width():
+            self._size_columns()
 
     def restore(self, settings: Settings) -> None:
         """The arrangement of last time, or the standard one; no larger than the screen."""

@@ -304,6 +304,17 @@ def test_the_arrangement_is_remembered_and_the_standard_one_comes_back(start, sm
     assert areas["map"].width() > 0.4 * second.window.width()
 
 
+def test_a_smaller_window_takes_its_room_from_the_canvas(program):
+    docks = program.window.docks
+    before = {name: docks[name].width() for name in ("run", "map", "cursor")}
+    program.window.resize(1280, 800)
+    QApplication.processEvents()
+    after = {name: docks[name].width() for name in before}
+    assert abs(after["run"] - before["run"]) <= 2
+    assert abs(after["cursor"] - before["cursor"]) <= 2
+    assert before["map"] - after["map"] >= 150
+
+
 # -- the end ---------------------------------------------------------------------------------------
 
 

@@ -93,8 +93,7 @@ class _Side(QObject):
 
     def refresh(self) -> None:
         """Draw anew, for another rectangle or for somebody who begins to look."""
-        self._field.reset()
-        self._field.poke()
+        self._field.renew()
         self._numbers.poke()
         self._request_lines()
 

@@ -123,11 +123,9 @@ class FlowPanel(QWidget):
         if old.flow.time != new.flow.time:
             self._draw_travel()
             self._draw_passage()
-        self._x_pace.reset()
-        self._x_pace.poke()
+        self._x_pace.renew()
         if replace(old.flow, time=0.0) != replace(new.flow, time=0.0):
-            self._z_pace.reset()
-            self._z_pace.poke()
+            self._z_pace.renew()
         self._request_arrows()
 
     def _show_spec(self, spec: FlowSpec) -> None:
@@ -155,8 +153,7 @@ class FlowPanel(QWidget):
 
     def _refresh(self) -> None:
         for pace in self._paces:
-            pace.reset()
-            pace.poke()
+            pace.renew()
 
     def _model_changed(self, _: object) -> None:
         for pace in self._paces:
@@ -168,14 +165,12 @@ class FlowPanel(QWidget):
 
     def _x_viewed(self) -> None:
         for pace in (self._x_pace, self._gauge_pace):
-            pace.reset()
-            pace.poke()
+            pace.renew()
         self._draw_passage()
         self._request_arrows()
 
     def _z_viewed(self) -> None:
-        self._z_pace.reset()
-        self._z_pace.poke()
+        self._z_pace.renew()
         self._draw_passage()
 
     def _flow(self) -> Any:
@@ -247,8 +242,7 @@ class FlowPanel(QWidget):
     def _follow(self, move: tuple[tuple[float, float], int], time: float) -> None:
         (u, v), tag = move
         self._asked = np.array([u, v]), time, tag
-        self._passage_pace.reset()
-        self._passage_pace.poke()
+        self._passage_pace.renew()
 
     def _shown_time(self) -> float:
         """The station that the left plane shows; between two of a layered flow, the nearest."""

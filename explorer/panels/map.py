@@ -85,8 +85,7 @@ class MapPanel(QWidget):
 
     def _view_changed(self) -> None:
         """The hand moved: never wait for the pace of training."""
-        self._pace.reset()
-        self._pace.poke()
+        self._pace.renew()
         self._request_contours()
 
     # -- what follows the model ----------------------------------------------------------------

@@ -141,8 +141,7 @@ class SamplesPanel(QWidget):
         self._again()
 
     def _again(self) -> None:
-        self._pace.reset()
-        self._pace.poke()
+        self._pace.renew()
 
     @property
     def choices(self) -> list[str]:

@@ -7,12 +7,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from backends.base import DataInfo, InputError
+from backends.base import DataInfo, InputError, Value
 
 T = TypeVar("T")
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+class Change(NamedTuple):
+    """A hyper-parameter that was changed during a run, after so many steps."""
+
+    step: int
+    name: str
+    before: Value
+    after: Value
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class Manifest:
     state: Mapping[str, Any]
     metrics: Mapping[str, float]
     libraries: Mapping[str, str]
+    changes: tuple[Change, ...] | None = None
 
     def json(self) -> dict[str, Any]:
         """Ready for :func:`backends.checkpoint.write`."""
@@ -64,7 +74,19 @@ class Manifest:
             state=_get(manifest, "state", dict),
             metrics={name: value for name, value in metrics.items() if isinstance(value, float)},
             libraries={name: str(found) for name, found in libraries.items()},
+            changes=_changes(manifest.get("changes")),
         )
+
+
+def _changes(json: object) -> tuple[Change, ...] | None:
+    if not isinstance(json, list):
+        return None
+    types = (int, str, (bool, int, float, str), (bool, int, float, str))
+    for item in json:
+        fits = isinstance(item, list) and len(item) == len(types)
+        if not fits or not all(isinstance(v, t) for v, t in zip(item, types, strict=True)):
+            raise InputError("its manifest has no valid 'changes'")
+    return tuple(Change(*item) for item in json)
 
 
 def parse_info(json: Mapping[str, Any]) -> DataInfo:

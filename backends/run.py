@@ -17,7 +17,7 @@ from backends.base import Array, DataInfo, HalfSteps, InputError, Learner, Obser
 from backends.curves import Curves
 from backends.data import DataSet, open_data
 from backends.history import History
-from backends.manifest import Manifest, library_versions
+from backends.manifest import Change, Manifest, library_versions
 from backends.parameters import resolve
 from backends.registry import Backend, ModelKind, find_kind
 
@@ -32,6 +32,8 @@ class Run:
     data: None where a run was opened without its data; it can be looked at, evaluated on other data and
         saved, but not trained.
     notes: sentences on what is not as it was when the run was saved.
+    changes: of hyper-parameters on the way, in order; None where these alone do not make it from its start
+        again, because a hand has done more to it.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Run:
         self.curves = Curves()
         self.history = History()
         self.notes: tuple[str, ...] = ()
+        self.changes: tuple[Change, ...] | None = ()
         self._fingerprint: str | None = None
         self._placed = 0  # the step at which a hand placed components last
         self._probe_x = None if data is None else np.array(data.train.x[: probes.ROWS])
@@ -96,6 +99,21 @@ class Run:
     def values(self) -> Mapping[str, Value]:
         """The hyper-parameters in force."""
         return self.learner.values
+
+    def set(self, name: str, value: Value) -> None:
+        """Change a live hyper-parameter; raises InputError for one that is not, and for a value that it
+        cannot have."""
+        before = self.values.get(name)
+        self.learner.set(name, value)
+        if self.changes is None or before is None or self.values[name] == before:
+            return
+        if self.next_half == "M":  # amid a step: what repeats whole steps cannot repeat it
+            self.changes = None
+            return
+        changes, after = self.changes, self.values[name]
+        if changes and (changes[-1].step, changes[-1].name) == (self.steps, name):  # a slider on its way
+            before, changes = changes[-1].before, changes[:-1]
+        self.changes = (*changes, Change(self.steps, name, before, after))
 
     @property
     def steps(self) -> int:
@@ -177,6 +195,7 @@ class Run:
         """
         if not isinstance(self.learner, Observes):
             raise InputError(f"a {self.kind.name} takes no rows by hand")
+        self.changes = None
         first = self.learner.steps + 1
         for step, scalars in enumerate(self.learner.observe(rows), first):
             self._record(step, scalars)
@@ -216,7 +235,7 @@ class Run:
             raise InputError(f"the components of a {self.kind.name} cannot be placed by hand")
         before = self.model()
         self.learner.place(weights, means, covariances)  # type: ignore[attr-defined]
-        self._placed = self.steps
+        self._placed, self.changes = self.steps, None
         if not self.history.models and self.steps:
             self.history.add(before)
         self.history.add(self.model())
@@ -246,6 +265,7 @@ class Run:
             state=state.values,
             metrics={name: value for name, value in self.curves.last().items() if math.isfinite(value)},
             libraries=library_versions(("numpy", *self.backend.libraries)),
+            changes=self.changes,
         )
         arrays = {
             "state": state.arrays,
@@ -304,7 +324,7 @@ class Run:
             id=id, name=manifest.name, backend=backend, kind=kind, data=data, info=info,
             seed=manifest.seed, device=device, learner=learner,
         )  # fmt: skip
-        run.curves = Curves.from_arrays(curves)
+        run.curves, run.changes = Curves.from_arrays(curves), manifest.changes
         run._fingerprint = manifest.fingerprint
         run._probe_x = saved.get("x") if data is None else run._probe_x
         with _fitting(kind):

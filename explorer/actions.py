@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtGui import QGuiApplication
 
 from backends.base import Array
 from backends.data import DataSet, open_data, without_rows
 from backends.picture import is_picture
 from backends.run import Run
+from backends.script import as_python
 from explorer.by_hand import ByHand
 from explorer.compute import Exploration, Failure, Priority
 from explorer.given_rows import GivenRows
@@ -206,6 +208,16 @@ class Actions(QObject):
         self.file_changed.emit(self.path)
         self._remember(path)
         self._session.say(f"Saved {path.name} at step {steps:,}.".replace(",", "\u202f"))
+
+    def copy_script(self) -> None:
+        """Copy the open run, as far as it has come, as a Python script to the clipboard."""
+        run = self._session.run
+        if run is not None:
+            self._trainer.order("copy the run as Python", lambda: as_python(run), self._copied)
+
+    def _copied(self, script: str) -> None:
+        QGuiApplication.clipboard().setText(script)
+        self._session.say("Copied a Python script that makes this run again.")
 
     def _not_saved(self, failure: Failure) -> None:
         self.busy.emit("")

@@ -102,7 +102,7 @@ def _resume(options: Namespace) -> tuple[Run, DataSet]:
     live = {p.name for p in run.kind.parameters if p.live}
     for name, value in parse_settings(run.kind.parameters, options.set).items():
         if name in live:
-            run.learner.set(name, value)
+            run.set(name, value)
         elif value != run.values[name]:
             raise InputError(
                 f"{name} cannot change during a run; those that can are {', '.join(sorted(live))}"

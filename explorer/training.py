@@ -146,7 +146,7 @@ class Trainer(QObject):
 
         def action() -> None:
             if self._run is not None:
-                self._run.learner.set(name, value)
+                self._run.set(name, value)
 
         self.order(f"change {name}", action)
 

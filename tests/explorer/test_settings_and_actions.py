@@ -82,3 +82,13 @@ def test_a_decoder_that_suits_the_data_is_chosen(name):
     run = Run.start(spec.model, data, spec.values)
     assert same_run(spec_of(run), spec)
     assert spec.values["width"] == 4
+
+
+def test_a_run_is_copied_as_a_python_script_that_makes_it_again(program, qapp):
+    qapp.clipboard().clear()
+    program.trigger("script")
+    program.until(lambda: "Run.start" in qapp.clipboard().text())
+    script = qapp.clipboard().text()
+    run = program.session.run
+    assert f"STEPS = {run.steps}" in script
+    compile(script, "script.py", "exec")

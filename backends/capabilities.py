@@ -62,6 +62,14 @@ class SamplesGiven(Model, Protocol):
 
 
 @runtime_checkable
+class HasEntropy(Model, Protocol):
+    def entropy_given(self, z: Array) -> Array:
+        """Entropy −E[log p(x|z)] of x ~ p(x|z), nats: (n, k) latents → (n,) float64. Of a density it is the
+        differential one, which can be negative."""
+        ...
+
+
+@runtime_checkable
 class LogProb(Model, Protocol):
     def log_prob(self, x: Array) -> Array:
         """Exact log p(x), (n, d) → (n,) float64."""
@@ -251,6 +259,7 @@ CAPABILITIES: dict[str, type] = {
     "encodes": Encodes,
     "prior": HasPrior,
     "samples": Samples,
+    "entropy": HasEntropy,
     "log_prob": LogProb,
     "log_joint": LogJoint,
     "elbo": HasElbo,

@@ -75,6 +75,10 @@ CHECKS: tuple[Check, ...] = (
     _check("samples follow log_prob", densities.samples_follow_log_prob, "samples", "log_prob", on_grid=True),
     _check("samples follow the decoder", densities.samples_follow_decoder, "samples", "decodes", "prior"),
     _check("p(x|z) integrates to one", densities.likelihood_integrates, "log_joint", "prior", on_grid=True),
+    _check(
+        "entropy is the mean of −log p(x|z)", densities.entropy_from_its_definition,
+        "entropy", "log_joint", "prior",
+    ),
     _check("both forms of log_joint", densities.joint_forms_agree, "log_joint"),
     _check("log_joint gives log_prob", densities.joint_marginalises, "log_joint", "log_prob", "prior"),
     _check("the ELBO's terms", densities.elbo_terms, "elbo"),

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from backends.base import Array, Elbo, Gaussian, finish
-from backends.capabilities import Encodes
+from backends.capabilities import Encodes, SamplesGiven
 from backends.conformance.case import Case, Grid
 from backends.conformance.require import require, require_input_error, require_mean, require_same
 from backends.likelihood import importance, log_likelihood
@@ -100,6 +100,17 @@ def likelihood_integrates(case: Case) -> None:
     if decoded.std is not None:
         off = np.abs(decoded.std - np.sqrt(np.maximum(second - mean**2, 0))) / scale
         require((off < 2 * _MASS).all(), f"decode's std is not that of p(x|z): off by {off.max():.3g} scales")
+
+
+def entropy_from_its_definition(case: Case) -> None:
+    """The entropy of p(x|z) is the mean of −log p(x|z) over x drawn from it."""
+    model, z = case.model, case.inputs(5)[1]
+    if not isinstance(model, SamplesGiven):
+        return
+    many = np.repeat(z, _DRAWS // 4, 0)
+    log_p = model.log_joint(model.sample_given(many, 3), many[:, None])[:, 0] - model.log_prior(many)
+    draws = -log_p.reshape(len(z), -1).T
+    require_mean(draws, model.entropy_given(z), "entropy_given differs from E[−log p(x|z)]")
 
 
 def joint_forms_agree(case: Case) -> None:

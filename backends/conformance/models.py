@@ -28,9 +28,9 @@ _FLOAT32 = {
 }  # fmt: skip
 _FLOAT64 = {
     "encode.probs": "n?", "log_prior": "n", "log_prob": "n", "log_joint": "nn", "log_joint.rows": "n2",
-    "elbo.reconstruction": "n", "elbo.kl_prior": "n", "elbo.stderr": "n", "theta": "?",
-    "sample_theta": "n?", "log_prior_theta": "n", "log_likelihood_theta": "n", "log_posterior_theta": "n",
-    "transform.log_det": "n", "inverse.log_det": "n", "log_base": "n",
+    "entropy_given": "n", "elbo.reconstruction": "n", "elbo.kl_prior": "n", "elbo.stderr": "n",
+    "theta": "?", "sample_theta": "n?", "log_prior_theta": "n", "log_likelihood_theta": "n",
+    "log_posterior_theta": "n", "transform.log_det": "n", "inverse.log_det": "n", "log_base": "n",
     "log_predictive": "n", "map_theta": "?", "predict.mean": "n", "predict.std": "n",
 }  # fmt: skip
 

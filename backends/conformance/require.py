@@ -85,6 +85,8 @@ def answers(model: Any, x: Array, z: Array) -> dict[str, Array]:
         out |= {"log_prior": model.log_prior(z), "sample_prior": model.sample_prior(n, 3)}
     if "samples" in can:
         out["sample"] = model.sample(n, 3)
+    if "entropy" in can:
+        out["entropy_given"] = model.entropy_given(z)
     if "log_prob" in can:
         out["log_prob"] = model.log_prob(x)
     if "log_joint" in can:

@@ -121,6 +121,11 @@ class FactorModel:
         x += rng.standard_normal(x.shape) * np.sqrt(f.noise)
         return np.asarray(x, np.float32)
 
+    def entropy_given(self, z: Array) -> Array:
+        """½ log det 2πeΨ, the same for every z: (n, k) latents → (n,) float64."""
+        entropy = 0.5 * (self._factors.log_noise.sum() + self.info.dim * (LOG_2PI + 1))
+        return np.full(len(self._latents(z)), entropy)
+
     def log_prob(self, x: Array) -> Array:
         """Exact log p(x), (n, d) → (n,) float64."""
         f = self._factors

@@ -74,8 +74,11 @@ def _factor_analysis_size(info: DataInfo, values: Mapping[str, Value]) -> int:
 
 
 _CAPABILITIES = frozenset(
-    ("decodes", "encodes", "prior", "samples", "log_prob", "log_joint", "elbo", "parameters", "bound")
-)
+    (
+        "decodes", "encodes", "prior", "samples", "log_prob", "log_joint", "elbo", "parameters", "bound",
+        "entropy",
+    )
+)  # fmt: skip
 KINDS = (
     ModelKind(
         name="ppca",

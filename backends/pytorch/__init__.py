@@ -131,7 +131,7 @@ BACKEND = Backend(
             "(Kingma & Welling 2014).",
             parameters=VAE_PARAMETERS,
             capabilities=frozenset(
-                ("decodes", "encodes", "prior", "samples", "log_joint", "elbo", "parameters")
+                ("decodes", "encodes", "prior", "samples", "log_joint", "elbo", "parameters", "entropy")
             ),
             load=lazy("backends.pytorch.vae:VAELearner"),
             default_steps=10_000,

@@ -57,6 +57,10 @@ class Likelihood(Protocol):
         """Mean and, where p(x_s|z) has a scale of its own, standard deviation: (n, d) each."""
         ...
 
+    def entropy(self, out: Tensor, w: Weights) -> Tensor:
+        """−E[log p(x_s|z)] for outputs (n, outputs) → (n,)."""
+        ...
+
     def sample(self, out: Tensor, w: Weights, generator: Generator) -> Tensor:
         """x_s ~ p(x_s|z), (n, d); ``generator`` lives on the CPU."""
         ...
@@ -108,6 +112,10 @@ class Bernoulli:
 
     def moments(self, out: Tensor, w: Weights) -> tuple[Tensor, Tensor | None]:
         return torch.sigmoid(out), None
+
+    def entropy(self, out: Tensor, w: Weights) -> Tensor:
+        # −p log p − (1 − p) log(1 − p) with p = sigmoid(logit) is softplus(logit) − p·logit.
+        return (functional.softplus(out) - torch.sigmoid(out) * out).sum(-1)
 
     def sample(self, out: Tensor, w: Weights, generator: Generator) -> Tensor:
         return (_draw(out.shape, generator, out, uniform=True) < torch.sigmoid(out)).float()
@@ -175,6 +183,9 @@ class Gaussian:
 
     def moments(self, out: Tensor, w: Weights) -> tuple[Tensor, Tensor | None]:
         return out, self.log_std(w).exp().expand_as(out)
+
+    def entropy(self, out: Tensor, w: Weights) -> Tensor:
+        return (self._log_norm(self.log_std(w)) + 0.5 * self.outputs).expand(len(out))
 
     def sample(self, out: Tensor, w: Weights, generator: Generator) -> Tensor:
         return out + self.log_std(w).exp() * _draw(out.shape, generator, out)
@@ -264,6 +275,11 @@ class DiscretisedLogistic:
         parts = [self._moments(part) for part in out.split(rows)] if len(out) else [self._moments(out)]
         mean, std = zip(*parts, strict=True)
         return torch.cat(mean), torch.cat(std)
+
+    def entropy(self, out: Tensor, w: Weights) -> Tensor:
+        rows = max(1, self._CHUNK // (self._dim * self._levels))
+        tables = [self._log_table(part) for part in out.split(rows)] if len(out) else []
+        return torch.cat([-(t.exp() * t).sum((0, 1)) for t in tables]) if tables else out.new_zeros(0)
 
     def _moments(self, out: Tensor) -> tuple[Tensor, Tensor]:
         # In levels: E[x] = Σ_l P(x ≥ l) and E[x²] = Σ_l (2l − 1)·P(x ≥ l), l = 1 … L−1.

@@ -137,6 +137,13 @@ class VAE:
         x = self._net.likelihood.sample(self._net.decoder(z, self._w), self._w, generator)
         return np.asarray((x * self._scale + self._shift).cpu().numpy())
 
+    def entropy_given(self, z: Array) -> Array:
+        """−E[log p(x|z)] in the data's units, (n, k) latents → (n,) float64."""
+        with torch.inference_mode():
+            out = self._net.decoder(self._rows(z, "z", self.latent_dim), self._w)
+            entropy = self._net.likelihood.entropy(out, self._w).double()
+            return np.asarray((entropy - self._net.likelihood.log_volume(self._scale)).cpu().numpy())
+
     def log_joint(self, x: Array, z: Array) -> Array:
         """log p(x, z), (n, m) float64, of x (n, d) and z (m, k), shared by all rows, or (n, m, k).
 

@@ -17,7 +17,18 @@ PARAMETERS = (
     Parameter("batch_size", "int", 32, "Rows a step.", minimum=1),
 )
 CAPABILITIES = frozenset(
-    ("decodes", "encodes", "prior", "samples", "log_prob", "log_joint", "elbo", "parameters", "bound")
+    (
+        "decodes",
+        "encodes",
+        "prior",
+        "samples",
+        "log_prob",
+        "log_joint",
+        "elbo",
+        "parameters",
+        "bound",
+        "entropy",
+    )
 )
 K = 2
 SIGMA = 0.7
@@ -68,6 +79,13 @@ class Linear:
         rng = np.random.default_rng([seed, 1])
         x = self.mean + rng.normal(size=(n, K)) @ self.w.T + SIGMA * rng.normal(size=(n, self.info.dim))
         return x.astype(np.float32)
+
+    def sample_given(self, z, seed):
+        noise = np.random.default_rng(seed).normal(size=(len(z), self.info.dim))
+        return (self.mean + z.astype(np.float64) @ self.w.T + SIGMA * noise).astype(np.float32)
+
+    def entropy_given(self, z):
+        return np.full(len(z), self.info.dim * (0.5 * np.log(2 * np.pi * np.e) + np.log(SIGMA)))
 
     def log_prob(self, x):
         tril = np.linalg.cholesky(self.w @ self.w.T + SIGMA**2 * np.eye(self.info.dim))

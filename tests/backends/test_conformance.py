@@ -254,6 +254,9 @@ WRONG = {
         model("decode", lambda self, z: Decoded(Linear.decode(self, z).mean + np.float32(0.5))),
         model("decode", lambda self, z: Decoded(*(Linear.decode(self, z).mean for _ in range(2)))),
     ],
+    "entropy is the mean of −log p(x|z)": [
+        model("entropy_given", lambda self, z: Linear.entropy_given(self, z) + 0.3),
+    ],
     "both forms of log_joint": [
         model("log_joint", lambda self, x, z: Linear.log_joint(self, x, z) + 0.1 * (z.ndim == 3)),
     ],

@@ -176,6 +176,33 @@ def test_samples_have_the_moments(likelihood: Likelihood, levels: int) -> None:
         likelihood.check((x * scale + shift).round(decimals=4))
 
 
+def test_entropy_of_bernoulli_by_hand() -> None:
+    p = np.array([[0.5, 0.5], [0.1, 0.9], [1e-6, 1 - 1e-6]])
+    expected = -(p * np.log(p) + (1 - p) * np.log1p(-p)).sum(1)
+    out = torch.logit(torch.tensor(p))
+    np.testing.assert_allclose(Bernoulli(2).entropy(out, {}).numpy(), expected, rtol=1e-9)
+    assert not Bernoulli(2).entropy(torch.full((1, 2), 200.0), {}).any()  # nothing is left open
+
+
+def test_entropy_of_a_gaussian_is_scipys() -> None:
+    likelihood = Gaussian(D, per_pixel=True, scaling="none")
+    w = own_tensors(likelihood)
+    w[Gaussian.KEY].add_(torch.randn(w[Gaussian.KEY].shape, generator=rng()))
+    expected = stats.norm(scale=likelihood.log_std(w).exp().double().numpy()).entropy().sum()
+    np.testing.assert_allclose(likelihood.entropy(torch.zeros(3, D), w).numpy(), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("levels", [2, 17])
+def test_entropy_of_levels_is_the_sum_over_all_of_them(levels: int) -> None:
+    likelihood = DiscretisedLogistic(D, levels)
+    _, x_s = levels_and_units(likelihood, levels)
+    out = 2 * torch.randn((7, 2 * D), generator=rng())
+    log_p = likelihood._log_mass(*(p.unsqueeze(1) for p in likelihood._split(out)), x_s).double()
+    expected = -(log_p.exp() * log_p).sum((1, 2))
+    torch.testing.assert_close(likelihood.entropy(out, {}).double(), expected, rtol=1e-5, atol=1e-5)
+    assert likelihood.entropy(out[:0], {}).shape == (0,)
+
+
 @pytest.mark.parametrize(
     ("likelihood", "bad", "word"),
     [

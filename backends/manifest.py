@@ -81,7 +81,8 @@ class Manifest:
 def _changes(json: object) -> tuple[Change, ...] | None:
     if not isinstance(json, list):
         return None
-    types = (int, str, (bool, int, float, str), (bool, int, float, str))
+    value = (bool, int, float, str)
+    types: tuple[Any, ...] = (int, str, value, value)
     for item in json:
         fits = isinstance(item, list) and len(item) == len(types)
         if not fits or not all(isinstance(v, t) for v, t in zip(item, types, strict=True)):

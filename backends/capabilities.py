@@ -28,6 +28,16 @@ class Decodes(Model, Protocol):
 
 
 @runtime_checkable
+class HasMetric(Model, Protocol):
+    """The decoder's own measure of length: a small step dz moves the decoded mean by √(dzᵀ G(z) dz)."""
+
+    def metric(self, z: Array) -> Array:
+        """The pull-back metric G(z) = JᵀJ, J = ∂E[x|z]/∂z in the data's units (Arvanitidis et al. 2018;
+        Shao et al. 2018): (n, k) → (n, k, k) float64."""
+        ...
+
+
+@runtime_checkable
 class Encodes(Model, Protocol):
     def encode(self, x: Array) -> Gaussian | Responsibilities:
         """(n, d) data → q(z|x)."""
@@ -256,6 +266,7 @@ class HasCosts(Model, Protocol):
 
 CAPABILITIES: dict[str, type] = {
     "decodes": Decodes,
+    "metric": HasMetric,
     "encodes": Encodes,
     "prior": HasPrior,
     "samples": Samples,

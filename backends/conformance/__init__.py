@@ -65,6 +65,7 @@ CHECKS: tuple[Check, ...] = (
     _check("snapshots are frozen", models.frozen),
     _check("safe in threads", models.threads),
     _check("encodes a distribution", models.encoding, "encodes"),
+    _check("the metric of the decoder", models.metric, "metric"),
     _check("theta and at", models.parameters, "parameters"),
     _check("samples are seeded", models.samples_seeded, "samples"),
     _check("prior draws are seeded", models.prior_seeded, "prior"),

@@ -28,11 +28,15 @@ _FLOAT32 = {
 }  # fmt: skip
 _FLOAT64 = {
     "encode.probs": "n?", "log_prior": "n", "log_prob": "n", "log_joint": "nn", "log_joint.rows": "n2",
-    "entropy_given": "n", "elbo.reconstruction": "n", "elbo.kl_prior": "n", "elbo.stderr": "n",
+    "metric": "nkk", "entropy_given": "n",
+    "elbo.reconstruction": "n", "elbo.kl_prior": "n", "elbo.stderr": "n",
     "theta": "?", "sample_theta": "n?", "log_prior_theta": "n", "log_likelihood_theta": "n",
     "log_posterior_theta": "n", "transform.log_det": "n", "inverse.log_det": "n", "log_base": "n",
     "log_predictive": "n", "map_theta": "?", "predict.mean": "n", "predict.std": "n",
 }  # fmt: skip
+
+
+_STEP = 0.003  # of a latent, in differences of what it decodes to
 
 
 def shapes(case: Case) -> None:
@@ -124,6 +128,25 @@ def encoding(case: Case) -> None:
         require(np.array_equal(wide, np.tril(wide)), "scale_tril is not lower triangular")
         require((np.diagonal(wide, axis1=1, axis2=2) > 0).all(), "scale_tril has a diagonal ≤ 0")
         require(np.allclose(q.std, np.sqrt((wide**2).sum(2)), rtol=1e-4), "std is not that of scale_tril")
+
+
+def metric(case: Case) -> None:
+    """metric is JᵀJ of decode's mean, by central differences; in most rows, as one may straddle a kink."""
+    model, z = case.model, case.inputs(50)[1]
+    n, k = z.shape
+    steps = _STEP * np.eye(k, dtype=np.float32)
+    ahead, behind = (np.ascontiguousarray((z[:, None] + s * steps).reshape(-1, k)) for s in (1, -1))
+    change = model.decode(ahead).mean.astype(np.float64) - model.decode(behind).mean
+    jacobian = change.reshape(n, k, -1) / (ahead.astype(np.float64) - behind).sum(1).reshape(n, k, 1)
+    want, got = jacobian @ jacobian.swapaxes(1, 2), model.metric(z)
+    size = np.linalg.norm(want, axis=(1, 2))
+    rounding = np.finfo(np.float32).eps * float(np.abs(model.decode(z).mean).max(initial=0)) / _STEP
+    allowed = 0.05 * size + 4 * np.sqrt(size) * rounding * jacobian.shape[2] ** 0.5 + rounding**2
+    off = np.linalg.norm(got - want, axis=(1, 2))
+    require(
+        np.mean(off < allowed) >= 0.9, f"metric is off JᵀJ of decode by {np.median(off / size):.2g} of it"
+    )
+    require(np.array_equal(got, got.swapaxes(1, 2)), "metric is not symmetric")
 
 
 def samples_seeded(case: Case) -> None:

@@ -73,6 +73,8 @@ def answers(model: Any, x: Array, z: Array) -> dict[str, Array]:
         out["decode.mean"] = decoded.mean
         if decoded.std is not None:
             out["decode.std"] = decoded.std
+    if "metric" in can:
+        out["metric"] = model.metric(z)
     if "encodes" in can:
         q = model.encode(x)
         if isinstance(q, Gaussian):

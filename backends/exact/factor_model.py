@@ -89,6 +89,11 @@ class FactorModel:
         mean = self._latents(z) @ f.weights.T + f.mean
         return Decoded(mean.astype(np.float32), _repeat(np.sqrt(f.noise), len(mean)))
 
+    def metric(self, z: Array) -> Array:
+        """G = WᵀW, the same for every latent: (n, k) → (n, k, k) float64."""
+        w = self._factors.weights
+        return np.repeat((w.T @ w)[None], len(self._latents(z)), 0)
+
     def encode(self, x: Array) -> Gaussian:
         """(n, d) data → q(z|x), whose covariance is the same for every x: p(z|x) itself, unless the model was
         trained with a restricted q."""

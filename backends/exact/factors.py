@@ -76,7 +76,7 @@ def _factor_analysis_size(info: DataInfo, values: Mapping[str, Value]) -> int:
 _CAPABILITIES = frozenset(
     (
         "decodes", "encodes", "prior", "samples", "log_prob", "log_joint", "elbo", "parameters", "bound",
-        "entropy",
+        "entropy", "metric",
     )
 )  # fmt: skip
 KINDS = (

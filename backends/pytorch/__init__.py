@@ -118,6 +118,9 @@ def vae_size(info: DataInfo, values: Mapping[str, Value]) -> int:
     return size
 
 
+_VAE_CAPABILITIES = frozenset(
+    ("decodes", "metric", "encodes", "prior", "samples", "log_joint", "elbo", "parameters", "entropy")
+)
 _MIXTURES = ("TorchGaussianMixtureLearner", "TorchBernoulliMixtureLearner")
 
 BACKEND = Backend(
@@ -130,9 +133,7 @@ BACKEND = Backend(
             doc="Learns an encoder q(z|x) and a decoder p(x|z) together by maximising the ELBO "
             "(Kingma & Welling 2014).",
             parameters=VAE_PARAMETERS,
-            capabilities=frozenset(
-                ("decodes", "encodes", "prior", "samples", "log_joint", "elbo", "parameters", "entropy")
-            ),
+            capabilities=_VAE_CAPABILITIES,
             load=lazy("backends.pytorch.vae:VAELearner"),
             default_steps=10_000,
             check_data=check_vae_data,

@@ -19,6 +19,7 @@ from backends.base import Array, DataInfo, Decoded, Elbo, Gaussian, InputError, 
 from backends.parameters import check_live, resolve
 from backends.pytorch import VAE_PARAMETERS, check_vae_data
 from backends.pytorch.decoders import LOG_2PI, make_likelihood
+from backends.pytorch.metric import pull_back
 from backends.pytorch.networks import MLP, Dropout, Layout, Weights
 from backends.pytorch.training import (
     Batches,
@@ -104,6 +105,17 @@ class VAE:
             mean, std = self._net.likelihood.moments(out, self._w)
             mean = mean * self._scale + self._shift
             return Decoded(mean.cpu().numpy(), None if std is None else (std * self._scale).cpu().numpy())
+
+    def metric(self, z: Array) -> Array:
+        """G(z) = JᵀJ of the decoder's mean in data units, (n, k) → (n, k, k) float64."""
+        with torch.no_grad():
+            latents = self._rows(z, "z", self.latent_dim)
+            width = self.info.dim * max(2, self.info.levels)
+            return np.asarray(pull_back(self._mean, latents, width).cpu().numpy())
+
+    def _mean(self, z: Tensor) -> Tensor:
+        """E[x|z] in data units, (n, k) → (n, d)."""
+        return self._net.likelihood.moments(self._net.decoder(z, self._w), self._w)[0] * self._scale
 
     def encode(self, x: Array) -> Gaussian:
         """(n, d) data → q(z|x) = N(mean, diag std²)."""

@@ -29,7 +29,7 @@ spec = importlib.util.spec_from_file_location(
 )
 linear_gaussian = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(linear_gaussian)
-Linear, Scaled = linear_gaussian.Linear, linear_gaussian.Scaled
+Linear, Scaled, K = linear_gaussian.Linear, linear_gaussian.Scaled, linear_gaussian.K
 LinearLearner, kind = linear_gaussian.LinearLearner, linear_gaussian.kind
 
 #: Log-densities of a continuous flow take a hundred evaluations of its network: a small one is checked alike.
@@ -231,6 +231,10 @@ WRONG = {
         model("encode", lambda self, x: Gaussian(Linear.encode(self, x).mean, np.ones((len(x), 2)),
                                                  Linear.encode(self, x).scale_tril)),
         model("encode", lambda self, x: Responsibilities(np.full((len(x), 3), 0.3))),
+    ],
+    "the metric of the decoder": [
+        model("metric", lambda self, z: 1.1 * Linear.metric(self, z)),
+        model("metric", lambda self, z: Linear.metric(self, z) + np.triu(np.full((K, K), 1e-9), 1)),
     ],
     "theta and at": [model("at", lambda self, theta: self)],
     "samples are seeded": [

@@ -12,7 +12,7 @@ from backends.parameters import Parameter
 from backends.registry import ModelKind, lazy
 
 CAPABILITIES = frozenset(
-    ("decodes", "prior", "samples", "log_prob", "parameters", "flow", "layers", "costs")
+    ("decodes", "metric", "prior", "samples", "log_prob", "parameters", "flow", "layers", "costs")
 )  # fmt: skip
 NEED_TWO_COLUMNS = ("realnvp",)
 

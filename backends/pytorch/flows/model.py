@@ -14,6 +14,9 @@ from backends.costs import Costs, Measuring
 from backends.pytorch.flows.bijections import Mapped
 from backends.pytorch.flows.costs import both_ways
 from backends.pytorch.flows.net import FlowNet
+from backends.pytorch.metric import pull_back
+
+_WIDTH = 1 << 13  # numbers that a pass through a flow keeps a row for the pass back, about
 
 
 class Flow:
@@ -85,6 +88,13 @@ class Flow:
     def decode(self, z: Array) -> Decoded:
         """z (n, d) → the one x that it belongs to."""
         return Decoded(self.inverse(z)[0])
+
+    def metric(self, z: Array) -> Array:
+        """G(z) = JᵀJ, J = ∂x/∂z: (n, d) → (n, d, d) float64."""
+        with torch.no_grad():
+            rows = self._rows(z, "z")
+            metric = pull_back(lambda latents: self._net.inverse(latents, self._w)[0], rows, _WIDTH)
+            return _wide(metric)
 
     @property
     def times(self) -> Array:

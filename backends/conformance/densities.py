@@ -105,7 +105,7 @@ def likelihood_integrates(case: Case) -> None:
 def entropy_from_its_definition(case: Case) -> None:
     """The entropy of p(x|z) is the mean of −log p(x|z) over x drawn from it."""
     model, z = case.model, case.inputs(5)[1]
-    if not isinstance(model, SamplesGiven):
+    if not isinstance(case.model, SamplesGiven):
         return
     many = np.repeat(z, _DRAWS // 4, 0)
     log_p = model.log_joint(model.sample_given(many, 3), many[:, None])[:, 0] - model.log_prior(many)

@@ -159,7 +159,8 @@ class Program(QObject):
                     checked=lambda: session.state.data.paths, enabled=lambda: self._on_data),
             Command("principal", "Plane of principal directions", "View", self._toggle_plane, "",
                     checked=lambda: getattr(session.state, "data" if self._on_data else "map").plane.kind
-                    == "principal"),
+                    == "principal",
+                    enabled=lambda: self._on_data or window.map.planes.isVisibleTo(window.map)),
             Command("dark", "Dark", "View", lambda: self._set_theme("dark"), "", "moon",
                     checked=lambda: session.state.theme == "dark", group=True),
             Command("light", "Light", "View", lambda: self._set_theme("light"), "", "sun",

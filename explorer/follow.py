@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject
 
-from backends.base import Progress, Work
+from backends.base import Array, Progress, Work
 from backends.capabilities import Encodes, HasPrior, LogJoint, has_latent_points, latent_points
 from backends.data import DataSet
 from backends.evaluation import CURVE_ROWS, Report, evaluate, some_rows
@@ -17,15 +17,18 @@ from backends.likelihood import iwae
 from backends.run import Run
 from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
-from explorer.plane import coordinate_plane, principal_plane
+from explorer.plane import Plane, coordinate_plane, principal_plane
 from explorer.session import Encodings, Session
 from explorer.slices import in_slices
+from explorer.state import PlaneSpec
 from explorer.training import Moment
 
 LIVE_SAMPLES = 8  # draws of z per row for the live ELBO
 LIVE_TOLERANCE = 0.05  # nats between two resolutions of the quadrature; drawn as the curve's band
 LIVE_K = 100  # samples of importance sampling, where there is no quadrature
 IWAE = (1, 5, 50)
+PLANE_ROWS = 10_000  # encodings, at most, that directions are found from
+PRIOR_ROWS = 2000  # draws that the middle of a prior is found from
 
 
 class Follower(QObject):
@@ -36,6 +39,7 @@ class Follower(QObject):
         self._session, self._exploration = session, exploration
         self._training = False
         self._done: LiveReport | None = None  # the newest of this run
+        self._principal: Plane | None = None  # that of the encodings of this run
         self._encode = Pace(self._request_encodings, interval=0.2, duty=0.12, parent=self)
         self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.06, parent=self)
         session.run_changed.connect(self._run_changed)
@@ -46,15 +50,16 @@ class Follower(QObject):
         session.changed.connect(self._state_changed)
 
     def _run_changed(self, run: Any) -> None:
-        self._done = None
+        self._done, self._principal = None, None
         for slot, pace in (("encodings", self._encode), ("evaluation", self._evaluate)):
             self._exploration.cancel(slot)
             pace.reset()
-        model, spec = self._session.model, self._session.state.map.plane
+        self._exploration.cancel("plane")
+        model = self._session.model
         if run is None or model is None or not model.latent_dim:
             return
-        i, j = (spec.i, spec.j) if max(spec.i, spec.j) < model.latent_dim else (0, 1)
-        self._session.set_plane(coordinate_plane(model.latent_dim, i, j))
+        self._session.set_plane(coordinate_plane(model.latent_dim))
+        self._choose_plane()
 
     def _moment(self, moment: Moment) -> None:
         """When training ends, its last step is evaluated at once."""
@@ -113,10 +118,19 @@ class Follower(QObject):
         model, spec, known = self._session.model, self._session.state.map.plane, self._session.encodings
         if model is None or not model.latent_dim:
             return
-        if spec.kind == "principal" and known is not None and model.latent_dim > 1:
-            self._session.set_plane(principal_plane(known.z))
-        elif spec.kind == "coordinates" and max(spec.i, spec.j) < max(model.latent_dim, 2):
-            self._session.set_plane(coordinate_plane(model.latent_dim, spec.i, spec.j))
+        z, like = None if known is None else known.z, self._principal
+        self._exploration.request(
+            "plane",
+            Priority.HOVER,  # it is short, and everything lies on it
+            lambda: latent_plane(model, spec, z, like),
+            self._lay_plane,
+            doing="lay the plane",
+        )
+
+    def _lay_plane(self, plane: Plane) -> None:
+        spec, known = self._session.state.map.plane, self._session.encodings
+        self._principal = plane if spec.kind == "principal" and known is not None else None
+        self._session.set_plane(plane)
 
     # -- evaluations ---------------------------------------------------------------------------
 
@@ -172,6 +186,27 @@ def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Pro
         done += len(z)
         yield Progress(done, len(x), "encode")
     yield Encodings(model.stamp.step, split, out)
+
+
+def latent_plane(model: Any, spec: PlaneSpec, z: Array | None, like: Plane | None) -> Plane:
+    """The plane of a model's latent space that is asked for.
+
+    z: encodings (n, k), None where there are none yet; without them principal directions give way to
+    coordinates, and so they do where there are but two dimensions. Coordinate planes go through 0, or where
+    the prior has nothing at 0, through its middle. like: see :func:`principal_plane`.
+    """
+    dim = model.latent_dim
+    if spec.kind == "principal" and dim > 2 and z is not None and len(z):
+        return principal_plane(z[:: -(-len(z) // PLANE_ROWS)], like)
+    i, j = (spec.i, spec.j) if max(spec.i, spec.j) < max(dim, 2) else (0, 1)
+    middle = None
+    if (
+        dim > 2
+        and isinstance(model, HasPrior)
+        and np.isneginf(model.log_prior(np.zeros((1, dim), np.float32))[0])
+    ):
+        middle = model.sample_prior(PRIOR_ROWS, 0).mean(0)
+    return coordinate_plane(dim, i, j, middle)
 
 
 def live_evaluation(model: Any, data: DataSet, with_iwae: bool) -> Work[LiveReport]:

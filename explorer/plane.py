@@ -57,11 +57,13 @@ def coordinate_plane(dim: int, i: int = 0, j: int = 1, origin: Array | None = No
     return Plane(start, basis, (f"z{subscript(i + 1)}", f"z{subscript(j + 1)}" if dim > 1 else ""))
 
 
-def principal_plane(points: Array) -> Plane:
+def principal_plane(points: Array, like: Plane | None = None) -> Plane:
     """The plane through the mean of ``points`` (n, k) along their first two principal directions.
 
-    Signs are fixed (the largest entry of each direction is positive), so that the picture does not
-    flip from one snapshot to the next.
+    Signs are fixed: the largest entry of each direction is positive. Beside a plane that it is to be ``like``
+    it is turned within itself until its axes are nearest to that one's (orthogonal Procrustes): of two
+    directions that are almost as wide as each other any mixture may come first, and from one snapshot to the
+    next the picture would flip and spin.
     """
     points = np.asarray(points, np.float64)
     if points.ndim != 2 or points.shape[1] < 2:
@@ -71,7 +73,10 @@ def principal_plane(points: Array) -> Plane:
     basis = basis[:, :-3:-1].T
     peak = np.abs(basis).argmax(axis=1)
     basis = basis * np.where(basis[[0, 1], peak] < 0, -1.0, 1.0)[:, None]
-    return Plane(mean, basis, ("principal direction 1", "principal direction 2"))
+    if like is not None:
+        left, _, right = np.linalg.svd(like.basis @ basis.T)
+        basis = left @ right @ basis
+    return Plane(mean, basis, ("principal plane, u", "principal plane, v"))
 
 
 def plane_through(a: Array, b: Array, c: Array) -> Plane:

@@ -58,9 +58,9 @@ def apart(i: int, j: int, spec: PlaneSpec | BayesSpec) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class MapSpec:
-    """What the latent map draws over what."""
+    """What the latent map draws over what. plane: of a latent space of more than two dimensions."""
 
-    plane: PlaneSpec = PlaneSpec()
+    plane: PlaneSpec = PlaneSpec("principal")
     mosaic: bool = True
     points: bool = True
     prior: bool = True

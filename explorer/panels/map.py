@@ -15,10 +15,12 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from backends.base import Array
 from backends.capabilities import Decodes, Encodes, HasPrior
 from explorer.compute import Exploration, Priority
+from explorer.flow import corners_of
 from explorer.look import Posterior, posterior
 from explorer.mosaic import Ink, mosaic, prior_levels
 from explorer.pace import Pace
 from explorer.placing import axes
+from explorer.plane import Plane
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
 from explorer.plots.ellipses import Ellipses, EllipsesItem
 from explorer.plots.plane_canvas import PlaneCanvas
@@ -29,7 +31,8 @@ from explorer.view import Picture, View
 from explorer.widgets.plane_bar import PlaneBar
 from explorer.widgets.values import format_number
 
-HALF_WIDTH = 3.6  # of the standard view: the prior's three circles with a margin
+HALF_WIDTH = 3.6  # of the standard view, or more: a normal prior's three circles with a margin
+PRIOR_ROWS = 2000  # draws from the prior that the standard view is found from
 
 
 class MapPanel(QWidget):
@@ -48,9 +51,12 @@ class MapPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self.planes = PlaneBar(self)
+        self.planes.show_spec(session.state.map.plane)
         layout.addWidget(self.planes)
         layout.addWidget(self.canvas, 1)
         self.held = False
+        self._home = np.array([[-HALF_WIDTH] * 2, [HALF_WIDTH] * 2])
+        self._home_of: tuple[str, str] | None = None  # the plane's labels
 
         self._pace = Pace(self._request_field, interval=0.15, duty=0.25, parent=self)
         self._posterior_pace = Pace(self._request_posterior, interval=0.08, duty=0.15, parent=self)
@@ -75,9 +81,28 @@ class MapPanel(QWidget):
 
     def reset_view(self) -> None:
         """The standard view: the prior, and the middle of the data."""
-        self.canvas.box.setRange(
-            xRange=(-HALF_WIDTH, HALF_WIDTH), yRange=(-HALF_WIDTH, HALF_WIDTH), padding=0
+        (u0, v0), (u1, v1) = self._home
+        self.canvas.box.setRange(xRange=(u0, u1), yRange=(v0, v1), padding=0)
+
+    def _request_home(self) -> None:
+        model, plane = self._session.model, self._session.plane
+        if not isinstance(model, HasPrior) or plane.dim != model.latent_dim:
+            self._exploration.cancel("home")
+            return
+        self._exploration.request(
+            "home",
+            Priority.FIELD,
+            lambda: standard_view(model, plane),
+            lambda corners: self._take_home(corners, plane.labels),
+            doing="find the standard view",
         )
+
+    def _take_home(self, corners: Array, labels: tuple[str, str]) -> None:
+        """A plane of another kind is seen whole; one that moves with training moves no view."""
+        fresh = labels != self._home_of and not np.array_equal(corners, self._home)
+        self._home, self._home_of = corners, labels
+        if fresh:
+            self.reset_view()
 
     def view(self) -> View:
         """The rectangle in view and its device pixels."""
@@ -97,6 +122,7 @@ class MapPanel(QWidget):
     def _run_changed(self, _: object) -> None:
         self.planes.set_dim(self._session.model.latent_dim if self._session.model is not None else 0)
         self.let_go()
+        self._home_of = None
         self.points.set_points(np.zeros((0, 2)), None)
         self.field.set_picture(None)
         self.posterior.set_ellipses(None)
@@ -116,6 +142,7 @@ class MapPanel(QWidget):
         if self._session.encodings is not None:
             self._draw_points(self._session.encodings)
         self._draw_cursor(self._session.point)
+        self._request_home()
         self._view_changed()
 
     def _state_changed(self, old: Any, new: Any) -> None:
@@ -246,6 +273,16 @@ class MapPanel(QWidget):
         self.contours.set_colour(line)
         self.marker.set_colours(QColor(tokens.danger), QColor(tokens.surface))
         self.posterior.set_colours([QColor(tokens.text)], QColor(tokens.text), QColor(tokens.surface))
+
+
+def standard_view(model: Any, plane: Plane) -> Array:
+    """The corners of a rectangle of the plane that holds the prior, (2, 2): HALF_WIDTH each way, or as far as
+    its samples go; of a prior with an edge a square around these."""
+    wide = np.array([[-HALF_WIDTH] * 2, [HALF_WIDTH] * 2])
+    found = corners_of(plane.to_canvas(model.sample_prior(PRIOR_ROWS, 0)), margin=0.1)
+    if np.isneginf(model.log_prior(plane.to_space(wide))).any():
+        return found.mean(0) + np.array([[-0.5], [0.5]]) * np.ptp(found, axis=0).max()
+    return wide * max(1.0, float(np.abs(found).max()) / HALF_WIDTH)
 
 
 def prior_lines(model: Any, plane: Any, view: View) -> Generator[None, None, list[Array]]:

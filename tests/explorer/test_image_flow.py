@@ -1,9 +1,8 @@
 """A flow on pictures: its latent map, what decodes there, its curves, and the way between two data."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from PySide6.QtCore import QPoint
 
 from backends.base import finish
 from backends.capabilities import latent_points
@@ -99,28 +98,62 @@ def test_the_samples_card_shows_the_way_between_data(flow):
     flow.until(lambda: drawn(lambda tiling: model.sample(tiling.count, 0)))
 
 
-def test_outside_a_bounded_base_there_is_nothing(start, tmp_path):
+def test_a_plane_of_many_dimensions_is_the_principal_one_until_another_is_chosen(flow):
+    session = flow.session
+    flow.until(lambda: session.encodings is not None and session.plane.labels[0] == "principal plane, u")
+    z = session.encodings.z.astype(float)
+    along = np.linalg.eigvalsh(np.cov(z.T))
+    seen = np.linalg.eigvalsh(np.cov(session.plane.to_canvas(z).T))
+    np.testing.assert_allclose(seen, along[-2:], rtol=1e-6)
+    flow.settle()
+    view = flow.map.view()
+    assert flow.map.planes.principal.isChecked()
+    flow.click(flow.map.planes.principal, QPoint(8, flow.map.planes.principal.height() // 2))
+    assert session.state.map.plane.kind == "coordinates"
+    flow.until(lambda: session.plane.labels == ("z₁", "z₂"))
+    np.testing.assert_array_equal(session.plane.origin, np.zeros(64))
+    flow.settle()
+    flow.trigger("step")
+    flow.until(lambda: session.encodings.step == session.run.steps)
+    flow.settle()
+    assert session.plane.labels == ("z₁", "z₂")
+    assert flow.map.view() == view
+
+
+def test_the_map_of_a_bounded_base_shows_its_support(start, tmp_path):
     run = Run.start("realnvp", open_data("digits-16"), {"layers": 2, "width": 8, "base": "uniform"})
     run.step()
     run.save(tmp_path / "uniform.safetensors")
     program = start(tmp_path / "uniform.safetensors")
     program.wait_for_run()
-    program.until(lambda: program.session.encodings is not None)
-    program.settle()
-    assert not program.map.field.picture.image.any()  # the other coordinates are 0, at the edge
+    session, shown = program.session, program.window.cursor_panel
+
+    def whole() -> None:
+        """The view holds most of the support that the plane cuts, and is not much larger."""
+        program.settle()
+        program.until(lambda: program.map.field.picture is not None and program.map.field.picture.complete)
+        assert program.map.field.picture.image.any()
+        view = program.map.view()
+        u, v = np.meshgrid(np.linspace(-8, 8, 161), np.linspace(-8, 8, 161))
+        uv = np.stack([u.ravel(), v.ravel()], axis=1)
+        inside = uv[np.isfinite(session.model.log_prior(session.plane.to_space(uv)))]
+        size = np.ptp(inside, axis=0).max()
+        assert min(view.x1 - view.x0, view.y1 - view.y0) < 2 * size
+        assert ((inside > (view.x0, view.y0)) & (inside < (view.x1, view.y1))).mean() > 0.8
+
+    program.until(lambda: session.plane.labels[0] == "principal plane, u")
+    whole()
+    program.click(program.map.planes.principal, QPoint(8, program.map.planes.principal.height() // 2))
+    program.until(lambda: session.plane.labels == ("z₁", "z₂"))
+    np.testing.assert_allclose(session.plane.origin[2:], 0.5, atol=0.03)
+    whole()
     program.hover(0.5, 0.5)
     program.settle()
-    shown = program.window.cursor_panel
-    assert shown.point_rows.value("prior") == "0.0000"
-    assert shown.picture._array is None
-    state = program.session.state
-    plane = replace(state.map.plane, kind="principal")
-    program.session.apply(replace(state, map=replace(state.map, plane=plane)), "turn the plane")
-    program.settle()
-    program.until(lambda: program.map.field.picture.image.any())
-    program.hover(0.0, 0.0)  # the mean of the encodings
-    program.settle()
     program.until(lambda: shown.picture._array is not None)
+    program.hover(1.02, 0.5)  # outside there is nothing
+    program.settle()
+    program.until(lambda: shown.picture._array is None)
+    assert shown.point_rows.value("prior") == "0.0000"
     assert not program.said
 
 

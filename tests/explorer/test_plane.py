@@ -145,3 +145,21 @@ def test_three_points_on_a_line_span_no_plane(seed, dim, share):
 def test_labels_are_written_with_subscripts():
     assert subscript(1203) == "₁₂₀₃"
     assert isinstance(coordinate_plane(2), Plane)
+
+
+def test_beside_another_plane_the_principal_one_turns_within_itself():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(400, 5)) * (3, 2.9, 1, 0.5, 0.1)
+    plane = principal_plane(points)
+    angle = 1.1
+    turn = np.array([[np.cos(angle), np.sin(angle)], [np.sin(angle), -np.cos(angle)]])  # and a reflection
+    before = Plane(np.ones(5), turn @ plane.basis)
+    after = principal_plane(points, before)
+    np.testing.assert_allclose(after.basis, before.basis, atol=1e-9)
+    np.testing.assert_allclose(after.origin, plane.origin)
+    far = Plane(np.zeros(5), np.eye(5)[:2] @ np.linalg.qr(rng.normal(size=(5, 5)))[0])
+    nearest = np.trace(principal_plane(points, far).basis @ far.basis.T)
+    for t in np.linspace(0, 2 * np.pi, 50):
+        c, s = np.cos(t), np.sin(t)
+        for q in (np.array([[c, -s], [s, c]]), np.array([[c, s], [s, -c]])):
+            assert np.trace(q @ plane.basis @ far.basis.T) <= nearest + 1e-9

@@ -27,7 +27,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     check_writable(path)
     temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
-        _sweep(target)
+        sweep(target.parent, target.name)
         try:
             # "x", not tempfile: that would make every saved file readable by its owner alone
             with open(temporary, "xb") as handle:
@@ -63,10 +63,11 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _sweep(target: Path) -> None:
-    """Remove what a process that was killed in the middle of an earlier save left behind."""
-    prefix = f".{target.name}."
-    with suppress(OSError), os.scandir(target.parent) as entries:
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what a process that was killed in the middle of a save, of a file of that name or of any, left
+    behind in a folder."""
+    prefix = f".{name}." if name else "."
+    with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(prefix) and entry.name.endswith(".tmp"):
                 with suppress(OSError):

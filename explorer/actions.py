@@ -38,7 +38,6 @@ from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
 from resources import resource
 
-AUTOSAVE = 60.0  # seconds
 KEEPING = 20.0  # seconds that closing waits for a large run to be written
 DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz", ".png", ".jpg", ".jpeg", ".gif")
 STARTER = "digits-vae.safetensors"
@@ -77,7 +76,7 @@ class Actions(QObject):
         self._files: dict[str, _Files] = {}  # by run.id: an answer that comes late is about its own run
         self._closing = False
         self._autosave = QTimer(self)
-        self._autosave.setInterval(int(AUTOSAVE * 1000))
+        self._autosave.setInterval(session.state.autosave * 1000)
         self._autosave.timeout.connect(self._keep)
         trainer.moment.connect(self._moment)
         trainer.failed.connect(self.fail)
@@ -342,6 +341,8 @@ class Actions(QObject):
 
     def _state_changed(self, old: Any, new: Any) -> None:
         """Live hyper-parameters of the open run change at once; the others wait for the next run."""
+        if old.autosave != new.autosave:
+            self._autosave.setInterval(new.autosave * 1000)
         if old.em.pace != new.em.pace:
             self._trainer.slow_down(new.em.rest)
         if old.bayes.pace != new.bayes.pace:

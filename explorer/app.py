@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QSocketNotifier
+from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
@@ -28,6 +28,8 @@ from explorer.theme import apply, theme
 from explorer.threads import keep_responsive
 from explorer.training import Trainer
 from explorer.window import Window
+
+REMEMBER_MS = 2000  # after the last change of many
 
 
 class Program(QObject):
@@ -53,6 +55,10 @@ class Program(QObject):
         self.window.closing.connect(self.close)
         self.actions.recent_changed.connect(self.window.show_recent)
         self.session.changed.connect(self._state_changed)
+        self._remember = QTimer(self)
+        self._remember.setSingleShot(True)
+        self._remember.setInterval(REMEMBER_MS)
+        self._remember.timeout.connect(self._remember_settings)
 
     def _begin(self) -> None:
         """The window is on screen: now load what is heavy."""
@@ -80,6 +86,21 @@ class Program(QObject):
         if old.theme != new.theme:
             theme().set(new.theme)
         self.window.refresh_commands()
+        self._remember.start()
+
+    def _settings(self) -> settings_.Settings:
+        geometry, arrangement = self.window.remember()
+        return replace(
+            self.actions.settings, state=self.session.state, geometry=geometry, arrangement=arrangement
+        )
+
+    def _remember_settings(self) -> None:
+        """So that a crash does not lose them."""
+        now = self._settings()
+        self.exploration.request(
+            "settings", Priority.FILE, lambda: settings_.save(self._home, now), lambda _: None,
+            doing="remember the settings",
+        )  # fmt: skip
 
     def _set_theme(self, name: str) -> None:
         self.session.apply(replace(self.session.state, theme=name), "change the colours")
@@ -129,6 +150,7 @@ class Program(QObject):
             Command("script", "Copy as Python", "Edit", actions.copy_script, "", "copy",
                     "Copy a script that makes this run again, without a window", group=True,
                     enabled=lambda: session.run is not None),
+            Command("preferences", "Preferences…", "Edit", window.open_preferences, "Ctrl+,", group=True),
             Command("toggle", "Train or pause", "Run", window.run.toggle, "Space", "play"),
             Command("step", "One step", "Run", actions.step, "Ctrl+Right", "step"),
             Command("half-step", "Half a step of EM", "Run", actions.half_step, "Ctrl+Shift+Right", "step",
@@ -181,16 +203,10 @@ class Program(QObject):
         if self._closed:
             return
         self._closed = True
+        self._remember.stop()
         self.actions.close()
-        geometry, arrangement = self.window.remember()
-        remembered = replace(
-            self.actions.settings,
-            state=self.session.state,
-            geometry=geometry,
-            arrangement=arrangement,
-        )
         try:
-            settings_.save(self._home, remembered)
+            settings_.save(self._home, self._settings())
         except (OSError, ValueError) as error:
             print(f"latent-explorer: settings were not saved: {error}", file=sys.stderr)
 

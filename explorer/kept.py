@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from backends.atomic import sweep
 from backends.base import InputError
 from backends.checkpoint import read_manifest
 from backends.run import Run
@@ -41,7 +42,8 @@ def describe(path: Path) -> str:
 
 
 def kept_runs(home: Path) -> list[Path]:
-    """What is kept, newest first. Files beyond MOST are removed."""
+    """What is kept, newest first. Files beyond MOST are removed, and halves that a crash left of some."""
+    sweep(home / "unsaved")
     try:
         found = sorted(
             (home / "unsaved").glob("*.safetensors"), key=lambda p: p.stat().st_mtime, reverse=True

@@ -192,6 +192,7 @@ class State:
     selection: SelectionSpec = SelectionSpec()
     clusters: ClusterSpec = ClusterSpec()
     theme: str = setting("system", ("system", "dark", "light").__contains__)
+    autosave: int = setting(60, range(1, 3601).__contains__)  # seconds of training between two copies kept
 
 
 def with_value(state: State, name: str, value: Value) -> State:

@@ -179,6 +179,12 @@ class Window(QMainWindow):
         self.refresh_commands()
         Palette(list(self.commands.values()), self).open()
 
+    def open_preferences(self) -> None:
+        """Show what is set once and for all."""
+        from explorer.preferences import Preferences
+
+        Preferences(self.session, self).open()
+
     def ask_open(self) -> None:
         """Ask for a file and open it."""
         path, _ = QFileDialog.getOpenFileName(self, "Open", "", RUNS_AND_DATA)

@@ -1,0 +1,133 @@
+"""The process is killed, while it trains and while it saves: what is offered back afterwards."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from backends.checkpoint import read_manifest
+from backends.data import open_data
+from backends.run import Run
+from explorer import settings
+from explorer.kept import kept_runs
+from explorer.preferences import Preferences
+from explorer.state import State
+
+CHILD = """
+import sys
+from pathlib import Path
+from PySide6.QtWidgets import QApplication
+from explorer.app import Program
+from explorer.theme import apply
+
+app = QApplication([])
+apply(app)
+program = Program(Path(sys.argv[1]), sys.argv[2])
+program.session.run_changed.connect(lambda run: program.actions.train())
+program.window.show()
+app.exec()
+"""
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    """Of a program that keeps its run every second."""
+    settings.save(tmp_path / "home", settings.Settings(replace(State(), autosave=1)))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def child(home):
+    """Starts the program in a process of its own, training a run; whatever happens it ends with the test."""
+    processes = []
+
+    def begin(path: Path) -> subprocess.Popen:
+        process = subprocess.Popen([sys.executable, "-c", CHILD, str(home), str(path)])
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def kept_step(home: Path) -> int:
+    """How far the run has come that is kept, 0 where none is."""
+    paths = kept_runs(home)
+    return read_manifest(paths[0])["step"] if paths else 0
+
+
+def recover(start, home: Path):
+    """Start again, and take the offer; returns the program."""
+    program = start(home=home)
+    program.wait_for_run()
+    program.until(lambda: any(m.action for m in program.said))
+    starter = program.session.run
+    next(m.action for m in program.said if m.action)[1]()
+    program.until(lambda: program.session.run is not starter)
+    return program
+
+
+def test_killed_while_it_trains_it_offers_what_was_kept_last(start, qtbot, small_run, home, child):
+    process = child(small_run)
+    qtbot.waitUntil(lambda: kept_step(home) > 120, timeout=60_000)
+    first = kept_step(home)
+    qtbot.waitUntil(lambda: kept_step(home) > first, timeout=60_000)  # and again, with nobody asking
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    last = kept_step(home)
+    program = recover(start, home)
+    assert program.steps == last > first
+    assert program.session.run.data is not None
+    assert len(program.session.curves.get("batch/loss")[0]) >= last - 120
+    program.click(program.run_panel.step)
+    program.until(lambda: program.steps == last + 1)
+
+
+def test_killed_while_it_saves_it_still_has_what_was_saved_before(start, qtbot, tmp_path, home, child):
+    run = Run.start("vae", open_data("digits"), {"width": 768, "depth": 3}, seed=1)
+    run.step()
+    run.save(tmp_path / "large.safetensors")
+    process = child(tmp_path / "large.safetensors")
+    qtbot.waitUntil(lambda: kept_step(home) > 1, timeout=60_000)
+    end = time.monotonic() + 60
+    while not (halves := list((home / "unsaved").glob(".*.tmp"))):
+        assert time.monotonic() < end
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert halves[0].exists(), "the save had ended"
+    kept = kept_step(home)
+    assert kept > 1
+    program = recover(start, home)
+    assert program.steps == kept
+    assert program.session.run.notes == ()
+
+    os.utime(halves[0], (0, 0))  # another program might still be at it, but not from long ago
+    kept_runs(home)
+    assert not halves[0].exists()
+
+
+def test_what_was_set_is_remembered_without_closing(start, small_run, tmp_path):
+    program = start(small_run, tmp_path / "home")
+    program.wait_for_run()
+    program.trigger("preferences")
+    dialog = QApplication.activeModalWidget()
+    assert isinstance(dialog, Preferences)
+    program.type_into(dialog.form.fields["autosave"], "5")
+    assert program.session.state.autosave == 5
+    program.until(lambda: settings.load(program.home).state.autosave == 5)  # no close: as a crash leaves it
+    program.type_into(dialog.form.fields["autosave"], "0")
+    assert dialog.form.invalid()
+    assert program.session.state.autosave == 5
+    dialog.reject()
+    QTest.qWaitForWindowActive(program.window)
+    program.trigger("undo")
+    assert program.session.state.autosave == 60

@@ -21,6 +21,7 @@ from explorer.compute import Exploration, Failure, Priority
 from explorer.given_rows import GivenRows
 from explorer.kept import forget, keep, kept_path
 from explorer.paintings import keep_painting, last_painting
+from explorer.saved_session import SUFFIX, read_session, write_session
 from explorer.session import Session
 from explorer.settings import Settings
 from explorer.spec import (
@@ -33,7 +34,7 @@ from explorer.spec import (
     steps_to_go,
     suit,
 )
-from explorer.state import RunSpec
+from explorer.state import RunSpec, State
 from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
 from resources import resource
@@ -57,6 +58,7 @@ class Actions(QObject):
 
     file_changed = Signal(object)  # Path | None
     recent_changed = Signal(object)  # tuple of paths
+    session_opened = Signal(object)  # Settings: those of a saved session, whose run is open now
     busy = Signal(object)  # a sentence while a file is being read or written; "" after
 
     def __init__(
@@ -108,7 +110,9 @@ class Actions(QObject):
         What a file is follows from its content; only what does not begin as a run does is judged by its name.
         """
         path = Path(path)
-        if is_data(path):
+        if path.suffix == SUFFIX:
+            self._open_session(path)
+        elif is_data(path):
             self.choose_data(str(path))
         else:
             self._open(path, path)
@@ -128,6 +132,43 @@ class Actions(QObject):
             failed=lambda failure: self._not_opened(failure, path),
         )
 
+    def _open_session(self, path: Path) -> None:
+        self.busy.emit(f"Opening {path.name}…")
+
+        def work() -> tuple[Run, Path, Settings]:
+            settings, file = read_session(path)
+            return Run.open(file), file, settings
+
+        def opened(found: tuple[Run, Path, Settings]) -> None:
+            run, file, settings = found
+            self._opened(run, file, settings=settings)
+            self._remember(path)
+
+        self._exploration.request(
+            "open", Priority.FILE, work, opened, doing=f"open {path}",
+            failed=lambda failure: self._not_opened(failure, path),
+        )  # fmt: skip
+
+    def save_session(self, path: str | Path, settings: Settings) -> None:
+        """Write what is set to ``path``, and the open run to its own file, or else to one beside it."""
+        run, target = self._session.run, Path(path).with_suffix(SUFFIX)
+        if run is None:
+            return
+        file = self._files_of(run).path or target.with_suffix(".safetensors")
+
+        def work() -> int:
+            steps = self._write(run, file)
+            write_session(target, settings, file)
+            return steps
+
+        def saved(steps: int) -> None:
+            self._saved(run, steps, file)
+            self._remember(target)
+            self._session.say(f"Saved {target.name}, with its run in {file.name}.")
+
+        self.busy.emit(f"Saving {target.name}…")
+        self._trainer.order(f"save {target.name}", work, saved, self._not_saved)
+
     def open_starter(self) -> None:
         """Open the run that comes with the program. Saving it asks for a name."""
         path = resource(STARTER)
@@ -141,24 +182,29 @@ class Actions(QObject):
             failed=self._not_saved,
         )
 
-    def _opened(self, run: Run, path: Path | None, kept: Path | None = None) -> None:
+    def _opened(
+        self, run: Run, path: Path | None, kept: Path | None = None, settings: Settings | None = None
+    ) -> None:
         forget_modules()
         self.busy.emit("")
         self._keep()  # the run that was open until now
         self._files[run.id] = _Files(kept or kept_path(self._home, run), path, run.steps)
         self._trainer.adopt(lambda: run)
-        self._begin_with(run)
+        self._begin_with(run, None if settings is None else settings.state)
+        if settings is not None:
+            self.session_opened.emit(settings)
         for note in run.notes:
             self._session.say(note, "warning")
         if path is not None:
             self._remember(path)
 
-    def _begin_with(self, run: Run) -> None:
-        """What is chosen for the next run is what this one was made of."""
-        spec, chosen = spec_of(run), self._session.state.run
+    def _begin_with(self, run: Run, state: State | None = None) -> None:
+        """What is chosen for the next run is what this one was made of; state: with which all is to go on."""
+        state = state or self._session.state
+        spec, chosen = spec_of(run), state.run
         steps = chosen.steps if chosen.model == spec.model else run.kind.default_steps
         spec = replace(spec, steps=steps, tolerance=chosen.tolerance)
-        self._session.begin(replace(self._session.state, run=spec))
+        self._session.begin(replace(state, run=spec))
 
     def take(self, run: Run) -> None:
         """Have a run that was made elsewhere in the program as the open one; that which was is kept."""

@@ -53,6 +53,7 @@ class Program(QObject):
         self.window.restore(remembered)
         self.window.first_painted.connect(self._begin)
         self.window.closing.connect(self.close)
+        self.actions.session_opened.connect(self.window.restore)
         self.actions.recent_changed.connect(self.window.show_recent)
         self.session.changed.connect(self._state_changed)
         self._remember = QTimer(self)
@@ -88,15 +89,9 @@ class Program(QObject):
         self.window.refresh_commands()
         self._remember.start()
 
-    def _settings(self) -> settings_.Settings:
-        geometry, arrangement = self.window.remember()
-        return replace(
-            self.actions.settings, state=self.session.state, geometry=geometry, arrangement=arrangement
-        )
-
     def _remember_settings(self) -> None:
         """So that a crash does not lose them."""
-        now = self._settings()
+        now = self.window.settings()
         self.exploration.request(
             "settings", Priority.FILE, lambda: settings_.save(self._home, now), lambda _: None,
             doing="remember the settings",
@@ -140,6 +135,8 @@ class Program(QObject):
                     tip="Paint a density on the plane, to train on"),
             Command("save", "Save", "File", window.save, "Ctrl+S", "save", "Save the run"),
             Command("save-as", "Save as…", "File", window.ask_save, "Ctrl+Shift+S"),
+            Command("save-session", "Save session…", "File", window.ask_session, "",
+                    tip="Save what is set, the pins, the arrangement of the window, and the run"),
             Command("save-map", "Save the map as a picture…", "File", window.ask_map_picture, "", group=True),
             Command("copy-map", "Copy the map", "File", window.stage.copy_picture, "Ctrl+Shift+C", "copy"),
             Command("quit", "Quit", "File", window.close, "Ctrl+Q", group=True),
@@ -206,7 +203,7 @@ class Program(QObject):
         self._remember.stop()
         self.actions.close()
         try:
-            settings_.save(self._home, self._settings())
+            settings_.save(self._home, self.window.settings())
         except (OSError, ValueError) as error:
             print(f"latent-explorer: settings were not saved: {error}", file=sys.stderr)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QStandardPaths
 
@@ -40,9 +41,30 @@ def folder() -> Path:
 def load(home: Path) -> Settings:
     """The settings in ``home``; what is missing or damaged there is at its default."""
     try:
-        raw = json.loads((home / "settings.json").read_text("utf-8"))
+        return from_plain(json.loads((home / "settings.json").read_text("utf-8")))
     except (OSError, ValueError, RecursionError):
         return Settings()
+
+
+def save(home: Path, settings: Settings) -> None:
+    """Write the settings; OSError or InputError where that cannot be done."""
+    home.mkdir(parents=True, exist_ok=True)
+    with replacing(home / "settings.json") as file:
+        file.write(json.dumps(plain(settings), indent=1).encode())
+
+
+def plain(settings: Settings) -> dict[str, Any]:
+    """As what JSON has."""
+    return {
+        "state": json.loads(to_json(settings.state)),
+        "recent": list(settings.recent),
+        "geometry": settings.geometry,
+        "arrangement": settings.arrangement,
+    }
+
+
+def from_plain(raw: object) -> Settings:
+    """From what :func:`plain` gave; what is missing or of another kind is at its default."""
     if not isinstance(raw, dict):
         return Settings()
     recent = raw.get("recent")
@@ -52,16 +74,3 @@ def load(home: Path) -> Settings:
         recent=tuple(str(p) for p in recent)[:RECENT] if isinstance(recent, list) else (),
         **texts,
     )
-
-
-def save(home: Path, settings: Settings) -> None:
-    """Write the settings; OSError or InputError where that cannot be done."""
-    home.mkdir(parents=True, exist_ok=True)
-    raw = {
-        "state": json.loads(to_json(settings.state)),
-        "recent": list(settings.recent),
-        "geometry": settings.geometry,
-        "arrangement": settings.arrangement,
-    }
-    with replacing(home / "settings.json") as file:
-        file.write(json.dumps(raw, indent=1).encode())

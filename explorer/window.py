@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -33,6 +34,7 @@ from explorer.icons import set_icon
 from explorer.pace import Pace
 from explorer.panels.curves import CurvesPanel
 from explorer.panels.run import RunPanel
+from explorer.saved_session import SUFFIX
 from explorer.session import Message, Session
 from explorer.settings import Settings
 from explorer.stage import Stage
@@ -45,7 +47,10 @@ from explorer.widgets.values import format_number
 QWIDGETSIZE_MAX = (1 << 24) - 1
 ARRANGEMENT, REARRANGED = 0, 1  # the standard one, and one of the user's
 FILTER = "Runs (*.safetensors);;All files (*)"
-RUNS_AND_DATA = "Runs and data (*.safetensors *.npy *.npz *.csv *.png *.jpg *.jpeg *.gif);;All files (*)"
+RUNS_AND_DATA = (
+    "Runs, sessions and data (*.safetensors *.session *.npy *.npz *.csv *.png *.jpg *.jpeg *.gif);;"
+    "All files (*)"
+)
 LEFT, RIGHT = 284, 264
 WIDEST = 320
 READ_MS = 8000  # what is only information is to be read in
@@ -217,6 +222,14 @@ class Window(QMainWindow):
         if path:
             self.actions_.save(path)
 
+    def ask_session(self) -> None:
+        """Ask for a file and save the session to it."""
+        run = self.session.run
+        name = f"{run.name.replace(' ', '-')}{SUFFIX}" if run is not None else f"work{SUFFIX}"
+        path, _ = QFileDialog.getSaveFileName(self, "Save the session", name, f"Sessions (*{SUFFIX})")
+        if path:
+            self.actions_.save_session(path, self.settings())
+
     def ask_map_picture(self) -> None:
         """Ask for a file and save the map to it."""
         path, _ = QFileDialog.getSaveFileName(self, "Save the map", "map.png", "PNG (*.png);;SVG (*.svg)")
@@ -298,11 +311,14 @@ class Window(QMainWindow):
         """What a saved arrangement must carry to be restored: one of other docks would leave some astray."""
         return 2 * (crc32(" ".join(self.docks).encode()) % 2**30) + arrangement
 
-    def remember(self) -> tuple[str, str]:
-        """Geometry and arrangement, as :meth:`restore` takes them."""
+    def settings(self) -> Settings:
+        """All that is to be there again next time, with geometry and arrangement as :meth:`restore` takes
+        them."""
         both = self.saveGeometry(), self.saveState(self._version(self._arrangement))
         geometry, arrangement = (bytes(part.toHex().data()).decode() for part in both)
-        return geometry, arrangement
+        return replace(
+            self.actions_.settings, state=self.session.state, geometry=geometry, arrangement=arrangement
+        )
 
     # -- what is shown -------------------------------------------------------------------------
 

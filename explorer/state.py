@@ -4,6 +4,7 @@ without a window all follow from its being plain data."""
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
@@ -15,6 +16,24 @@ from backends.base import Value
 def setting(default: Any, valid: Callable[[Any], bool]) -> Any:
     """A field of which not every value of its type means something."""
     return field(default=default, metadata={"valid": valid})
+
+
+def several(of: Any) -> Any:
+    """A tuple, empty at first, of whatever ``of`` is an example of: a number, or a dataclass."""
+    return field(default=(), metadata={"of": of})
+
+
+def is_name(text: str) -> bool:
+    """One word that begins with a letter: what a pin can be called."""
+    return text[:1].isalpha() and text.replace("_", "a").isalnum()
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A latent z with a name, exactly as it was set."""
+
+    name: str = setting("A", is_name)
+    z: tuple[float, ...] = several(0.0)
 
 
 @dataclass(frozen=True)
@@ -181,6 +200,7 @@ class BayesSpec:
 class State:
     run: RunSpec = RunSpec()
     map: MapSpec = MapSpec()
+    pins: tuple[Pin, ...] = several(Pin())
     data: DataSpec = DataSpec()
     flow: FlowSpec = FlowSpec()
     canvas: str = setting("latent", ("latent", "data").__contains__)  # for models that have both
@@ -208,6 +228,8 @@ def to_json(state: State) -> str:
             return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
         if isinstance(value, Mapping):
             return dict(value)
+        if isinstance(value, tuple):
+            return [plain(item) for item in value]
         return sorted(value) if isinstance(value, frozenset) else value
 
     return json.dumps(plain(state), ensure_ascii=False)
@@ -223,7 +245,10 @@ def from_json(text: str) -> State:
                 return default
             parts = {}
             for f in fields(default):
-                value = build(getattr(default, f.name), given.get(f.name))
+                if "of" in f.metadata:
+                    value = each(f.metadata["of"], given.get(f.name))
+                else:
+                    value = build(getattr(default, f.name), given.get(f.name))
                 if f.metadata.get("valid", lambda _: True)(value):
                     parts[f.name] = value
             try:
@@ -237,6 +262,15 @@ def from_json(text: str) -> State:
             ok = isinstance(given, dict) and all(isinstance(v, good) for v in given.values())
             return given if ok else default
         return given if type(given) is type(default) else default
+
+    def each(example: Any, given: Any) -> tuple[Any, ...]:
+        """All of a list, or nothing of it: half of a point is none."""
+        if not isinstance(given, list):
+            return ()
+        if isinstance(example, float):
+            good = all(type(v) in (int, float) and math.isfinite(v) for v in given)
+            return tuple(float(v) for v in given) if good else ()
+        return tuple(build(example, one) for one in given if isinstance(one, dict))
 
     try:
         state: State = build(State(), json.loads(text))

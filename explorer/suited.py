@@ -31,12 +31,13 @@ class SuitedPanel(Protocol):
 @dataclass(frozen=True)
 class Suited:
     """The title of a dock, and where its panel is to be found. share: of the window's height that the docks
-    below get where it is the first of a run's."""
+    below get where it is the first of a run's. behind: such a panel never lies on top by itself."""
 
     title: str
     module: str
     name: str
     share: float = 0.42
+    behind: bool = False
 
     @cached_property
     def panel(self) -> Any:
@@ -56,4 +57,5 @@ SUITED = {
     "clusters": Suited("Clusters", "clusters", "ClustersPanel"),
     "bayes": Suited("Parameters", "bayes", "BayesPanel"),
     "spectrum": Suited("Spectrum", "spectrum", "SpectrumPanel"),
+    "pins": Suited("Pins", "pins", "PinsPanel", behind=True),
 }

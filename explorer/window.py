@@ -274,7 +274,8 @@ class Window(QMainWindow):
     def _size_docks(self) -> None:
         docks, down = self.docks, Qt.Orientation.Vertical
         self._size_columns()
-        shares = (suited.share for name, suited in SUITED.items() if not self.docks[name].isHidden())
+        there = ((name, suited) for name, suited in SUITED.items() if not suited.behind)
+        shares = (suited.share for name, suited in there if not self.docks[name].isHidden())
         bottom = int(self.height() * next(shares, BOTTOM))
         heights = [self.height() - bottom - 90, bottom]
         self.resizeDocks([docks["map"], docks["curves"]], heights, down)
@@ -360,7 +361,7 @@ class Window(QMainWindow):
             return
         for name in SUITED:
             self.docks[name].setVisible(name in now)
-        self.docks[now[0] if now else "curves"].raise_()
+        self.docks[next((name for name in now if not SUITED[name].behind), "curves")].raise_()
         if self._arrangement == ARRANGEMENT:
             self._size_docks()
 

@@ -19,6 +19,7 @@ from explorer.flow import corners_of
 from explorer.look import Posterior, posterior
 from explorer.mosaic import Ink, mosaic, prior_levels
 from explorer.pace import Pace
+from explorer.pin_hand import PinHand
 from explorer.placing import axes
 from explorer.plane import Plane
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
@@ -48,6 +49,9 @@ class MapPanel(QWidget):
         self.contours, self.posterior, self.marker = ContourItem(), EllipsesItem(), CursorItem()
         for item in (self.field, self.contours, self.points, self.posterior, self.marker):
             self.canvas.addItem(item, ignoreBounds=True)
+        self.pins = PinHand(session, self.canvas)
+        self.canvas.holds = self.pins.take
+        self.pins.picked.connect(self._hold)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self.planes = PlaneBar(self)
@@ -233,6 +237,12 @@ class MapPanel(QWidget):
         self.held = not self.held
         self.marker.set_held(self.held)
         self._move_to(*move)
+
+    def _hold(self, z: Array) -> None:
+        """Hold the point at z (k,), which may lie off the plane."""
+        self.held = True
+        self.marker.set_held(True)
+        self._session.set_point(z)
 
     def let_go(self) -> None:
         """Let the point follow the mouse again."""

@@ -29,7 +29,7 @@ class PlaneCanvas(pg.PlotWidget):
     """Hover moves, a click holds, drag pans, wheel zooms, arrows step; both axes have the same scale.
 
     holds: asked at each press of the left button; where it says yes, what lies there is dragged, in place of
-    a pan.
+    a pan. With Shift, or the middle button, a drag always pans.
     """
 
     moved = Signal(object)  # ((u, v) in canvas coordinates, the event's time stamp in ms)
@@ -38,6 +38,8 @@ class PlaneCanvas(pg.PlotWidget):
     released = Signal()  # Esc
     dragged = Signal(object)  # (u, v), of what ``holds`` took hold of
     dropped = Signal(object)  # the same, at the end
+    doubled = Signal(object)  # QPointF in the widget: a double click of the left button
+    asked = Signal(object)  # the same, where a menu is asked for: by the right button, or by its key
     viewed = Signal()  # another rectangle is in view; at most once a turn of the event loop
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
@@ -100,7 +102,8 @@ class PlaneCanvas(pg.PlotWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._press = event.position()
-        if event.button() == Qt.MouseButton.LeftButton and self.holds is not None:
+        pans = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if event.button() == Qt.MouseButton.LeftButton and self.holds is not None and not pans:
             self._holding = self.inside(event.position()) and self.holds(event.position())
             if self._holding:
                 self.setFocus()
@@ -115,9 +118,17 @@ class PlaneCanvas(pg.PlotWidget):
             return
         super().mouseReleaseEvent(event)
         still = self._press is not None and (event.position() - self._press).manhattanLength() < 4
-        if still and event.button() == Qt.MouseButton.LeftButton and self.inside(event.position()):
-            self.clicked.emit((self.at(event.position()), event.timestamp()))
+        if still and self.inside(event.position()):
+            if event.button() == Qt.MouseButton.LeftButton:
+                self.clicked.emit((self.at(event.position()), event.timestamp()))
+            elif event.button() == Qt.MouseButton.RightButton:
+                self.asked.emit(event.position())
         self._press = None
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        super().mouseDoubleClickEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton and self.inside(event.position()):
+            self.doubled.emit(event.position())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self._holding:

@@ -115,17 +115,18 @@ class Driver:
     def click_map(self, u: float, v: float) -> None:
         self.click(self.map.canvas.viewport(), self.pixel_of(u, v))
 
-    def drag_map(self, begin: QPoint, end: QPoint) -> None:
-        viewport, left = self.map.canvas.viewport(), Qt.MouseButton.LeftButton
-        send_mouse(viewport, QEvent.Type.MouseButtonPress, begin, left, left)
+    def drag_map(self, begin: QPoint, end: QPoint, button=Qt.MouseButton.LeftButton) -> None:
+        """Until the map has moved."""
+        viewport = self.map.canvas.viewport()
+        send_mouse(viewport, QEvent.Type.MouseButtonPress, begin, button, button)
         view = self.map.view()
 
         def moved() -> bool:  # pyqtgraph lets a hundred moves a second through
-            send_mouse(viewport, QEvent.Type.MouseMove, end, buttons=left)
+            send_mouse(viewport, QEvent.Type.MouseMove, end, buttons=button)
             return self.map.view() != view
 
         self.until(moved)
-        send_mouse(viewport, QEvent.Type.MouseButtonRelease, end, left)
+        send_mouse(viewport, QEvent.Type.MouseButtonRelease, end, button)
 
     def wheel_map(self, u: float, v: float, notches: int) -> None:
         viewport = self.map.canvas.viewport()

@@ -74,6 +74,7 @@ class RunPanel(QWidget):
         self.data, self.model, self.device = Choice(self), Choice(self), Choice(self)
         self.separation = ValueSlider(0.0, MOST_APART, 0.1, self)
         self._separation_label = QLabel("Separation", self)
+        self.separation.name("Separation", "a: the two Gaussians lie at −a and a, with variance 1")
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(8)

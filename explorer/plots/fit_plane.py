@@ -39,6 +39,7 @@ class FitPlane(QWidget):
         self.sentence.setProperty("role", "muted")
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.button = QPushButton("Fit the other way", self)
+        self.button.setToolTip("Train the same flow by the other divergence, beside the open run")
         empty = QWidget(self)
         column = QVBoxLayout(empty)
         column.setSpacing(8)

@@ -43,6 +43,7 @@ class FlowBar(QWidget):
         self._spec = FlowSpec()
         self.field = Choice(self)
         self.field.setAccessibleName("Field")
+        self.field.setToolTip("What is drawn behind all else in x")
         self.field.setFixedWidth(112)
         self.field.activated.connect(self._changed)
         row = QHBoxLayout(self)

@@ -11,6 +11,7 @@ from explorer.widgets.form import Choice
 from explorer.widgets.values import format_number
 
 COUNTS = (5, 10, 20, 50)
+NOTHING = "Runs of other seeds, once there are some"
 
 
 class RestartsBox(QWidget):
@@ -35,6 +36,7 @@ class RestartsBox(QWidget):
         self.progress.setAccessibleName("Progress of the restarts")
         self.results = Choice(self)
         self.results.setAccessibleName("Restarts, the likeliest first, which has a star")
+        self.results.setToolTip(NOTHING)
         self.take = QPushButton("Open", self)
         self.take.setToolTip("Open the run of this seed in place of the present one, which is kept")
         grid = QGridLayout(self)
@@ -91,7 +93,7 @@ class RestartsBox(QWidget):
                 self.results.setItemData(self.results.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
             if chosen is not None:
                 self.results.setCurrentIndex(self.results.findData(chosen.seed))
-        self.results.setToolTip(_formula(chosen) if chosen is not None else "")
+        self.results.setToolTip(_formula(chosen) if chosen is not None else NOTHING)
         for widget in (self.take, self.results):
             widget.setVisible(bool(found))
         self.take.setEnabled(chosen is not None and not chosen.failure)

@@ -57,6 +57,11 @@ class ValueSlider(QWidget):
         self.slider.valueChanged.connect(self._moved)
         self.show_value(low)
 
+    def name(self, name: str, tip: str) -> None:
+        """What a screen reader calls it, and its tooltip."""
+        self.slider.setAccessibleName(name)
+        self.slider.setToolTip(tip)
+
     def show_value(self, value: float) -> None:
         """Stand at a number, as near as the slider can, without ``moved``."""
         with QSignalBlocker(self.slider):

@@ -40,6 +40,7 @@ class DataInfo:
     values: "binary" (0/1), "integer" (0 … levels−1) or "real".
     image_shape: (height, width) or (height, width, channels) of a flattened row; None for plain vectors.
     display: the (low, high) that are drawn black and white.
+    factor_names: what each row was made from, where that is known (:class:`backends.data.Split`).
     source: what :func:`backends.data.open_data` needs to get the same rows again.
     """
 
@@ -52,6 +53,7 @@ class DataInfo:
     display: tuple[float, float] = (0.0, 1.0)
     columns: tuple[str, ...] = ()
     label_names: tuple[str, ...] = ()
+    factor_names: tuple[str, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,4 +1,5 @@
-"""Data sets: real digits, synthetic planes with a known density, and the user's own files.
+"""Data sets: real digits, pictures with known factors, synthetic planes with a known density, and the user's
+own files.
 
 Rows are in the data's own units, float32; a model that wants them standardised does so inside. Every set
 comes split into training, validation and held-out ("test") rows, always the same ones.
@@ -14,57 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, DataInfo, InputError
-from backends.files import read_table
-from backends.picture import Picture, is_picture, known_picture, read_picture
-from backends.synthetic import SMALL, SMALL_VALIDATION, SYNTHETIC, TEST, TRAIN, VALIDATION, Small, Synthetic
+from backends.base import Array, DataInfo, InputError, Work, finish
+from backends.dataset import SPLITS, DataSet, Density, Split, in_splits, value_range
+from backends.opened import read_path
+from backends.picture import known_picture
+from backends.rendered import DOC, FACTORS, RENDERED, SHAPES, Rendered
+from backends.rendered import TEST as SHAPES_TEST
+from backends.rendered import VALIDATION as SHAPES_VALIDATION
+from backends.sources import Choices, choices_of, parse, text_of
+from backends.synthetic import SMALL, SMALL_VALIDATION, SYNTHETIC, TRAIN, VALIDATION, Small, Synthetic
+from backends.table import MAX_VALUES
 from backends.two_gaussians import LARGEST, SEPARATION, separation, two_gaussians
 from backends.two_gaussians import NAME as TWO_GAUSSIANS
 
-SPLITS = ("train", "validation", "test")
+__all__ = [
+    "SPLITS", "DataEntry", "DataSet", "Density", "Split",
+    "data_sets", "known_density", "open_data", "read_data", "without_rows",
+]  # fmt: skip
+
 MOST_ROWS = 10_000_000  # of a synthetic set
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Rows x (n, d) float32, C-contiguous, and labels (n,) int64, indices into the set's label_names."""
-
-    x: Array
-    labels: Array | None = None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-
-@dataclass(frozen=True, eq=False)
-class Density:
-    """The distribution that the rows were drawn from.
-
-    log_prob: x (n, d) → log p(x), (n,) float64, −inf where the density is zero.
-    entropy: −E log p(x) in nats: no model's mean log-likelihood on unseen rows can be above −entropy,
-    save for sampling noise.
-    """
-
-    log_prob: Callable[[Array], Array]
-    entropy: float
-
-
-@dataclass(frozen=True, eq=False)
-class DataSet:
-    """Rows in three splits, what is known of them, and their true density where it is known."""
-
-    info: DataInfo
-    train: Split
-    validation: Split
-    test: Split
-    density: Density | None = None
-
-    def split(self, name: str) -> Split:
-        """The split of one of the names in SPLITS; raises InputError for another."""
-        if name not in SPLITS:
-            raise InputError(f"there is no split '{name}'; there are {', '.join(SPLITS)}")
-        split: Split = getattr(self, name)
-        return split
 
 
 @dataclass(frozen=True)
@@ -139,7 +108,8 @@ _BLANK = {
 }
 _SYNTHETIC = {s.name: s for s in (*SYNTHETIC, two_gaussians(SEPARATION))}
 _SMALL = {s.name: s for s in SMALL}
-_NAMED = {*_DIGITS, *_SYNTHETIC, *_SMALL, *_BLANK}
+_RENDERED = {r.name: r for r in RENDERED}
+_NAMED = {*_DIGITS, *_SYNTHETIC, *_SMALL, *_RENDERED, *_BLANK}
 
 
 def data_sets() -> tuple[DataEntry, ...]:
@@ -148,7 +118,8 @@ def data_sets() -> tuple[DataEntry, ...]:
     planes = [DataEntry(s.name, s.title, s.doc, 2, "real", None, s.entropy) for s in _SYNTHETIC.values()]
     small = [DataEntry(s.name, s.title, s.doc, len(s.columns), s.values, None, s.entropy) for s in SMALL]
     blank = [DataEntry(name, b.title, b.doc, len(b.columns), b.values) for name, b in _BLANK.items()]
-    return (*digits, *planes, *small, *blank)
+    shapes = [DataEntry(r.name, r.title, DOC, r.side**2, "real", (r.side, r.side)) for r in RENDERED]
+    return (*digits, *shapes, *planes, *small, *blank)
 
 
 def without_rows(info: DataInfo) -> str | None:
@@ -175,10 +146,12 @@ def _synthetic_named(name: str) -> Synthetic | None:
 
 
 def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> DataSet:
-    """A data set by name, by file or by source.
+    """A data set by name, by file or folder, or by source.
 
-    A file is .npy, .npz, CSV (see :func:`backends.files.read_table`), a picture (:mod:`backends.picture`) or
-    a run, whose encodings are then the data (:mod:`backends.encodings`).
+    A file is .npy, .npz, CSV (see :func:`backends.files.read_table`), IDX (:mod:`backends.idx`), a
+    picture (:mod:`backends.picture`) or a run, whose encodings are then the data
+    (:mod:`backends.encodings`). A folder is of images (:mod:`backends.images`). A str can also say what was
+    chosen of it, as in "iris.csv:label=kind" and "faces:size=64,colour=rgb" (:mod:`backends.sources`).
 
     "NAME:N" is a synthetic set with N training rows in place of its usual number, and the same held-out ones;
     "two-gaussians@A" are two Gaussians at a distance of 2A.
@@ -186,9 +159,30 @@ def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
     names a file's column or array of labels. Raises InputError where there is no such set or file, the
     file cannot be used, or it has changed since its source was noted.
     """
+    return finish(read_data(source, label_column=label_column))
+
+
+def read_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> Work[DataSet]:
+    """:func:`open_data`, in slices."""
     if isinstance(source, Mapping):
-        return _reopen(source)
-    if isinstance(source, str) and source in _NAMED:
+        return (yield from _reopen(source))
+    if isinstance(source, str):
+        named = _named(source, label_column)
+        if named is not None:
+            return named
+    path, choices = parse(source) if isinstance(source, str) else (source, Choices())
+    if label_column is not None:
+        choices = replace(choices, label=label_column)
+    path = Path(path)
+    if path.name == source and not path.suffix and not os.path.exists(path):
+        names = ", ".join(entry.name for entry in data_sets())
+        raise InputError(f"there is neither a data set nor a file '{source}'; there are {names}")
+    return (yield from read_path(path, choices))
+
+
+def _named(source: str, label_column: str | None) -> DataSet | None:
+    """The named data set; None where it is to be a file."""
+    if source in _NAMED:
         if label_column is not None:
             own = "no labels" if source in {*_SMALL, *_BLANK} else "labels of its own"
             raise InputError(f"{source} has {own}, not '{label_column}'")
@@ -196,39 +190,30 @@ def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
             return _blank(source)
         if source in _SMALL:
             return _small(_SMALL[source])
+        if source in _RENDERED:
+            return _rendered(_RENDERED[source], _RENDERED[source].train)
         return _digits(source) if source in _DIGITS else _synthetic(_SYNTHETIC[source], TRAIN)
-    if isinstance(source, str) and label_column is None:
-        name, _, rows = source.partition(":")
-        if name.partition("@")[0] == TWO_GAUSSIANS or (rows and name in _NAMED):
-            return _synthetic(_resizable(name), _row_count(source) if rows else TRAIN)
-    path = Path(source)
-    if isinstance(source, str) and path.name == source and not path.suffix and not os.path.exists(path):
-        names = ", ".join(entry.name for entry in data_sets())
-        raise InputError(f"there is neither a data set nor a file '{source}'; there are {names}")
-    return _file(path, label_column)
+    name, _, rows = source.partition(":")
+    if label_column is None and (name.partition("@")[0] == TWO_GAUSSIANS or (rows and name in _NAMED)):
+        if name in _RENDERED:
+            return _rendered(_RENDERED[name], _row_count(source, MAX_VALUES // _RENDERED[name].side ** 2))
+        return _synthetic(_resizable(name), _row_count(source) if rows else TRAIN)
+    return None
 
 
-def _reopen(source: Mapping[str, Any]) -> DataSet:
-    name, file, label_column = (source.get(key) for key in ("name", "file", "label_column"))
-    if isinstance(name, str) and file is None:
+def _reopen(source: Mapping[str, Any]) -> Work[DataSet]:
+    name, path, label_column = (
+        source.get("name"),
+        source.get("folder") or source.get("file"),
+        source.get("label_column"),
+    )
+    if isinstance(name, str) and path is None:
         if name not in _NAMED and _synthetic_named(name) is None:
             raise InputError(f"there is no data set '{name}'")
-        return open_data(f"{name}:{source['rows']}" if "rows" in source else name)
-    if not isinstance(file, str) or not isinstance(label_column, str | None):
+        return open_data(text_of(source))
+    if not isinstance(path, str) or not isinstance(label_column, str | None):
         raise InputError("the description of the data names neither a data set nor a file")
-    return _file(Path(file), label_column, expected=str(source.get("sha256")))
-
-
-def _split(
-    x: Array, labels: Array | None, order: Array, train: int, validation: int
-) -> tuple[Split, Split, Split]:
-    """The rows in this order: the first for training, the next for validation, the rest held out."""
-
-    def take(rows: Array) -> Split:
-        return Split(x[rows], None if labels is None else labels[rows])
-
-    end = train + validation
-    return take(order[:train]), take(order[train:end]), take(order[end:])
+    return (yield from read_path(Path(path), choices_of(source), expected=str(source.get("sha256"))))
 
 
 def _digits(name: str) -> DataSet:
@@ -248,7 +233,8 @@ def _digits(name: str) -> DataSet:
         label_names=tuple("0123456789"),
         source={"name": name},
     )
-    return DataSet(info, *_split(x, digits.target.astype(np.int64), order, 1350, 150))
+    labels = digits.target.astype(np.int64)
+    return DataSet(info, *in_splits(Split(x[order], labels[order]), 1350, 150))
 
 
 def _synthetic(synthetic: Synthetic, train: int) -> DataSet:
@@ -257,12 +243,12 @@ def _synthetic(synthetic: Synthetic, train: int) -> DataSet:
         synthetic.name,
         synthetic.title,
         dim=2,
-        display=_range(x),
+        display=value_range(x),
         columns=("x1", "x2"),
         label_names=synthetic.components,
         source={"name": synthetic.name},
     )
-    rows, validation, test = _split(x, labels, np.arange(len(x)), TRAIN, VALIDATION)
+    rows, validation, test = in_splits(Split(x, labels), TRAIN, VALIDATION)
     if train != TRAIN:
         more, their_labels = synthetic.more(max(0, train - TRAIN))
         assert rows.labels is not None
@@ -274,6 +260,22 @@ def _synthetic(synthetic: Synthetic, train: int) -> DataSet:
     return DataSet(info, rows, validation, test, density=Density(synthetic.log_prob, synthetic.entropy))
 
 
+def _rendered(rendered: Rendered, train: int) -> DataSet:
+    rows, side = rendered.rows(train), rendered.side
+    usual = train == rendered.train
+    info = DataInfo(
+        rendered.name if usual else f"{rendered.name}:{train}",
+        rendered.title if usual else f"{rendered.title}, {train} rows",
+        dim=side * side,
+        image_shape=(side, side),
+        label_names=tuple(SHAPES),
+        factor_names=FACTORS,
+        source={"name": rendered.name} | ({} if usual else {"rows": train}),
+    )
+    validation, test, all_train = in_splits(rows, SHAPES_VALIDATION, SHAPES_TEST)
+    return DataSet(info, all_train, validation, test)
+
+
 def _resizable(name: str) -> Synthetic:
     synthetic = _synthetic_named(name)
     if synthetic is None and name.startswith(TWO_GAUSSIANS):
@@ -283,10 +285,10 @@ def _resizable(name: str) -> Synthetic:
     return synthetic
 
 
-def _row_count(source: str) -> int:
+def _row_count(source: str, most: int = MOST_ROWS) -> int:
     name, _, text = source.rpartition(":")
-    if not (text.isdecimal() and 1 <= int(text) <= MOST_ROWS):
-        raise InputError(f"'{source}' is not of the form {name}:N with 1 to {MOST_ROWS} training rows")
+    if not (text.isdecimal() and 1 <= int(text) <= most):
+        raise InputError(f"'{source}' is not of the form {name}:N with 1 to {most} training rows")
     return int(text)
 
 
@@ -297,11 +299,11 @@ def _small(small: Small) -> DataSet:
         small.title,
         dim=len(small.columns),
         values=small.values,
-        display=(0.0, 1.0) if small.values == "binary" else _range(x),
+        display=(0.0, 1.0) if small.values == "binary" else value_range(x),
         columns=small.columns,
         source={"name": small.name},
     )
-    splits = _split(x, None, np.arange(len(x)), small.train, SMALL_VALIDATION)
+    splits = in_splits(Split(x), small.train, SMALL_VALIDATION)
     return DataSet(info, *splits, density=Density(small.log_prob, small.entropy))
 
 
@@ -318,68 +320,3 @@ def _blank(name: str) -> DataSet:
     )
     nothing = Split(np.zeros((0, info.dim), np.float32))
     return DataSet(info, nothing, nothing, nothing)
-
-
-def _file(path: Path, label_column: str | None, expected: str | None = None) -> DataSet:
-    from backends.encodings import file_hash, is_run_file, open_encodings  # which opens data for its run
-
-    if is_picture(path):
-        if label_column is not None:
-            raise InputError(f"{path.name} is a picture, so it has no labels '{label_column}'")
-        picture, sha256 = read_picture(path)
-        _check_unchanged(path, sha256, expected)
-        return _picture(path, picture, sha256)
-    if is_run_file(path):
-        if label_column is not None:
-            raise InputError(
-                f"{path.name} is a run, whose labels are those of its data, not '{label_column}'"
-            )
-        _check_unchanged(path, file_hash(path), expected)
-        return open_encodings(path)
-    table, sha256 = read_table(path, label_column)
-    _check_unchanged(path, sha256, expected)
-    n = len(table.x)
-    if n < len(SPLITS):
-        raise InputError(f"{path.name} has {n} row{'s' * (n > 1)}; at least 3 are needed to split them")
-    validation = max(1, n // 10)
-    train = n - validation - max(1, round(0.15 * n))
-    order = np.random.RandomState(0).permutation(n)  # a stream that NumPy never changes
-    display = {"binary": (0.0, 1.0), "integer": (0.0, table.levels - 1.0)}
-    info = DataInfo(
-        path.name,
-        path.name,
-        dim=table.x.shape[1],
-        values=table.values,
-        levels=table.levels,
-        image_shape=table.image_shape,
-        display=display.get(table.values, _range(table.x)),
-        columns=table.columns,
-        label_names=table.label_names,
-        source={"file": os.path.abspath(path), "sha256": sha256, "label_column": table.label_column},
-    )
-    return DataSet(info, *_split(table.x, table.labels, order, train, validation))
-
-
-def _range(x: Array) -> tuple[float, float]:
-    """(smallest, largest) value, kept apart where all are the same."""
-    low, high = float(x.min()), float(x.max())
-    return (low, high) if low < high else (low, low + 1)
-
-
-def _check_unchanged(path: Path, sha256: str, expected: str | None) -> None:
-    if expected is not None and sha256 != expected:
-        raise InputError(f"{path} has changed since it was opened for this run")
-
-
-def _picture(path: Path, picture: Picture, sha256: str) -> DataSet:
-    x = picture.draw(np.random.default_rng(12), TRAIN + VALIDATION + TEST)
-    info = DataInfo(
-        path.name,
-        path.name,
-        dim=2,
-        display=_range(x),
-        columns=("x1", "x2"),
-        source={"file": os.path.abspath(path), "sha256": sha256, "entropy": picture.entropy},
-    )
-    splits = _split(x, None, np.arange(len(x)), TRAIN, VALIDATION)
-    return DataSet(info, *splits, density=Density(picture.log_prob, picture.entropy))

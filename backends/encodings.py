@@ -15,7 +15,7 @@ import numpy as np
 
 from backends.base import Array, DataInfo, Gaussian, InputError
 from backends.capabilities import Encodes
-from backends.data import SPLITS, DataSet, Split
+from backends.dataset import SPLITS, DataSet, Split
 
 DRAWS = 16  # of z, a row; with fewer, a flow fitted to few rows learns them by heart
 _BLOCK = 1024  # rows encoded at a time

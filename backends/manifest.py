@@ -104,6 +104,7 @@ def parse_info(json: Mapping[str, Any]) -> DataInfo:
         display=(float(display[0]), float(display[1])) if len(display) == 2 else (0.0, 1.0),
         columns=tuple(_list(json, "columns", str)),
         label_names=tuple(_list(json, "label_names", str)),
+        factor_names=tuple(_list(json, "factor_names", str)) if "factor_names" in json else (),
         source=_get(json, "source", dict),
     )
     size = 1

@@ -9,8 +9,6 @@ Gaussian, so that log p(x) has a slope and is finite everywhere: the reverse KL 
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,13 +18,12 @@ import numpy as np
 
 from backends.atomic import replacing
 from backends.base import Array, InputError
+from backends.images import FORMATS, on_white, read_content, upright
 
 HALF_WIDTH = 4.0  # of the picture's longer side, in the units of the data
 MOST_PIXELS = 512  # of the longer side; a larger picture is averaged down to that
-MOST_BYTES = 2**28  # of a file
 HAZE, HAZE_STD = 1e-4, 2.0  # share and σ of the wide Gaussian
 
-_FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF"}
 _NODES = 12  # of the Gauss-Legendre quadrature, in each direction between four centres of pixels
 
 
@@ -106,14 +103,14 @@ def is_picture(path: Path) -> bool:
     """Does the file begin as one of the pictures that can be read: PNG, JPEG or GIF?"""
     try:
         with path.open("rb") as file:
-            return file.read(8).startswith(tuple(_FORMATS))
+            return file.read(8).startswith(tuple(FORMATS))
     except (OSError, ValueError):  # ValueError: what is no path at all
         return False
 
 
 def read_picture(path: Path) -> tuple[Picture, str]:
     """The density that a picture is, and the file's SHA-256 in hex; raises InputError, and nothing else."""
-    content = _content(path)
+    content = read_content(path, str(path))
     levels = _levels(content, path.name)
     total = levels.sum()
     if total == 0:
@@ -133,7 +130,7 @@ def known_picture(path: Path, sha256: str) -> Picture:
 def read_levels(path: Path) -> Array:
     """How dense each pixel is, (h, w) float64 from 0, paper, to 1, the top row first; at most MOST_PIXELS a
     side. Raises InputError where the file is no picture that can be read."""
-    return _levels(_content(path), path.name)
+    return _levels(read_content(path, str(path)), path.name)
 
 
 def write_levels(path: Path, levels: Array) -> None:
@@ -145,67 +142,21 @@ def write_levels(path: Path, levels: Array) -> None:
         Image.fromarray(grey).save(file, "PNG")
 
 
-def _content(path: Path) -> bytes:
-    try:
-        if not path.is_file():
-            raise InputError(f"{path}: there is no such file")
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    if len(content) > MOST_BYTES:
-        raise InputError(f"{path.name} has more than {MOST_BYTES >> 20} MiB, which is too much for a picture")
-    return content
-
-
 def _levels(content: bytes, name: str) -> Array:
     """Levels (h, w) from 0, paper, to 1."""
-    from PIL import Image
-
-    form = next((f for signature, f in _FORMATS.items() if content.startswith(signature)), None)
-    if form is None:
-        raise InputError(f"{name} is no picture that can be read: PNG, JPEG or GIF")
-    try:
-        grey = _grey(content, form)
-    except InputError as error:
-        raise InputError(f"{name} {error}") from None
-    except Image.DecompressionBombError:
-        raise InputError(f"{name} has more pixels than can be read") from None
-    except MemoryError:
-        raise InputError(f"{name} needs more memory than there is") from None
-    except Exception as error:  # Pillow's readers let nearly anything through
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(f"{name} is damaged: it cannot be read as a {form} picture ({reason})") from None
+    grey = _grey(upright(content, name))
     border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
     return 1 - grey if border.mean() > 0.5 else grey
 
 
-def _grey(content: bytes, form: str) -> Array:
+def _grey(image: Any) -> Array:
     """Grey levels (h, w) from 0, black, to 1, white; what is transparent is white."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a size that is refused here, and of odd metadata
-        with Image.open(io.BytesIO(content), formats=(form,)) as image:
-            most = Image.MAX_IMAGE_PIXELS
-            if most is not None and image.width * image.height > most:
-                raise InputError(f"has {image.width} × {image.height} pixels; at most {most} can be read")
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-    grey = upright if upright.mode.startswith("I") else _on_white(upright)
+    top = 65535 if image.mode.startswith("I") else 255  # 16 bits a pixel, or 8
+    grey = image if top > 255 else on_white(image, "L")
     scale = MOST_PIXELS / max(grey.size)
     if scale < 1:
         width, height = (max(1, round(n * scale)) for n in grey.size)
         grey = grey.convert("F").resize((width, height), Image.Resampling.BOX)
-    top = 65535 if upright.mode.startswith("I") else 255  # 16 bits a pixel, or 8
     return np.clip(np.asarray(grey, dtype=np.float64) / top, 0, 1)
-
-
-def _on_white(image: Any) -> Any:
-    """In 8-bit grey."""
-    from PIL import Image
-
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L")

@@ -16,7 +16,7 @@ from typing import Any
 
 from backends.atomic import check_writable
 from backends.base import InputError
-from backends.data import DataSet, open_data
+from backends.data import DataSet, read_data
 from backends.evaluation import CURVE_ROWS, Report
 from backends.evaluation import evaluate as evaluation
 from backends.parameters import parse_settings
@@ -40,7 +40,7 @@ def train(options: Namespace) -> int:
         out = options.out or options.resume
         if out is not None:
             check_writable(out)
-        run, data = _resume(options) if options.resume else _start(options)
+        run, data = _resume(options, stop) if options.resume else _start(options, stop)
         _print_notes(run)
         steps = options.steps or run.kind.default_steps
         return _Training(run, data, steps, options.tolerance, out, options.json, stop).go()
@@ -53,7 +53,7 @@ def evaluate(options: Namespace) -> int:
         _print_notes(run)
         data = run.data
     else:
-        data = open_data(options.data)
+        data = _read(options.data, options.json)
     if data is None:
         raise InputError(f"the data of '{options.file}' is not here: name some with --data")
     run.kind.check_data(data.info, run.values)
@@ -70,6 +70,24 @@ def evaluate(options: Namespace) -> int:
     return 0
 
 
+def _read(source: str, as_json: bool, stop: _Stop | None = None) -> DataSet:
+    """The data that a line names, with a progress bar; what was left out is said. A signal ends it."""
+    work = read_data(source)
+    with _Bar(not as_json) as bar:
+        while True:
+            try:
+                progress = next(work)
+            except StopIteration as end:
+                data: DataSet = end.value
+                break
+            if stop is not None and stop.signal:
+                raise SystemExit(128 + stop.signal)
+            bar.show(progress.done, progress.total, progress.what)
+    for note in data.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return data
+
+
 def _print_notes(run: Run) -> None:
     for note in run.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -78,18 +96,18 @@ def _print_notes(run: Run) -> None:
 # -- training ------------------------------------------------------------------------------------
 
 
-def _start(options: Namespace) -> tuple[Run, DataSet]:
+def _start(options: Namespace, stop: _Stop) -> tuple[Run, DataSet]:
     if options.model is None or options.data is None:
         raise InputError("train needs a MODEL and --data, or --resume (see latent-explorer train --help)")
     backend, kind = find_kind(options.model, options.backend)
     values = parse_settings(kind.parameters, options.set)
-    data = open_data(options.data)
+    data = _read(options.data, options.json, stop)
     device, seed = options.device or "cpu", options.seed or 0
     return Run.start(kind.name, data, values, seed=seed, device=device, backend=backend.name), data
 
 
-def _resume(options: Namespace) -> tuple[Run, DataSet]:
-    data = None if options.data is None else open_data(options.data)
+def _resume(options: Namespace, stop: _Stop) -> tuple[Run, DataSet]:
+    data = None if options.data is None else _read(options.data, options.json, stop)
     run = Run.open(options.resume, device=options.device, data=data)
     if options.model not in (None, run.kind.name):
         raise InputError(f"'{options.resume}' holds a {run.kind.name}, not a {options.model}")

@@ -26,9 +26,11 @@ from backends.data import SPLITS, data_sets, open_data
 from backends.encodings import file_hash, is_run_file
 from backends.evaluation import has_log_likelihood
 from backends.files import read_table
+from backends.idx import is_idx
 from backends.likelihood import log_likelihood
 from backends.picture import is_picture
 from backends.run import Run
+from backends.sources import as_chosen, parse, text_of
 
 EXTENT = 2.5  # of --grid, in standard deviations of the prior: 98.8 % of each coordinate lie within
 MOST_VALUES = 2**28  # numbers in what is written: 1 GB of float32
@@ -145,20 +147,22 @@ def score(options: Namespace) -> int:
 
 
 def _rows(run: Run, options: Namespace) -> Array:
-    """All rows, in the order of the file; of a named set the splits one after the other."""
+    """All rows, in the order of the file; of a named set or a folder the splits one after the other."""
     name, data = options.data, None
     if name is None:
         for note in run.notes:
             print(f"note: {note}", file=sys.stderr)
         if run.data is None:
             raise InputError(f"the data of '{options.file}' is not here: name some with --data")
-        name, data = run.info.source.get("file", run.info.name), run.data
-    elif _is_name(name) or is_picture(Path(name)) or is_run_file(Path(name)):
-        data = open_data(name)
+        name, data = text_of(run.info.source) or run.info.name, run.data
+    path, choices = parse(name)
+    if data is None and not _is_table(name):
+        data = open_data(as_chosen(name, run.info.source) if Path(path).is_dir() else name)
     if data is not None and "label_column" not in data.info.source:  # which only a table has
         x = np.concatenate([data.split(split).x for split in SPLITS])
     else:
-        x = read_table(Path(name), run.info.source.get("label_column"))[0].x
+        label = run.info.source.get("label_column") if choices.label is None else choices.label
+        x = read_table(Path(path), label)[0].x
     if x.shape[1] != run.info.dim:
         raise InputError(f"'{name}' has {x.shape[1]} columns, the model takes {run.info.dim}")
     if _takes_real_rows(run):
@@ -173,8 +177,11 @@ def _rows(run: Run, options: Namespace) -> Array:
     return x
 
 
-def _is_name(text: str) -> bool:
-    return text.partition(":")[0].partition("@")[0] in {entry.name for entry in data_sets()}
+def _is_table(text: str) -> bool:
+    if text.partition(":")[0].partition("@")[0] in {entry.name for entry in data_sets()}:
+        return False
+    path = Path(parse(text)[0])
+    return not (path.is_dir() or is_picture(path) or is_run_file(path) or is_idx(path))
 
 
 def _takes_real_rows(run: Run) -> bool:

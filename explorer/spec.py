@@ -9,6 +9,7 @@ from backends.base import DataInfo, InputError, Value
 from backends.data import open_data
 from backends.registry import ModelKind, find_kind
 from backends.run import Run
+from backends.sources import text_of
 from explorer.state import RunSpec
 
 
@@ -49,11 +50,8 @@ def spec_of(run: Run) -> RunSpec:
 
 
 def source_of(info: DataInfo) -> str:
-    """What to choose to get these data: a name, or the whole path of a file."""
-    source = info.source
-    if "name" in source and "rows" in source:
-        return f"{source['name']}:{source['rows']}"
-    return str(source.get("name") or source.get("file") or info.name)
+    """What to choose to get these data: a name, or a whole path with what was chosen of it."""
+    return text_of(info.source) or info.name
 
 
 def sound(spec: RunSpec) -> RunSpec:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from backends import files
+from backends import arrays as array_files
 from backends.base import InputError
 from backends.files import read_table
 
@@ -332,7 +332,7 @@ def test_bad_archives(write):
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(write, monkeypatch):
-    monkeypatch.setattr(files, "MAX_VALUES", 1000)
+    monkeypatch.setattr(array_files, "MAX_VALUES", 1000)
     path = write("bomb.npz", x=np.zeros((1001, 1000), dtype=np.uint8))
     assert path.stat().st_size < 3000
     assert "1001000 values; at most 1000" in sentence(path)

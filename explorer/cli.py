@@ -107,8 +107,8 @@ def _parsers() -> tuple[argparse.ArgumentParser, tuple[str, ...]]:
         help="a name that `data` lists; NAME:ROWS for a synthetic set of so many training rows; a .npy, .npz "
         "or CSV file, or FILE:label=COLUMN; an IDX file of images, as of MNIST, with its labels beside it; a "
         "folder of images (PNG, JPEG), or FOLDER:size=64,colour=rgb (default: size=32,colour=grey), each cut "
-        "to its central square, whose sub-folders are then its labels; a picture (PNG, JPEG, GIF), whose grey "
-        "levels are then the density; or a saved run, whose encodings, draws of q(z|x), are then the data",
+        "to its central square, whose sub-folders are then its labels; a picture (PNG, JPEG, GIF), whose "
+        "grey levels are then the density; or a saved run, whose encodings, draws of q(z|x), are the data",
     )
     train.add_argument(
         "--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[],

@@ -64,7 +64,7 @@ class Run:
         self.notes: tuple[str, ...] = ()
         self.changes: tuple[Change, ...] | None = ()
         self._fingerprint: str | None = None
-        self._placed = 0  # the step at which a hand placed components last
+        self.placed_at = 0  # the step at which a hand placed components last
         self._probe_x = None if data is None else np.array(data.train.x[: probes.ROWS])
 
     @classmethod
@@ -141,14 +141,13 @@ class Run:
         if not isinstance(learner, HalfSteps):
             raise InputError(f"a {self.kind.name} is not trained in half-steps")
         if not self.history.models:
-            self.history.add(self.model())
+            self.history.add(self.model(), self.learner.state())
         half, scalars = learner.half_step()
         made = 2 * learner.steps + (half == "E")
         self.curves.append_all(made, {f"half/{name}": value for name, value in scalars.items()})
         if half == "M":
             self._record(learner.steps, scalars)
-            if self.history.wants(learner.steps):
-                self.history.add(self.model())
+            self._remember()
         return half, scalars
 
     @property
@@ -159,7 +158,7 @@ class Run:
     @property
     def placed(self) -> bool:
         """Whether a hand has placed components since the last half-step, whose values were of others."""
-        return 0 < self._placed == self.steps and self.next_half == "E"
+        return 0 < self.placed_at == self.steps and self.next_half == "E"
 
     @property
     def change(self) -> float | None:
@@ -171,7 +170,7 @@ class Run:
         for name in ("log_posterior", "elbo"):
             steps, values = self.curves.get(f"batch/{name}")
             if len(values):
-                several = len(values) > 1 and steps[-2] > self._placed
+                several = len(values) > 1 and steps[-2] > self.placed_at
                 return float(values[-1] - values[-2]) if several else None
         return None
 
@@ -233,16 +232,26 @@ class Run:
         """
         if not self.places:
             raise InputError(f"the components of a {self.kind.name} cannot be placed by hand")
-        before = self.model()
+        before = self.model(), self.learner.state()
         self.learner.place(weights, means, covariances)  # type: ignore[attr-defined]
-        self._placed, self.changes = self.steps, None
+        self.placed_at, self.changes = self.steps, None
         if not self.history.models and self.steps:
-            self.history.add(before)
-        self.history.add(self.model())
+            self.history.add(*before)
+        self.history.add(self.model(), self.learner.state())
 
     def model(self) -> Any:
         """A Model of this moment."""
         return self.learner.snapshot()
+
+    def remember(self, model: Any) -> None:
+        """Have the model of this moment join :attr:`history`, where it wants one, for whoever watches a run.
+        EM does so by itself, and of a learner that takes rows any earlier model can be made again."""
+        if not isinstance(self.learner, HalfSteps | Observes):
+            self._remember(model)
+
+    def _remember(self, model: Any = None) -> None:
+        if self.history.wants(self.steps):
+            self.history.add(self.model() if model is None else model, self.learner.state())
 
     # -- files -----------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
 from resources import resource
 
+MB = 10**6
 KEEPING = 20.0  # seconds that closing waits for a large run to be written
 DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz", ".png", ".jpg", ".jpeg", ".gif")
 STARTER = "digits-vae.safetensors"
@@ -86,6 +87,7 @@ class Actions(QObject):
         session.changed.connect(self._state_changed)
         trainer.slow_down(session.state.em.rest)
         trainer.slow_down(session.state.bayes.rest, "row")
+        trainer.remember(MB * session.state.history.memory)
 
     def fail(self, failure: Failure) -> None:
         """Show a failure; its traceback is a click away."""
@@ -393,6 +395,8 @@ class Actions(QObject):
             self._trainer.slow_down(new.em.rest)
         if old.bayes.pace != new.bayes.pace:
             self._trainer.slow_down(new.bayes.rest, "row")
+        if old.history.memory != new.history.memory:
+            self._trainer.remember(MB * new.history.memory)
         run = self._session.run
         if run is None or old.run.values == new.run.values or new.run.model != run.kind.name:
             return

@@ -128,7 +128,7 @@ class Program(QObject):
 
     def _commands(self) -> list[Command]:
         window, actions, session = self.window, self.actions, self.session
-        curves = window.curves.plot
+        curves, history = window.curves.plot, window.stage.history
         return [
             Command("open", "Open…", "File", window.ask_open, "Ctrl+O", "open", "Open a run or data"),
             Command("paint", "Paint a density…", "File", window.ask_painting, "",
@@ -155,6 +155,15 @@ class Program(QObject):
             Command("stop", "Stop and keep the run", "Run", actions.stop, "", "stop"),
             Command("restart", "Restart from the seed", "Run", actions.restart, "Ctrl+R", "restart"),
             Command("start", "Back to the start", "Run", actions.back_to_start, "Ctrl+Home", "start"),
+            Command("film", "Play the training as a film", "Run", history.toggle_film, "Shift+Space", "play",
+                    checked=lambda: history.playing, group=True),
+            Command("earlier", "An earlier moment", "Run", lambda: history.go(-1), "Alt+Left"),
+            Command("later", "A later moment", "Run", lambda: history.go(1), "Alt+Right"),
+            Command("now", "Now", "Run", history.go_live, "Alt+End",
+                    tip="Show the newest moment again, and follow training",
+                    enabled=lambda: session.past is not None),
+            Command("branch", "Branch", "Run", history.branch_off, "Ctrl+B", "branch",
+                    "A new run that carries on from this moment", enabled=lambda: history.can_branch),
             Command("resample", "Draw other samples", "Run", window.samples.resample, "Ctrl+D", "restart",
                     group=True),
             Command("home", "Standard view of the map", "View", window.stage.reset_view, "Ctrl+0", "fit"),

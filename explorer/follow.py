@@ -62,7 +62,9 @@ class Follower(QObject):
         self._choose_plane()
 
     def _moment(self, moment: Moment) -> None:
-        """When training ends, its last step is evaluated at once."""
+        """When training ends, its last step is evaluated at once; curves also go on during a look back."""
+        if self._session.past is not None:
+            self._evaluate.poke()
         if self._training and not moment.training:
             self._exploration.cancel("evaluation")
             self._evaluate.renew()
@@ -135,9 +137,10 @@ class Follower(QObject):
     # -- evaluations ---------------------------------------------------------------------------
 
     def _request_evaluation(self) -> bool:
-        model, run = self._session.model, self._session.run
-        if model is None or run is None or run.data is None:
+        moment, run = self._session.moment, self._session.run
+        if moment is None or run is None or run.data is None:
             return False
+        model: Any = moment.model  # the newest, whichever is looked at
         data, with_iwae = run.data, self._session.state.curves.iwae
         known = self._done
         if known is not None and known.report.step >= model.stamp.step and known.with_iwae >= with_iwae:

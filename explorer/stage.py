@@ -16,6 +16,7 @@ from explorer.compute import Exploration
 from explorer.flow import is_flow
 from explorer.marginal import has_components
 from explorer.panels.cursor import CursorPanel
+from explorer.panels.history import HistoryBar
 from explorer.panels.map import MapPanel
 from explorer.panels.samples import SamplesPanel
 from explorer.session import Session
@@ -69,6 +70,8 @@ class Stage(QObject):
             parent,
         )
         self.docks["map"].show_switch(self.switch, False)
+        self.history = HistoryBar(session, exploration, actions, parent)
+        self.docks["map"].fill(self.history)
         self.switch.chosen.connect(self.choose)
         self._set_up("latent")
         session.run_opening.connect(self._run_opening)

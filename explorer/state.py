@@ -197,6 +197,16 @@ class BayesSpec:
 
 
 @dataclass(frozen=True)
+class HistorySpec:
+    """How many MB (of 10⁶ bytes) the earlier moments of a run may take, and how they are played: in how many
+    seconds from the first to the newest, and whether again and again."""
+
+    memory: int = setting(256, (64, 128, 256, 512, 1024, 2048, 4096).__contains__)
+    seconds: int = setting(10, (5, 10, 20, 60).__contains__)
+    loop: bool = False
+
+
+@dataclass(frozen=True)
 class State:
     run: RunSpec = RunSpec()
     map: MapSpec = MapSpec()
@@ -211,6 +221,7 @@ class State:
     bounds: BoundSpec = BoundSpec()
     selection: SelectionSpec = SelectionSpec()
     clusters: ClusterSpec = ClusterSpec()
+    history: HistorySpec = HistorySpec()
     theme: str = setting("system", ("system", "dark", "light").__contains__)
     autosave: int = setting(60, range(1, 3601).__contains__)  # seconds of training between two copies kept
 

@@ -12,6 +12,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from backends.base import Model, Observes, Value
+from backends.history import MEMORY
 from backends.run import Run
 from explorer.compute import Failure
 from explorer.threads import TRAINING, step_back
@@ -64,6 +65,7 @@ class Trainer(QObject):
         self._model: Model | None = None  # the newest snapshot of it
         self._remaining = 0  # steps still to make; -1 is no end
         self._tolerance = 0.0  # EM ends when a step raises its bound by less; 0 is never
+        self._memory = MEMORY  # bytes of the run's earlier moments
         self._slow = {"half": 0.0, "row": 0.0}  # seconds to look at each half-step of EM, or each row
         self._rate: deque[tuple[float, int]] = deque()
         self._closing = False
@@ -102,6 +104,7 @@ class Trainer(QObject):
 
         def action() -> None:
             run = make()
+            run.history.set_memory(self._memory)
             self._run, self._model = run, None
             self._remaining = 0 if run.finished else -1 if steps is None else steps
             self._tolerance = tolerance
@@ -149,6 +152,16 @@ class Trainer(QObject):
                 self._run.set(name, value)
 
         self.order(f"change {name}", action)
+
+    def remember(self, memory: int) -> None:
+        """From now on keep no more than so many bytes of a run's earlier moments."""
+
+        def action() -> None:
+            self._memory = memory
+            if self._run is not None:
+                self._run.history.set_memory(memory)
+
+        self.order("change the memory of the history", action)
 
     def close(self, seconds: float = 2.0) -> bool:
         """Stop after the step at hand and what was ordered, and join the thread; False when it did not end
@@ -241,6 +254,7 @@ class Trainer(QObject):
         epoch = steps / max(run.learner.steps_per_epoch, 1e-9)
         try:
             self._model = run.model()
+            run.remember(self._model)
         except Exception as error:
             self._remaining, training = 0, False
             self._post((self.failed.emit, Failure.of(error, "take a snapshot")))

@@ -113,6 +113,7 @@ class CurvesPanel(QWidget):
         self.plot.legend_changed.connect(self._legend_changed)
         session.curves_changed.connect(self._curves_changed)
         session.moment_changed.connect(self._moment)
+        session.model_changed.connect(self._model_changed)
         session.run_changed.connect(self._run_changed)
         session.changed.connect(self._state_changed)
         self._show_state()
@@ -174,6 +175,10 @@ class CurvesPanel(QWidget):
     def _moment(self, _: Any) -> None:
         if any(series.key == "batch" for series in self._series):  # the only one that grows with every step
             self._pace.poke()
+
+    def _model_changed(self, _: Any) -> None:
+        past = self._session.past
+        self.plot.set_moment(None if past is None else past.stamp.step)
 
     def _legend_changed(self, _: str) -> None:
         """The two main curves beside the title, the others beside what switches them on."""

@@ -1,4 +1,4 @@
-"""EM, half-step by half-step: its staircase, its controls, any earlier iteration, and other seeds."""
+"""EM, half-step by half-step: its staircase, its controls, and other seeds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from explorer.training import Moment
 from explorer.widgets.button import PassingButton
 from explorer.widgets.form import Choice
 from explorer.widgets.restarts_box import RestartsBox
-from explorer.widgets.scrubber import Scrubber
 from explorer.widgets.values import LiveLabel, ValueRows, format_number
 
 SIDE = 236  # pixels of the column of controls
@@ -77,10 +76,8 @@ class EMPanel(QWidget):
         super().__init__(parent)
         self._session, self._actions = session, actions
         self._training = False
-        self._earlier: tuple[Any, ...] = ()
 
         self.plot = Staircase(self)
-        self.scrubber = Scrubber("iteration", self)
         self.terms = self._box(
             "Terms",
             "The terms of the bound. Mixtures: L = E_q[log p(x,z)] + H(q). "
@@ -103,14 +100,10 @@ class EMPanel(QWidget):
         below.addWidget(self.terms)
         below.addWidget(self.recent)
         below.addWidget(self.extra, 1)
-        along = QHBoxLayout()
-        along.setSpacing(4)
-        along.addWidget(self.scrubber, 1)
-        along.addWidget(self.fit)
+        below.addWidget(self.fit)
         picture = QVBoxLayout()
         picture.setSpacing(4)
         picture.addWidget(self.plot, 1)
-        picture.addLayout(along)
         picture.addLayout(below)
 
         side = QWidget(self)
@@ -148,7 +141,6 @@ class EMPanel(QWidget):
 
         self._pace = Pace(self._redraw, interval=0.1, duty=0.2, parent=self)
         self.fit.clicked.connect(self.plot.fit)
-        self.scrubber.moved.connect(self._look_back)
         self.plot.legend_changed.connect(self._legend_changed)
         self.extra.linkActivated.connect(self.plot.toggle)
         self.plot.seed_chosen.connect(self.restarting.choose)
@@ -274,7 +266,7 @@ class EMPanel(QWidget):
 
     def _model_changed(self, _: Any) -> None:
         self._show_notes()
-        self._show_moments()
+        self._show_moment()
 
     def _redraw(self) -> bool:
         run, moment = self._session.run, self._session.moment
@@ -287,7 +279,7 @@ class EMPanel(QWidget):
         self.e.setEnabled(run.next_half == "E")
         self.m.setEnabled(run.next_half == "M")
         self._show_facts(run, moment)
-        self._show_moments()
+        self._show_moment()
         return False
 
     def _show_facts(self, run: Run, moment: Moment) -> None:
@@ -321,28 +313,10 @@ class EMPanel(QWidget):
         self.status.emit(self.plot.legend(("log_likelihood", "elbo")))
         self.extra.setText(self.plot.legend(self.plot.terms, digits=2))
 
-    # -- earlier iterations ------------------------------------------------------------------------
-
-    def _show_moments(self) -> None:
-        run, moment, past = self._session.run, self._session.moment, self._session.past
-        if run is None or moment is None:
-            return
-        models, newest = run.history.models, moment.model.stamp.step
-        while models and models[-1].stamp.step > newest:  # training is ahead of what it told
-            models = models[:-1]
-        if models and models[-1].stamp.step == newest:
-            models = models[:-1]
-        self._earlier = models
-        steps = [model.stamp.step for model in models]
-        at = None
-        if past is not None and models:
-            own = [i for i, model in enumerate(models) if model is past]  # it may have been dropped since
-            at = own[0] if own else min(range(len(steps)), key=lambda i: abs(steps[i] - past.stamp.step))
-        self.scrubber.show_moments(steps, newest, at)
-        self.plot.set_moment(None if past is None else past.stamp.step, run.placed)
-
-    def _look_back(self, at: int | None) -> None:
-        self._session.look_back(None if at is None else self._earlier[at])
+    def _show_moment(self) -> None:
+        run, past = self._session.run, self._session.past
+        if run is not None:
+            self.plot.set_moment(None if past is None else past.stamp.step, run.placed)
 
     # -- other seeds -------------------------------------------------------------------------------
 

@@ -78,6 +78,10 @@ class CurvePlot(QWidget):
         self._line = pg.InfiniteLine(angle=90, movable=False)
         self._line.hide()
         self._item.addItem(self._line, ignoreBounds=True)
+        self._moment = pg.InfiniteLine(angle=90, movable=False)
+        self._moment.hide()
+        self._item.addItem(self._moment, ignoreBounds=True)
+        self._at: float | None = None  # the moment that is looked back at
         self._marks = Marks(self._item)
 
         column = QVBoxLayout(self)
@@ -148,6 +152,15 @@ class CurvePlot(QWidget):
         if self._follow:
             self._fit()
 
+    def set_moment(self, step: float | None) -> None:
+        """Mark the step that is looked back at, of which the legend then tells; None: it is the newest."""
+        self._moment.setVisible(step is not None)
+        if step is not None:
+            self._moment.setPos(step)
+        if step != self._at:
+            self._at = step
+            self._changed()
+
     def set_unit(self, unit: str, label: str = "") -> None:
         """What is counted along the horizontal axis, and what is written under it."""
         self._unit = unit
@@ -191,8 +204,9 @@ class CurvePlot(QWidget):
         return " &nbsp; ".join(parts)
 
     def _told(self, steps: Array, values: Array) -> float | None:
-        """The value of a curve that the legend tells: the last."""
-        return float(values[-1]) if len(values) else None
+        """The value of a curve that the legend tells: the last, up to the moment that is looked back at."""
+        told = len(values) if self._at is None else int(np.searchsorted(steps, self._at, side="right"))
+        return float(values[told - 1]) if told else None
 
     # -- what is seen --------------------------------------------------------------------------
 
@@ -406,6 +420,8 @@ class CurvePlot(QWidget):
         for side in ("left", "bottom"):
             self._item.getAxis(side).tint(tokens.axis, tokens.muted, tokens.grid if side == "left" else None)
         self._line.setPen(pg.mkPen(tokens.border_strong, width=1))
+        dashes = Qt.PenStyle.DashLine
+        self._moment.setPen(pg.mkPen(tokens.accent, width=self.devicePixelRatioF(), style=dashes))
         self._marks.tint()
         for curve in self._curves.values():
             curve.tint()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
@@ -44,7 +44,6 @@ class Staircase(CurvePlot):
         self._others: dict[int, pg.PlotCurveItem] = {}
         self._chosen: int | None = None
         self._end: tuple[float, float] | None = None  # iteration and value that the chosen one came to
-        self._at: float | None = None
         self._stale = False
         super().__init__(
             parent,
@@ -53,9 +52,6 @@ class Staircase(CurvePlot):
             unit="iteration",
         )
         self.setAccessibleName("Log-likelihood and ELBO after each half-step of EM")
-        self._moment = pg.InfiniteLine(angle=90, movable=False)
-        self._moment.hide()
-        self._item.addItem(self._moment, ignoreBounds=True)
         self._name = pg.TextItem(anchor=(1, -0.1))
         self._name.setFont(font(12))
         self._item.addItem(self._name, ignoreBounds=True)
@@ -88,12 +84,10 @@ class Staircase(CurvePlot):
 
         stale: no half-step has been made with the newest parameters, so the legend has no values of them.
         """
-        self._moment.setVisible(iteration is not None)
-        if iteration is not None:
-            self._moment.setPos(iteration)
-        if (iteration, stale) != (self._at, self._stale):
-            self._at, self._stale = iteration, stale
+        if stale != self._stale:
+            self._stale = stale
             self._changed()
+        super().set_moment(iteration)
 
     def set_others(self, others: Mapping[int, Array], chosen: int | None) -> None:
         """The log-likelihoods (t + 1,) after 0 … t iterations of other runs, by their seeds; one marked."""
@@ -114,10 +108,7 @@ class Staircase(CurvePlot):
     # -- inside --------------------------------------------------------------------------------
 
     def _told(self, steps: Array, values: Array) -> float | None:
-        if self._at is None:
-            return None if self._stale else super()._told(steps, values)
-        made = int(np.searchsorted(steps, self._at, side="right"))
-        return float(values[made - 1]) if made else None
+        return None if self._stale and self._at is None else super()._told(steps, values)
 
     def _when(self, step: float) -> str:
         whole = int(np.ceil(step))
@@ -133,7 +124,6 @@ class Staircase(CurvePlot):
 
     def _tint_others(self) -> None:
         tokens, ratio = theme().tokens, self.devicePixelRatioF()
-        self._moment.setPen(pg.mkPen(tokens.accent, width=ratio, style=Qt.PenStyle.DashLine))
         for seed, item in self._others.items():
             colour = tokens.text if seed == self._chosen else tokens.border_strong
             item.setPen(pg.mkPen(colour, width=ratio))

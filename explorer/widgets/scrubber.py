@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QSlider, QWidget
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
+from explorer.widgets.slider import Slider
 from explorer.widgets.values import LiveLabel, format_number
 
-_LABEL = 132  # pixels: "iteration 1 000 of 1 000"
+_LABEL = 152  # pixels: "step 100 000 of 100 000"
 
 
 class Scrubber(QWidget):
@@ -23,19 +24,13 @@ class Scrubber(QWidget):
     def __init__(self, unit: str, parent: QWidget | None = None) -> None:
         """unit: what a moment is called ("iteration")."""
         super().__init__(parent)
-        self._unit = unit
         self._steps: Sequence[int] = ()
         self._newest = 0
-        self.slider = QSlider(Qt.Orientation.Horizontal, self)
-        self.slider.setAccessibleName(f"{unit.capitalize()} that is shown")
-        self.slider.setToolTip(
-            f"Look at the model after an earlier {unit}, in all panels. At the right end it is the newest."
-        )
+        self.slider = Slider(self)
         self.label = LiveLabel(self)
         self.label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.label.setFixedWidth(_LABEL)
-        self.live = QPushButton("Live", self)
-        self.live.setToolTip(f"Show the newest {unit} again, and follow training")
+        self.live = QPushButton("Now", self)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
@@ -44,6 +39,16 @@ class Scrubber(QWidget):
         row.addWidget(self.live)
         self.slider.valueChanged.connect(self._moved)
         self.live.clicked.connect(self._go_live)
+        self.set_unit(unit)
+
+    def set_unit(self, unit: str) -> None:
+        """What a moment is called from now on."""
+        self._unit = unit
+        self.slider.setAccessibleName(f"{unit.capitalize()} that is shown")
+        self.slider.setToolTip(
+            f"Look at the model after an earlier {unit}, in all panels. At the right end it is the newest."
+        )
+        self.live.setToolTip(f"Show the newest {unit} again, and follow training")
         self.show_moments((), 0, None)
 
     def show_moments(self, steps: Sequence[int], newest: int, at: int | None) -> None:

@@ -38,6 +38,11 @@ def em(program):
     return program.window.suited["em"]
 
 
+@pytest.fixture
+def history(program):
+    return program.window.stage.history
+
+
 def halves(program):
     return program.session.run.curves.get("half/elbo")[0]
 
@@ -270,16 +275,16 @@ def test_after_a_click_space_plays_and_presses_nothing_again(program, em):
 # -- earlier iterations ------------------------------------------------------------------------------
 
 
-def test_the_scrubber_shows_any_iteration(program, em):
+def test_the_scrubber_shows_any_iteration(program, em, history):
     iterate(program, em, 6)
-    slider, session = em.scrubber.slider, program.session
+    slider, session = history.scrubber.slider, program.session
     assert (slider.minimum(), slider.maximum(), slider.value()) == (0, 6, 6)
-    assert not em.scrubber.live.isEnabled()
+    assert not history.scrubber.live.isEnabled()
     slider.setFocus()
     for _ in range(4):
         QTest.keyClick(slider, Qt.Key.Key_Left)
     assert session.model.stamp.step == 2
-    assert em.scrubber.label.text() == "iteration 2 of 6"
+    assert history.scrubber.label.text() == "iteration 2 of 6"
     then = session.run.curves.get("half/log_likelihood")[1][3]
     assert f"log p(x)&nbsp;{format_number(then, 4)}" in em.plot.legend()
     mean = session.model.log_prob(session.data.train.x).mean()
@@ -287,32 +292,32 @@ def test_the_scrubber_shows_any_iteration(program, em):
     at = em.plot.position(2, em.plot.view_range()[1][0]).x()
     below = program.pixels(em.plot)[10:-40, at - 1 : at + 2]
     assert (abs(below - np.array(QColor(DARK.accent).getRgb()[:3])).max(axis=2) < 60).any(axis=1).mean() > 0.3
-    program.click(em.scrubber.live)
+    program.click(history.scrubber.live)
     assert session.past is None
     assert session.model.stamp.step == 6
-    assert em.scrubber.label.text() == "iteration 6 of 6"
+    assert history.scrubber.label.text() == "iteration 6 of 6"
 
 
-def test_looking_back_stays_while_training_goes_on(program, em):
+def test_looking_back_stays_while_training_goes_on(program, em, history):
     iterate(program, em, 3)
-    em.scrubber.slider.setValue(1)
+    history.scrubber.slider.setValue(1)
     model = program.session.model
     iterate(program, em, 3)
     assert program.session.model is model
-    program.until(lambda: em.scrubber.slider.maximum() == 6)
-    assert em.scrubber.slider.value() == 1
-    assert em.scrubber.label.text() == "iteration 1 of 6"
+    program.until(lambda: history.scrubber.slider.maximum() == 6)
+    assert history.scrubber.slider.value() == 1
+    assert history.scrubber.label.text() == "iteration 1 of 6"
 
 
-def test_another_run_is_seen_live(program, em):
+def test_another_run_is_seen_live(program, em, history):
     iterate(program, em, 3)
-    em.scrubber.slider.setValue(1)
+    history.scrubber.slider.setValue(1)
     run = program.session.run
     program.actions.restart()
     program.until(lambda: program.session.run is not run and program.session.past is None)
     program.actions.pause()
     program.paused()
-    assert em.scrubber.at is None
+    assert history.scrubber.at is None
 
 
 # -- other seeds -------------------------------------------------------------------------------------
@@ -342,7 +347,7 @@ def test_restarts_are_drawn_and_the_best_is_marked(program, em, restarted):
     assert (em.plot.view_range()[0][1]) > max(len(one.log_likelihood) for one in found) - 1
 
 
-def test_the_best_is_opened_as_it_is(program, em, restarted):
+def test_the_best_is_opened_as_it_is(program, em, history, restarted):
     first = best(restarted.found)
     own = program.session.run
     program.click(em.restarts.take)
@@ -354,7 +359,7 @@ def test_the_best_is_opened_as_it_is(program, em, restarted):
     mean = program.session.model.log_prob(program.session.data.train.x).mean()
     assert mean == pytest.approx(first.value, rel=1e-10)
     assert len(restarted.found) == 5  # they are still beside it
-    em.scrubber.slider.setValue(0)
+    history.scrubber.slider.setValue(0)
     assert program.session.model.stamp.step == 0
 
 
@@ -413,7 +418,7 @@ def test_the_stairs_and_controls_follow_the_theme(program, em):
 
 
 def test_everything_has_a_name_and_a_tip(em):
-    for widget in (em.play, em.step, em.e, em.m, em.speed, em.fit, em.terms, em.recent, em.scrubber.slider):
+    for widget in (em.play, em.step, em.e, em.m, em.speed, em.fit, em.terms, em.recent):
         assert widget.toolTip()
         assert widget.accessibleName() or widget.text()
         assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from explorer.state import (
     CurveSpec,
     EMSpec,
+    HistorySpec,
     MapSpec,
     PlaneSpec,
     RunSpec,
@@ -57,6 +58,12 @@ STATES = st.builds(
         recent=st.booleans(),
         terms=st.booleans(),
         restarts=st.sampled_from([5, 10, 20, 50]),
+    ),
+    history=st.builds(
+        HistorySpec,
+        memory=st.sampled_from([64, 256, 4096]),
+        seconds=st.sampled_from([5, 60]),
+        loop=st.booleans(),
     ),
     theme=st.sampled_from(["system", "dark", "light"]),
 )

@@ -94,13 +94,20 @@ class Elbo:
     """The evidence lower bound, row by row, its two terms kept apart: (n,) float64, nats.
 
     ELBO = E_q[log p(x|z)] − KL(q(z|x)‖p(z))  (Kingma & Welling 2014, eq. 3).
-    stderr: Monte Carlo standard error of each row's reconstruction term; None where it is analytic,
-    or where a single draw cannot tell.
+    stderr: Monte Carlo standard error of each row's bound; None where both terms are analytic, or where a
+    single draw cannot tell. Where the KL is analytic it is the reconstruction's own. Else the terms come from
+    the same draws, their errors are not independent, and each has its own beside that of the bound.
     """
 
     reconstruction: Array
     kl_prior: Array
     stderr: Array | None = None
+    reconstruction_stderr: Array | None = None
+    kl_stderr: Array | None = None
+
+    def __post_init__(self) -> None:
+        if self.kl_stderr is None:
+            object.__setattr__(self, "reconstruction_stderr", self.stderr)
 
     @property
     def value(self) -> Array:

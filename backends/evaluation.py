@@ -144,14 +144,19 @@ def _elbo(model: HasElbo, x: Array, samples: int, seed: int, split: str) -> Work
         yield Progress(i + 1, len(blocks), f"ELBO, {split}")
     reconstruction = np.concatenate([b.reconstruction for b in bounds])
     kl_prior = np.concatenate([b.kl_prior for b in bounds])
-    errors = [b.stderr for b in bounds if b.stderr is not None]
-    # rows are independent given θ: the variance of the mean is the sum of the rows' variances over n²
-    stderr = float(np.sqrt(np.square(np.concatenate(errors)).sum()) / len(x)) if errors else 0.0
-    method = f"Monte Carlo, {samples} samples of z a row" if errors else "analytic"
+
+    def estimate(value: Array, errors: Sequence[Array | None]) -> Estimate:
+        known = [e for e in errors if e is not None]
+        if not known:
+            return Estimate(float(value.mean()), 0.0, "analytic")
+        # rows are independent given θ: the variance of the mean is the sum of the rows' variances over n²
+        stderr = float(np.sqrt(np.square(np.concatenate(known)).sum()) / len(x))
+        return Estimate(float(value.mean()), stderr, f"Monte Carlo, {samples} samples of z a row")
+
     return {
-        "elbo": Estimate(float((reconstruction - kl_prior).mean()), stderr, method),
-        "reconstruction": Estimate(float(reconstruction.mean()), stderr, method),
-        "kl_prior": Estimate(float(kl_prior.mean()), 0.0, "analytic"),
+        "elbo": estimate(reconstruction - kl_prior, [b.stderr for b in bounds]),
+        "reconstruction": estimate(reconstruction, [b.reconstruction_stderr for b in bounds]),
+        "kl_prior": estimate(kl_prior, [b.kl_stderr for b in bounds]),
     }
 
 

@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 
 from backends.base import Array, Gaussian, InputError, Progress, Work
-from backends.capabilities import Encodes, LogJoint
+from backends.capabilities import Encodes, HasPrior, LogJoint
 from backends.estimates import (
     SLICE,
     Cost,
@@ -38,10 +38,10 @@ _NEGLIGIBLE = -20.0  # log of an integrand relative to its row's peak: 1000 such
 def quadrature(model: LogJoint, x: Array, tol: float = 0.01) -> Work[LogLikelihood]:
     """log p(x) = log ∫ p(x, z) dz, row by row of x (n, d).
 
-    The box is [−R, R] an axis, R = max(6.5, largest |mean| + 6·std of the encodings), wider where the
-    integrand still reaches its edge. The grid is refined (71², 141², … 1121²) until two resolutions agree
-    within ``tol`` nats on average over the rows. stderr is each row's |difference|; if the last grid does
-    not agree, ``method`` says so.
+    The box is [−R, R] an axis, R = max(6.5, largest |mean| + 6·std of the encodings, 1.5 times the farthest
+    of 2000 draws from the prior), wider where the integrand still reaches its edge. The grid is refined (71²,
+    141², … 1121²) until two resolutions agree within ``tol`` nats on average over the rows. stderr is each
+    row's |difference|; if the last grid does not agree, ``method`` says so.
 
     Raises InputError for models without log_joint and for other latent dimensions.
     """
@@ -76,6 +76,8 @@ def _refined(
     if len(x) == 0:
         raise InputError("there are no rows to estimate log p(x) of")
     half_width, q = np.full(k, _MIN_BOX), None
+    if isinstance(model, HasPrior):  # which may have mass far out, where no row of x is encoded
+        half_width = np.maximum(half_width, 1.5 * np.abs(model.sample_prior(2000, 0)).max(0))
     if against_q or isinstance(model, Encodes):
         q = yield from _encode_all(model, x)
         half_width = np.maximum(half_width, (np.abs(q.mean).astype(np.float64) + 6 * q.std).max(0))

@@ -99,6 +99,8 @@ def answers(model: Any, x: Array, z: Array) -> dict[str, Array]:
         out |= {"elbo.reconstruction": bound.reconstruction, "elbo.kl_prior": bound.kl_prior}
         if bound.stderr is not None:
             out["elbo.stderr"] = bound.stderr
+        if bound.kl_stderr is not None:
+            out["elbo.kl_stderr"] = bound.kl_stderr
     if "parameters" in can:
         out["theta"] = model.theta()
     if "flow" in can:

@@ -13,6 +13,7 @@ from backends.parameters import Parameter
 from backends.pytorch.flows import kinds as flows
 from backends.registry import Backend, ModelKind, lazy
 
+MOST_FULL = 128  # latents of a full covariance, which the encoder writes k²/2 numbers for
 MOST_LEVELS = 256  # of a pixel; its decoder's tables grow with them
 
 VAE_PARAMETERS = (
@@ -63,6 +64,38 @@ VAE_PARAMETERS = (
         minimum=1, maximum=1_000_000,
     ),
     Parameter(
+        "objective", "choice", "elbo",
+        "What training raises: the ELBO, or the importance-weighted bound IWAE-K, which lies between it and "
+        "log p(x) (Burda et al. 2016). The ELBO shown stays the ELBO.",
+        choices=("elbo", "iwae"),
+    ),
+    Parameter(
+        "importance_samples", "int", 5, "Draws K of z a row and step, with objective iwae.",
+        title="Importance samples K", minimum=1, maximum=1000,
+    ),
+    Parameter(
+        "anneal", "int", 0,
+        "β-annealing: over so many steps the weight of the KL term rises linearly from 0 to β. It lets a "
+        "decoder begin to use its latents before the prior pulls at them (Bowman et al. 2016).",
+        title="β-annealing steps", minimum=0, maximum=1_000_000_000,
+    ),
+    Parameter(
+        "posterior", "choice", "diagonal",
+        "The covariance of the Gaussian q(z|x): diagonal, or full, by its Cholesky factor.",
+        choices=("diagonal", "full"),
+    ),
+    Parameter(
+        "prior", "choice", "normal",
+        "p(z): N(0, I); a mixture of K Gaussians whose weights, means and scales are learned; or the "
+        "VampPrior, the mean of q(z|u) over K learned pseudo-inputs u (Tomczak & Welling 2018). Of the last "
+        "two the KL term is estimated by Monte Carlo.",
+        choices=("normal", "mixture", "vampprior"),
+    ),
+    Parameter(
+        "prior_components", "int", 16, "Components K of the prior, where it is a mixture or the VampPrior.",
+        title="Prior components K", minimum=1, maximum=1000,
+    ),
+    Parameter(
         "scaling", "choice", "shared",
         "How the model standardises real-valued data inside: it subtracts each column's training mean and "
         "divides by one common scale, by a scale a column, or leaves the data as they are. Densities are in "
@@ -89,6 +122,11 @@ def check_vae_data(info: DataInfo, values: Mapping[str, Value]) -> None:
     if decoder == "discrete" and info.values == "integer" and not 2 <= info.levels <= MOST_LEVELS:
         raise InputError(
             f"the discrete decoder takes 2 to {MOST_LEVELS} levels, and {info.name} has {info.levels}"
+        )
+    if values["posterior"] == "full" and int(values["latent_dim"]) > MOST_FULL:
+        raise InputError(
+            f"a full covariance of {values['latent_dim']} latents has too many numbers: choose posterior "
+            f"diagonal, or latent_dim up to {MOST_FULL}"
         )
 
 

@@ -1,26 +1,31 @@
 """The variational autoencoder of Kingma & Welling (2014), Auto-Encoding Variational Bayes.
 
-    p(z) = N(0, I),   p(x|z) by a decoder network,   q(z|x) = N(mean(x), diag std(x)²) by an encoder network,
+    p(z) = N(0, I),   p(x|z) by a decoder network,   q(z|x) = N(mean(x), LLᵀ) by an encoder network,
     ELBO(x) = E_q[log p(x|z)] − KL(q(z|x)‖p(z)) ≤ log p(x)                                     (their eq. 3)
 
-The expectation is estimated with z = mean + std·ε, ε ~ N(0, I) (eq. 4), the KL term is analytic (app. B).
+The expectation is estimated with z = mean + L·ε, ε ~ N(0, I) (eq. 4), the KL term is analytic (app. B). L is
+diagonal, or a full lower triangle. With another prior (:mod:`backends.pytorch.latent_priors`) the KL term is
+estimated from the same z as the mean of log q(z|x) − log p(z).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from backends.base import Array, DataInfo, Decoded, Elbo, Gaussian, InputError, Stamp, State, Value
+from backends.estimates import log_normal, log_sum_exp, slices
 from backends.parameters import check_live, resolve
 from backends.pytorch import VAE_PARAMETERS, check_vae_data
-from backends.pytorch.decoders import LOG_2PI, make_likelihood
+from backends.pytorch.architecture import Architecture
+from backends.pytorch.gaussians import LOG_2PI
 from backends.pytorch.metric import pull_back
-from backends.pytorch.networks import MLP, Dropout, Layout, Weights
+from backends.pytorch.networks import Dropout
 from backends.pytorch.training import (
     Batches,
     FlatAdam,
@@ -31,37 +36,8 @@ from backends.pytorch.training import (
 )
 from backends.states import check_arrays, whole_number
 
+_CHUNK = 1 << 21  # numbers that a pass over the components of a prior may hold
 _LIVE = {p.name: p for p in VAE_PARAMETERS if p.live}
-
-
-class Architecture:
-    """Both networks and the likelihood, without their weights: immutable, shared by all snapshots."""
-
-    def __init__(self, info: DataInfo, values: Mapping[str, Value]) -> None:
-        self.info = info
-        self.latent_dim = int(values["latent_dim"])
-        hidden = [int(values["width"])] * int(values["depth"])
-        activation = str(values["activation"])
-        self.likelihood = make_likelihood(info, values)
-        self.encoder = MLP("encoder", [info.dim, *hidden, 2 * self.latent_dim], activation)
-        self.decoder = MLP("decoder", [self.latent_dim, *hidden, self.likelihood.outputs], activation)
-        self.layout = Layout(self.encoder.shapes | self.decoder.shapes | self.likelihood.shapes)
-
-    def initialise(self, w: Weights, generator: Generator) -> None:
-        """Fill the weights, on the CPU, from ``generator``."""
-        self.encoder.initialise(w, generator)
-        self.decoder.initialise(w, generator)
-        self.likelihood.initialise(w)
-
-    def encode(self, x: Tensor, w: Weights, drop: Dropout | None = None) -> tuple[Tensor, Tensor]:
-        """Standardised x (n, d) → mean and log-variance of q(z|x), (n, k) each."""
-        mean, log_variance = self.encoder(x, w, drop).chunk(2, -1)
-        return mean, log_variance
-
-
-def kl_to_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, diag e^log_variance) ‖ N(0, I)), (n, k) → (n,): −½ Σ (1 + log σ² − μ² − σ²)."""
-    return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(-1)
 
 
 class VAE:
@@ -118,27 +94,53 @@ class VAE:
         return self._net.likelihood.moments(self._net.decoder(z, self._w), self._w)[0] * self._scale
 
     def encode(self, x: Array) -> Gaussian:
-        """(n, d) data → q(z|x) = N(mean, diag std²)."""
+        """(n, d) data → q(z|x), diagonal or with a scale_tril."""
         with torch.inference_mode():
-            mean, log_variance = self._net.encode(self._data(x)[1], self._w)
-            std = torch.exp(0.5 * log_variance)
-            return Gaussian(mean.contiguous().cpu().numpy(), std.cpu().numpy())
+            return self._net.encode(self._data(x)[1], self._w).numpy()
 
     def log_prior(self, z: Array) -> Array:
-        """log N(z; 0, I), (n, k) → (n,) float64."""
+        """log p(z), (n, k) → (n,) float64."""
         wide = np.asarray(z, dtype=np.float64)
-        return np.asarray(-0.5 * (wide**2).sum(-1) - 0.5 * self.latent_dim * LOG_2PI)
+        if self._components is None:
+            return np.asarray(-0.5 * (wide**2).sum(-1) - 0.5 * self.latent_dim * LOG_2PI)
+        log_weights, components = self._components
+        rows = wide.reshape(-1, self.latent_dim)
+        out = np.empty(len(rows))
+        for part in slices(len(rows), _CHUNK / (len(log_weights) * self.latent_dim)):
+            out[part] = log_sum_exp(log_weights[:, None] + log_normal(components, rows[part]), 0)
+        return out.reshape(wide.shape[:-1])
+
+    @cached_property
+    def _components(self) -> tuple[Array, Gaussian] | None:
+        """Logarithms of the weights (K,), float64, and components of the prior; None where it is N(0, I)."""
+        if self._net.prior is None:
+            return None
+        with torch.inference_mode():
+            log_weights, components = self._net.prior.components(self._w)
+            return log_weights.cpu().double().numpy(), components.numpy()
 
     def sample_prior(self, n: int, seed: int) -> Array:
-        """z ~ N(0, I), (n, k) float32."""
-        return np.random.default_rng(seed).standard_normal((n, self.latent_dim), dtype=np.float32)
+        """z ~ p(z), (n, k) float32."""
+        rng = np.random.default_rng(seed)
+        if self._components is None:
+            return rng.standard_normal((n, self.latent_dim), dtype=np.float32)
+        log_weights, of = self._components
+        weights = np.exp(log_weights)
+        j = rng.choice(len(weights), n, p=weights / weights.sum())
+        noise = rng.standard_normal((n, self.latent_dim), dtype=np.float32)
+        if of.scale_tril is None:
+            return np.asarray(of.mean[j] + of.std[j] * noise)
+        return np.asarray(of.mean[j] + (of.scale_tril[j] @ noise[:, :, None])[:, :, 0])
 
     def sample(self, n: int, seed: int) -> Array:
         """x ~ p(x), (n, d) float32: z from the prior, then x from p(x|z), its noise included."""
         generator = Generator().manual_seed(seed)
         with torch.inference_mode():
-            z = torch.randn((n, self.latent_dim), generator=generator).to(self._theta.device)
-            return self._draw(z, generator)
+            if self._net.prior is None:
+                z = torch.randn((n, self.latent_dim), generator=generator)
+            else:
+                z = torch.tensor(self.sample_prior(n, seed))
+            return self._draw(z.to(self._theta.device), generator)
 
     def sample_given(self, z: Array, seed: int) -> Array:
         """x ~ p(x|z), (n, k) latents → (n, d) float32."""
@@ -177,25 +179,28 @@ class VAE:
             return np.asarray(log_lik.cpu().numpy() + self.log_prior(z))
 
     def elbo(self, x: Array, samples: int = 1, seed: int = 0) -> Elbo:
-        """Both terms for each row of x (n, d); the reconstruction is a mean over ``samples`` draws of z.
+        """Both terms for each row of x (n, d); the reconstruction is a mean over ``samples`` draws of z, and
+        so is the KL where the prior is not N(0, I).
 
-        stderr is that mean's standard error; with a single draw there is no telling, and it is None.
+        Standard errors are those of the means; with a single draw there is no telling, and they are None.
         """
         generator = Generator().manual_seed(seed)
         with torch.inference_mode():
             own, x_s = self._data(x)
             likelihood = self._net.likelihood
             likelihood.check(own)
-            mean, log_variance = self._net.encode(x_s, self._w)
-            std = torch.exp(0.5 * log_variance)
-            draws = np.empty((samples, len(own)))
+            q = self._net.encode(x_s, self._w)
+            draws, kl = np.empty((2, samples, len(own)))
             for s in range(samples):
-                z = mean + std * torch.randn(mean.shape, generator=generator).to(mean.device)
+                noise = torch.randn(q.mean.shape, generator=generator)
+                z = q.draw(noise.to(q.mean.device))
                 draws[s] = likelihood.log_prob(self._net.decoder(z, self._w), self._w, x_s).cpu().numpy()
+                if self._components is not None:
+                    kl[s] = q.double().log_prob_of(noise.double()).numpy() - self.log_prior(z.cpu().numpy())
             draws += float(likelihood.log_volume(self._scale))
-            kl = kl_to_prior(mean.cpu().double(), log_variance.cpu().double()).numpy()
-        stderr = draws.std(0, ddof=1) / math.sqrt(samples) if samples > 1 else None
-        return Elbo(draws.mean(0), kl, stderr)
+            if self._components is None:
+                return Elbo(draws.mean(0), q.double().kl_to_normal().numpy(), _stderr(draws))
+        return Elbo(draws.mean(0), kl.mean(0), _stderr(draws - kl), _stderr(draws), _stderr(kl))
 
     def theta(self) -> Array:
         """All weights (and the decoder's log σ) as one vector, float64."""
@@ -209,8 +214,14 @@ class VAE:
         return VAE(self._net, flat, self._shift, self._scale, self.stamp)
 
 
+def _stderr(draws: Array) -> Array | None:
+    """Standard error of the mean over draws (s, n), (n,); None for a single one."""
+    return draws.std(0, ddof=1) / math.sqrt(len(draws)) if len(draws) > 1 else None
+
+
 class VAELearner:
-    """Trains a VAE by Adam on −E_q[log p(x|z)] + β·KL(q(z|x)‖p(z)), averaged over the batch.
+    """Trains a VAE by Adam on −E_q[log p(x|z)] + β·KL(q(z|x)‖p(z)), averaged over the batch, or on −IWAE-K,
+    −log (1/K) Σ p(x|z)·(p(z)/q(z|x))^β with K draws of z a row (Burda et al. 2016, eq. 8).
 
     x: (n, d) float32 training rows, kept on ``device``; n may be 0, and then there is no stepping.
     values: the parameters of :data:`backends.pytorch.VAE_PARAMETERS`, missing ones at their default.
@@ -239,9 +250,10 @@ class VAELearner:
         weight_seed, order_seed, noise_seed = np.random.SeedSequence(seed).generate_state(3, np.uint64)
         self._noise = Generator().manual_seed(int(noise_seed))
         self._batches = Batches(rows, int(self._values["batch_size"]), int(order_seed))
-        self._use_standardisation(*self._net.likelihood.standardisation(rows))
-        theta = torch.empty(self._net.layout.size)
-        self._net.initialise(self._net.layout.views(theta), Generator().manual_seed(int(weight_seed)))
+        shift, scale = self._net.likelihood.standardisation(rows)
+        self._use_standardisation(shift, scale)
+        theta, generator = torch.empty(self._net.layout.size), Generator().manual_seed(int(weight_seed))
+        self._net.initialise(self._net.layout.views(theta), (rows - shift) / scale, generator)
         self._optimiser = FlatAdam(self._net.layout, theta.to(device), float(self._values["learning_rate"]))
         self._steps = 0
 
@@ -275,18 +287,17 @@ class VAELearner:
         return Dropout(p, seed, self._optimiser.theta.device)
 
     def step(self) -> Mapping[str, float]:
-        """One minibatch; its "elbo", "reconstruction", "kl_prior" and "loss" in nats a datum, data units.
+        """One minibatch; its "elbo", "reconstruction", "kl_prior" and "loss" in nats a datum, data units, and
+        while it is annealed the "beta" of this step.
 
         With dropout they are those of the thinned encoder: a valid bound, below the whole encoder's.
         """
         x = self._batches.next()
-        net, w = self._net, self._optimiser.w
-        mean, log_variance = net.encode(x, w, self._dropout())
-        noise = torch.randn(mean.shape, generator=self._noise).to(mean.device)
-        z = mean + torch.exp(0.5 * log_variance) * noise
-        reconstruction = net.likelihood.log_prob(net.decoder(z, w), w, x).mean()
-        kl = kl_to_prior(mean, log_variance).mean()
-        loss = float(self._values["beta"]) * kl - reconstruction
+        anneal, beta = int(self._values["anneal"]), float(self._values["beta"])
+        if self._steps < anneal:
+            beta *= self._steps / anneal
+        terms = self._iwae if self._values["objective"] == "iwae" else self._elbo
+        reconstruction, kl, loss = terms(x, beta)
         norm = self._optimiser.backward(loss)
         # All scalars in one transfer: on a GPU each would wait for the device.
         rec, kl_prior, value, gradient = torch.stack((reconstruction, kl, loss, norm)).tolist()
@@ -294,9 +305,31 @@ class VAELearner:
         value -= self._log_volume
         scalars = {"elbo": rec - kl_prior, "reconstruction": rec, "kl_prior": kl_prior, "loss": value}
         require_finite(scalars, gradient, self._steps + 1)
+        if self._steps < anneal:
+            scalars["beta"] = beta
         self._optimiser.update()
         self._steps += 1
         return scalars
+
+    def _elbo(self, x: Tensor, beta: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruction, KL and loss of a batch, scalars."""
+        net, w = self._net, self._optimiser.w
+        q = net.encode(x, w, self._dropout())
+        noise = torch.randn(q.mean.shape, generator=self._noise).to(x.device)
+        z = q.draw(noise)
+        reconstruction = net.likelihood.log_prob(net.decoder(z, w), w, x).mean()
+        kl = net.kl_prior(q, z, noise, w).mean()
+        return reconstruction, kl, beta * kl - reconstruction
+
+    def _iwae(self, x: Tensor, beta: float) -> tuple[Tensor, Tensor, Tensor]:
+        """The same with K draws of z a row, and the bound's negative as loss."""
+        net, w, samples = self._net, self._optimiser.w, int(self._values["importance_samples"])
+        q = net.encode(x, w, self._dropout())
+        noise = torch.randn((samples, *q.mean.shape), generator=self._noise).to(x.device)
+        reconstruction, minus_kl = net.log_weights(q, x, noise, w)
+        bound = torch.logsumexp(reconstruction + beta * minus_kl, 0).mean() - math.log(samples)
+        kl = -minus_kl if net.prior is not None else q.kl_to_normal()
+        return reconstruction.mean(), kl.mean(), -bound
 
     def snapshot(self) -> VAE:
         theta, shift, scale = self._optimiser.theta.clone(), self._shift, self._scale

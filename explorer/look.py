@@ -53,21 +53,19 @@ class Look:
 class Datum:
     """One row of data (d,) and, where the model encodes and decodes, its reconstruction (d,)."""
 
-    row: int
     step: int
     x: Array
     reconstruction: Array | None
-    label: str
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """The bound and log p(x) of one row, by one model; None for what the model has not.
+    """The bound and log p(x) of one datum x (d,), by one model; None for what the model has not.
 
     kl: KL(q(z|x)‖p(z|x)) by quadrature, not through the other two; of latents of at most two dimensions.
     """
 
-    row: int
+    x: Array
     step: int
     elbo: Elbo | None
     log_p: LogLikelihood | None
@@ -106,48 +104,41 @@ def row_name(split: Split, row: int, label_names: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """q(z|x) of the row encoded nearest to a point, in canvas coordinates: mean (2,), covariance (2, 2)."""
+    """q(z|x) of a datum, in canvas coordinates: mean (2,), covariance (2, 2)."""
 
-    row: int
     mean: Array
     covariance: Array
 
 
-def posterior(model: Any, x: Array, encodings: Array, z: Array, plane: Plane) -> Posterior | None:
-    """q(z|x) of that of the rows x (n, d) whose encoding (n, k) is nearest to z (k,). On a plane with
-    orthonormal directions P it is N(Pμ, PSPᵀ), exactly."""
-    if not len(encodings) or encodings.shape[1] != len(z):
-        return None
-    row = int(np.square(encodings - z).sum(axis=1).argmin())
-    q = model.encode(x[row : row + 1])
+def posterior(model: Any, x: Array, plane: Plane) -> Posterior | None:
+    """q(z|x) of a datum x (d,). On a plane with orthonormal directions P it is N(Pμ, PSPᵀ), exactly."""
+    q = model.encode(x[None])
     if not isinstance(q, Gaussian):
         return None
     scale = np.diag(q.std[0]) if q.scale_tril is None else q.scale_tril[0]
     scale = plane.basis @ scale.astype(np.float64)
-    return Posterior(row, plane.to_canvas(q.mean)[0], scale @ scale.T)
+    return Posterior(plane.to_canvas(q.mean)[0], scale @ scale.T)
 
 
-def portrait(model: Any, split: Split, row: int, label_names: tuple[str, ...]) -> Datum:
-    """A datum and its reconstruction, without numbers."""
-    x = split.x[row : row + 1]
-    label = label_of(split, row, label_names)
+def portrait(model: Any, x: Array) -> Datum:
+    """A datum x (d,) and its reconstruction, without numbers."""
     reconstruction = None
     if has_latent_points(model) and isinstance(model, Decodes):
-        reconstruction = model.decode(latent_points(model, x)).mean[0]
-    return Datum(row, model.stamp.step, x[0], reconstruction, label)
+        reconstruction = model.decode(latent_points(model, x[None])).mean[0]
+    return Datum(model.stamp.step, x, reconstruction)
 
 
-def score(model: Any, split: Split, row: int) -> Work[Score]:
-    """A datum's bound and log p(x), both by the same model."""
-    x = split.x[row : row + 1]
-    elbo = model.elbo(x, ELBO_SAMPLES, seed=row) if isinstance(model, HasElbo) else None
+def score(model: Any, datum: Array, seed: int = 0) -> Work[Score]:
+    """The bound and log p(x) of a datum (d,), both by the same model."""
+    x = datum[None]
+    elbo = model.elbo(x, ELBO_SAMPLES, seed=seed) if isinstance(model, HasElbo) else None
     yield Progress(0, 1)
     log_p, kl = None, None
     if isinstance(model, LogJoint) and isinstance(model, Encodes) and model.latent_dim in DIMENSIONS:
         log_p, kl = yield from quadrature_with_kl(model, x)
     if has_log_likelihood(model) and (log_p is None or isinstance(model, LogProb)):
         log_p = yield from log_likelihood(model, x)
-    return Score(row, model.stamp.step, elbo, log_p, kl)
+    return Score(datum, model.stamp.step, elbo, log_p, kl)
 
 
 def estimator(estimate: Estimate) -> str:

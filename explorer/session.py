@@ -40,6 +40,22 @@ class Encodings:
     z: Array
 
 
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The datum that is looked at closely: x (d,), what it is called, and its row of a split; of one that was
+    given by hand, drawn or dropped, the row is None."""
+
+    x: Array
+    name: str
+    row: int | None = None
+    split: str = ""
+
+    @property
+    def given(self) -> bool:
+        """Whether it came from a hand, and stays until that lets go."""
+        return self.row is None
+
+
 @dataclass(frozen=True)
 class Message:
     """A sentence for the user. kind: "error", "warning" or "info"; details: a traceback, a click away."""
@@ -66,6 +82,7 @@ class Session(QObject):
     encodings_changed = Signal(object)  # Encodings
     plane_changed = Signal(object)  # Plane
     point_changed = Signal(object)  # (k,) float32, or None
+    subject_changed = Signal(object)  # Subject, or None
     place_changed = Signal(object)  # (d,) float32, or None
     travel_changed = Signal(object)  # Travel: what a flow does to data, samples and a grid; or None
     passage_changed = Signal(object)  # Passage: the way of one point through a flow; or None
@@ -85,6 +102,7 @@ class Session(QObject):
         self.report: Report | None = None  # the newest live evaluation
         self.plane: Plane = coordinate_plane(2)
         self.point: Array | None = None
+        self.subject: Subject | None = None
         self.travel: Travel | None = None
         self.passage: Passage | None = None
         self.place: Array | None = None  # the point of data space under the cursor
@@ -183,6 +201,7 @@ class Session(QObject):
             self.model = moment.model
         if fresh:
             self.encodings = self.report = None
+            self.set_subject(None)
             if self.point is not None and len(self.point) != moment.model.latent_dim:
                 self.set_point(None)
             self.run_opening.emit(moment.run)
@@ -214,6 +233,12 @@ class Session(QObject):
         """Move the point that is decoded under the cursor."""
         self.point, self.point_tag = z, tag
         self.point_changed.emit(z)
+
+    def set_subject(self, subject: Subject | None) -> None:
+        """Look closely at another datum."""
+        if subject is not self.subject:
+            self.subject = subject
+            self.subject_changed.emit(subject)
 
     def set_place(self, x: Array | None, name: str = "") -> None:
         """Move the point of data space that the model is asked about; name: what is there."""

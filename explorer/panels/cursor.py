@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 from backends.base import Array
 from backends.capabilities import Decodes
 from explorer.compute import Exploration, Priority
-from explorer.look import ELBO_SAMPLES, RADIUS, Datum, Look, Score, estimator, look, portrait, score
+from explorer.look import ELBO_SAMPLES, RADIUS, Datum, Look, Score, estimator, label_of, look, portrait, score
 from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.plane import subscript
-from explorer.session import Session
+from explorer.session import Session, Subject
 from explorer.widgets.card import section_title
 from explorer.widgets.image import ImageView
 from explorer.widgets.values import ValueRows, difference, format_number
@@ -49,8 +49,8 @@ class CursorPanel(QWidget):
     def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session, self._exploration = session, exploration
-        self._nearest: int | None = None
         self._tag: object = None
+        self._by_hand = False  # whether the hand moved last, or the model trained
         self.picture = ImageView(self, placeholder="Move the mouse over the map", name="decoded image")
         self.picture.setMinimumHeight(120)
         self.columns = ValueRows([(str(i), "", "") for i in range(SHOWN_COLUMNS)], self)
@@ -86,6 +86,7 @@ class CursorPanel(QWidget):
         self._rest.setInterval(REST)
         self._rest.timeout.connect(self._pace.poke)
         session.point_changed.connect(self._point_changed)
+        session.subject_changed.connect(self._subject_changed)
         session.model_changed.connect(self._model_changed)
         session.run_changed.connect(self._run_changed)
         session.encodings_changed.connect(self._model_changed)
@@ -94,7 +95,6 @@ class CursorPanel(QWidget):
     # -- the point -----------------------------------------------------------------------------
 
     def _run_changed(self, _: object) -> None:
-        self._nearest = None
         self._pace.reset()
         self._follow.reset()
         self._rest.stop()
@@ -132,7 +132,7 @@ class CursorPanel(QWidget):
 
     def _model_changed(self, _: object) -> None:
         self._follow.poke()  # the hand is followed at once, training a dozen times a second
-        if self._nearest is not None and not self._rest.isActive():
+        if self._session.subject is not None and not self._rest.isActive():
             self._pace.poke()
 
     def _point_changed(self, z: Array | None) -> None:
@@ -176,67 +176,74 @@ class CursorPanel(QWidget):
         density = None if seen.log_prior is None else float(np.exp(seen.log_prior))
         self.point_rows.set("prior", format_number(density, 4))
         self.point_rows.set("within", None if seen.within is None else format_number(seen.within))
-        if seen.nearest != self._nearest:
-            self._nearest = seen.nearest
-            self._clear_datum()
-            self._request_datum(by_hand=seen.tag != self._tag)
-        self._tag = seen.tag
+        self._by_hand, self._tag = seen.tag != self._tag, seen.tag
+        self._find_subject(seen.nearest)
 
-    # -- the nearest datum -----------------------------------------------------------------------
+    # -- the nearest datum, or one that was given --------------------------------------------------
 
-    def _request_datum(self, by_hand: bool) -> None:
+    def _find_subject(self, row: int | None) -> None:
+        now, encodings, data = self._session.subject, self._session.encodings, self._session.data
+        if (now is not None and now.given) or encodings is None or data is None or row is None:
+            return
+        if now is None or (now.row, now.split) != (row, encodings.split):
+            split, run = data.split(encodings.split), self._session.run
+            assert run is not None
+            label = label_of(split, row, run.info.label_names)
+            self._session.set_subject(Subject(split.x[row], label, row, encodings.split))
+
+    def _subject_changed(self, subject: Subject | None) -> None:
         """Its picture at once; its numbers, which take a while, when the hand rests. Where another datum has
         become the nearest because the model trains, they wait for their turn."""
-        if by_hand:
+        self._clear_datum()
+        given = subject is not None and subject.given
+        self.datum_title.setText("Your input" if given else "Nearest datum")
+        if self._by_hand or given:
             self._exploration.cancel("score")
             self._pace.reset()
         if self._request_portrait():
             self._rest.start()
 
     def _request_portrait(self) -> bool:
-        run, model, encodings = self._session.run, self._session.model, self._session.encodings
-        row = self._nearest
-        if run is None or run.data is None or encodings is None or row is None:
+        model, subject = self._session.model, self._session.subject
+        if subject is None:
             return False
-        split, names = run.data.split(encodings.split), run.info.label_names
         self._exploration.request(
             "datum",
             Priority.FIELD,
-            lambda: portrait(model, split, row, names),
+            lambda: portrait(model, subject.x),
             self._show_datum,
-            doing="reconstruct the nearest datum",
+            doing="reconstruct the datum",
         )
         return True
 
     def _request_score(self) -> bool:
-        run, model, encodings = self._session.run, self._session.model, self._session.encodings
-        row = self._nearest
-        if run is None or run.data is None or encodings is None or row is None:
+        model, subject = self._session.model, self._session.subject
+        if subject is None:
             return False
         self._request_portrait()  # by the same model as the numbers
-        split = run.data.split(encodings.split)
         self._exploration.request(
             "score",
             Priority.EVALUATION,
-            lambda: score(model, split, row),
+            lambda: score(model, subject.x, subject.row or 0),
             self._show_score,
-            doing="evaluate the nearest datum",
+            doing="evaluate the datum",
             ended=self._pace.done,
         )
         return True
 
     def _show_datum(self, datum: Datum) -> None:
-        run = self._session.run
-        if run is None:
+        run, subject = self._session.run, self._session.subject
+        if run is None or subject is None:
             return
         if run.info.image_shape is not None:
             self.original.set_image(normalise(datum.x[None], run.info)[0])
             if datum.reconstruction is not None:
                 self.reconstruction.set_image(normalise(datum.reconstruction[None], run.info)[0])
-        self.datum_rows.set("label", datum.label or None)
+        self.datum_rows.set("label", subject.name or None)
 
     def _show_score(self, scored: Score) -> None:
-        if scored.row != self._nearest:  # another has become the nearest meanwhile
+        subject = self._session.subject
+        if subject is None or scored.x is not subject.x:  # another has become the nearest meanwhile
             return
         rows, tips = self.datum_rows, {key: tip for key, _, tip in DATUM_ROWS}
         elbo, noise = None, 0.0

@@ -75,6 +75,7 @@ class MapPanel(QWidget):
         session.encodings_changed.connect(self._draw_points)
         session.plane_changed.connect(self._plane_changed)
         session.point_changed.connect(self._draw_cursor)
+        session.subject_changed.connect(self._subject_changed)
         session.changed.connect(self._state_changed)
         theme().changed.connect(self._retint)
         self._retint()
@@ -198,18 +199,16 @@ class MapPanel(QWidget):
             self.status.emit(f"{a} × {b} · {picture.detail} · step {step}")
 
     def _request_posterior(self) -> bool:
-        """q(z|x) of the datum nearest to the point, which is the one that the card beside the map shows."""
-        model, data, known = self._session.model, self._session.data, self._session.encodings
-        z, plane = self._session.point, self._session.plane
+        """q(z|x) of the datum that the card beside the map shows."""
+        model, subject, plane = self._session.model, self._session.subject, self._session.plane
         there = isinstance(model, Encodes) and plane.dim == model.latent_dim and self.isVisible()
-        if data is None or known is None or z is None or not there:
+        if subject is None or not there:
             self.posterior.set_ellipses(None)
             return False
-        x = data.split(known.split).x
         self._exploration.request(
             "posterior",
             Priority.FIELD,
-            lambda: posterior(model, x, known.z, z, plane),
+            lambda: posterior(model, subject.x, plane),
             self._draw_posterior,
             doing="find the posterior",
             ended=self._posterior_pace.done,
@@ -263,8 +262,10 @@ class MapPanel(QWidget):
             uv = self._session.plane.to_canvas(point[None])[0]
         self._move_to(uv + np.array(by))
 
-    def _draw_cursor(self, z: Array | None) -> None:
+    def _subject_changed(self, _: object) -> None:
         self._posterior_pace.poke()
+
+    def _draw_cursor(self, z: Array | None) -> None:
         self.marker.setVisible(z is not None)
         if z is not None and len(z) == self._session.plane.dim:
             u, v = self._session.plane.to_canvas(z[None])[0]

@@ -60,8 +60,9 @@ def test_every_control_has_a_name_and_a_tip_and_the_keyboard_comes_to_it(start, 
     wrong = []
     for widget in controls(program.window):
         text = widget.text() if isinstance(widget, QAbstractButton) else ""
-        what = f"{type(widget).__name__} '{widget.accessibleName() or text}' in {type(widget.parent()).__name__}"
-        if not (widget.accessibleName() or text):
+        name_ = widget.accessibleName() or text
+        what = f"{type(widget).__name__} '{name_}' in {type(widget.parent()).__name__}"
+        if not name_:
             wrong.append(f"{what}: no name")
         if not widget.toolTip() and not isinstance(widget, PlaneCanvas):  # it would hide what is under it
             wrong.append(f"{what}: no tooltip")

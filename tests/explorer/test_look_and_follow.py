@@ -6,7 +6,7 @@ import pytest
 from backends.base import DataInfo, Decoded, Elbo, Estimate, Gaussian, Progress, Stamp, finish
 from backends.data import DataSet, Split
 from explorer.follow import IWAE, encodings, live_evaluation
-from explorer.look import RADIUS, estimator, look, portrait, score, short
+from explorer.look import RADIUS, estimator, label_of, look, portrait, score, short
 
 INFO = DataInfo("line", "Line", 2)
 
@@ -77,15 +77,15 @@ def test_without_fitting_encodings_there_are_no_neighbours(known):
 
 
 def test_a_datum_is_shown_beside_its_reconstruction(data):
-    shown = portrait(Line(), data.train, 400, ("a", "b", "c"))
     x = data.train.x[400:401]
+    shown = portrait(Line(), x[0])
     np.testing.assert_array_equal(shown.x, x[0])
     np.testing.assert_allclose(shown.reconstruction, np.repeat(x.sum() / 3, 2), atol=1e-5)
-    assert shown.label == "abc"[data.train.labels[400]]
+    assert label_of(data.train, 400, ("a", "b", "c")) == "abc"[data.train.labels[400]]
 
 
 def test_a_datum_is_scored_by_bound_and_likelihood(data):
-    scored = finish(score(Line(), data.train, 400))
+    scored = finish(score(Line(), data.train.x[400]))
     x = data.train.x[400:401]
     assert scored.log_p.value[0] == pytest.approx(Line().log_p(x)[0], abs=0.02)
     assert scored.elbo.value[0] == pytest.approx(Line().log_p(x)[0], abs=1e-6)
@@ -93,7 +93,7 @@ def test_a_datum_is_scored_by_bound_and_likelihood(data):
 
 
 def test_a_label_without_a_name_is_its_number(data):
-    assert portrait(Line(), data.test, 0, ()).label == str(data.test.labels[0])
+    assert label_of(data.test, 0, ()) == str(data.test.labels[0])
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

@@ -18,8 +18,10 @@ from PySide6.QtWidgets import QApplication
 from backends.registry import installed
 from explorer import settings as settings_
 from explorer.actions import Actions, is_data
+from explorer.colourmaps import MAPS
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
+from explorer.fields import CHOICES, offered
 from explorer.follow import Follower
 from explorer.kept import describe, kept_runs
 from explorer.session import Message, Session
@@ -46,6 +48,7 @@ class Program(QObject):
         self.actions = Actions(self.session, self.exploration, self.trainer, remembered, home, self)
         self.follower = Follower(self.session, self.exploration, self)
         theme().set(self.session.state.theme)
+        theme().set_map(self.session.state.colours)
         self.window = Window(self.session, self.exploration, self.actions)
         self.window.add_commands(self._commands())
         self.window.show_recent(remembered.recent)
@@ -86,6 +89,7 @@ class Program(QObject):
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.theme != new.theme:
             theme().set(new.theme)
+        theme().set_map(new.colours)
         self.window.refresh_commands()
         self._remember.start()
 
@@ -96,6 +100,39 @@ class Program(QObject):
             "settings", Priority.FILE, lambda: settings_.save(self._home, now), lambda _: None,
             doing="remember the settings",
         )  # fmt: skip
+
+    def _set_field(self, name: str) -> None:
+        state = self.session.state
+        self.session.apply(replace(state, map=replace(state.map, field=name)), "choose the field")
+
+    def _toggle_field(self) -> None:
+        if self._on_data:
+            self._toggle("", "field")
+        else:
+            self._set_field("images" if self.session.state.map.field == "nothing" else "nothing")
+
+    def _set_colours(self, name: str) -> None:
+        self.session.apply(replace(self.session.state, colours=name), "change the colour map")
+
+    def _field_commands(self) -> list[Command]:
+        """What can lie behind the latent map, and the colours of all fields."""
+        session = self.session
+        return [
+            Command(
+                f"field-{name}", f"Field: {title}", "View/Field behind the map",
+                partial(self._set_field, name), tip=tip,
+                checked=partial(lambda name: session.state.map.field == name, name),
+                enabled=partial(lambda name: name in offered(session.model, session.data is not None), name),
+            )
+            for name, (title, tip) in CHOICES.items()
+        ] + [
+            Command(
+                f"colours-{name}", f"Colours: {name}", "View/Colours of fields",
+                partial(self._set_colours, name), tip="The colours of all fields",
+                checked=partial(lambda name: session.state.colours == name, name),
+            )
+            for name in MAPS
+        ]  # fmt: skip
 
     def _set_theme(self, name: str) -> None:
         self.session.apply(replace(self.session.state, theme=name), "change the colours")
@@ -177,8 +214,10 @@ class Program(QObject):
                     tip="A plane through the data in place of the latent map, for models that have both",
                     checked=lambda: self._on_data, enabled=lambda: window.stage.has_both),
             Command("mosaic", "Field: decoded images, or density", "View",
-                    lambda: self._toggle("mosaic", "field"), "M",
-                    checked=lambda: self._layer("mosaic", "field"), group=True),
+                    self._toggle_field, "M", group=True,
+                    checked=lambda: session.state.data.field if self._on_data
+                    else session.state.map.field != "nothing"),
+            *self._field_commands(),
             Command("points", "Points: encodings, or data", "View", lambda: self._toggle("points", "points"),
                     "P", checked=lambda: self._layer("points", "points")),
             Command("prior", "Contours: of the prior, or the density", "View",

@@ -13,7 +13,8 @@ from explorer.icons import set_icon
 
 @dataclass(frozen=True)
 class Command:
-    """Something a user can do. menu: "File"; shortcut: in Qt's portable text, several divided by "; ".
+    """Something a user can do. menu: "File", or "File/Export" within that; shortcut: in Qt's portable text,
+    several divided by "; ".
 
     checked: for a command that is on or off, whether it is on now; enabled: whether it can be done now.
     A menu entry that begins a group has a line above it.

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-import pyqtgraph as pg
 
 from backends.base import Array
 from explorer.contours import contour
@@ -20,12 +18,6 @@ LINES_FROM = 4  # device pixels a cell, from which on there are contours
 HIGHEST = 0.85  # of the room above a line, for the density on it
 SHOW_EVERY = 0.04  # seconds between two pictures
 RADII = (1.0, 2.0, 3.0, 4.0)  # contours at r²/2 nats below the highest: of one Gaussian, at r σ
-
-
-@cache
-def viridis() -> Array:
-    """(256, 3) uint8, from dark to bright; told apart by the colour-blind."""
-    return np.asarray(pg.colormap.get("viridis").getLookupTable(nPts=256)[:, :3])
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,28 +54,15 @@ def density(
     """
     if not view.width or not view.height:
         return None
-    chunk, shown = 256, time.perf_counter()
+    shown = time.perf_counter()
     picture = None
     for cell in cells:
-        rows, columns = -(-view.height // cell), -(-view.width // cell)
-        py, px = np.divmod(np.arange(rows * columns), columns)
-        uv = view.to_canvas((px + 0.5) * cell, (py + 0.5) * cell)
-        log_p = np.empty(len(uv))
-        done = 0
-        while done < len(uv):
-            start = time.perf_counter()
-            part = slice(done, done + chunk)
-            log_p[part] = log_prob(uv[part])
-            done += chunk
-            spent = max(time.perf_counter() - start, 1e-5)
-            chunk = int(np.clip(chunk * SLICE / spent, 64, 4 * chunk))
-            yield None
-        peak = brightest(log_p)
-        height = log_p.reshape(rows, columns)
+        height = yield from on_grid(log_prob, view, cell)
+        peak = brightest(height.ravel())
         if cell == LINES_FROM:
             yield Lines(lines(height, peak, view, cell))
-        image = colours(height, table, peak)
-        image = np.ascontiguousarray(image.repeat(cell, 0).repeat(cell, 1)[: view.height, : view.width])
+        rows, columns = height.shape
+        image = enlarged(colours(height, table, peak), view, cell)
         picture = Picture(image, view, step, f"density {columns} × {rows}", complete=cell == cells[-1])
         if cell == cells[-1]:
             return picture
@@ -93,18 +72,35 @@ def density(
     return picture
 
 
+def on_grid(function: Callable[[Array], Array], view: View, cell: int) -> Generator[None, None, Array]:
+    """A function of canvas coordinates (n, 2) → (n,) in the middle of each cell of so many device pixels,
+    (rows, columns) float64, a slice at a time."""
+    rows, columns = -(-view.height // cell), -(-view.width // cell)
+    py, px = np.divmod(np.arange(rows * columns), max(columns, 1))
+    uv = view.to_canvas((px + 0.5) * cell, (py + 0.5) * cell)
+    out, done, chunk = np.empty(len(uv)), 0, 256
+    while done < len(uv):
+        start = time.perf_counter()
+        part = slice(done, done + chunk)
+        out[part] = function(uv[part])
+        done += chunk
+        spent = max(time.perf_counter() - start, 1e-5)
+        chunk = int(np.clip(chunk * SLICE / spent, 64, 4 * chunk))
+        yield None
+    return out.reshape(rows, columns)
+
+
+def enlarged(image: Array, view: View, cell: int) -> Array:
+    """Cells (rows, columns, 4) → the device pixels of a view, each cell so many a side."""
+    return np.ascontiguousarray(image.repeat(cell, 0).repeat(cell, 1)[: view.height, : view.width])
+
+
 def outlines(log_prob: Callable[[Array], Array], view: View) -> Generator[None, None, Lines]:
     """The contours that :func:`density` would draw, and no picture. An edge at which the density falls to
     zero at once is a contour."""
-    rows, columns = -(-view.height // LINES_FROM), -(-view.width // LINES_FROM)
-    py, px = np.divmod(np.arange(rows * columns), max(columns, 1))
-    uv = view.to_canvas((px + 0.5) * LINES_FROM, (py + 0.5) * LINES_FROM)
-    log_p = np.empty(len(uv))
-    for start in range(0, len(uv), 512):
-        log_p[start : start + 512] = log_prob(uv[start : start + 512])
-        yield
-    peak = brightest(log_p)
-    return Lines(lines(np.maximum(log_p, peak - 50).reshape(rows, columns), peak, view, LINES_FROM))
+    height = yield from on_grid(log_prob, view, LINES_FROM)
+    peak = brightest(height.ravel())
+    return Lines(lines(np.maximum(height, peak - 50), peak, view, LINES_FROM))
 
 
 def brightest(log_p: Array) -> float:

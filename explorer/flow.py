@@ -10,6 +10,7 @@ import numpy as np
 
 from backends.base import Array
 from backends.capabilities import Bijects, HasLayers
+from explorer.colourmaps import diverging, premultiplied
 from explorer.slices import in_slices
 from explorer.view import Picture, View
 
@@ -272,20 +273,3 @@ def stretch_colours(stretch: Array) -> Array:
     colours = diverging((stretch - middle) / largest)
     colours[..., 3] = (GRID_OPACITY * colours[..., 3]).astype(np.uint8)  # cells lie over the density
     return colours
-
-
-def diverging(level: Array) -> Array:
-    """Levels from −1, cool, over 0, clear, to 1, warm: (…, 4) uint8, red, green, blue, opacity."""
-    level = np.clip(np.nan_to_num(level), -1, 1)
-    cool, warm = np.array([56, 126, 220.0]), np.array([232, 122, 40.0])
-    rgb = np.where(level[..., None] < 0, cool, warm)
-    alpha = 20 + 150 * np.abs(level)[..., None]
-    return np.asarray(np.concatenate([rgb, alpha], axis=-1), np.uint8)
-
-
-def premultiplied(rgba: Array) -> Array:
-    """(…, 4) red, green, blue, opacity → blue, green, red, opacity, each times the last."""
-    out = np.empty_like(rgba)
-    out[..., :3] = rgba[..., 2::-1].astype(np.float64) * rgba[..., 3:] / 255 + 0.5
-    out[..., 3] = rgba[..., 3]
-    return out

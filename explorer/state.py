@@ -75,12 +75,17 @@ def apart(i: int, j: int, spec: PlaneSpec | BayesSpec) -> tuple[int, int]:
     return (i, spec.i) if i != spec.i else (spec.j, j)
 
 
+FIELDS = ("images", "prior", "aggregate", "holes", "magnification", "entropy", "error", "nothing")
+
+
 @dataclass(frozen=True)
 class MapSpec:
-    """What the latent map draws over what. plane: of a latent space of more than two dimensions."""
+    """What the latent map draws over what. plane: of a latent space of more than two dimensions. field: what
+    lies behind, the decoded "images" or one of :data:`explorer.fields.KINDS`; opacity: of that."""
 
     plane: PlaneSpec = PlaneSpec("principal")
-    mosaic: bool = True
+    field: str = setting("images", FIELDS.__contains__)
+    opacity: float = setting(1.0, lambda a: 0.0 <= a <= 1.0)
     points: bool = True
     prior: bool = True
     split: str = setting("train", ("train", "validation", "test").__contains__)
@@ -222,6 +227,7 @@ class State:
     selection: SelectionSpec = SelectionSpec()
     clusters: ClusterSpec = ClusterSpec()
     history: HistorySpec = HistorySpec()
+    colours: str = setting("viridis", ("viridis", "cividis", "magma").__contains__)  # of all fields
     theme: str = setting("system", ("system", "dark", "light").__contains__)
     autosave: int = setting(60, range(1, 3601).__contains__)  # seconds of training between two copies kept
 
@@ -284,7 +290,10 @@ def from_json(text: str) -> State:
         return tuple(build(example, one) for one in given if isinstance(one, dict))
 
     try:
-        state: State = build(State(), json.loads(text))
+        raw = json.loads(text)
+        if isinstance(raw, dict) and isinstance(raw.get("map"), dict) and raw["map"].get("mosaic") is False:
+            raw["map"].setdefault("field", "nothing")  # what a file had before there were other fields
+        state: State = build(State(), raw)
         return state
     except (ValueError, RecursionError):
         return State()

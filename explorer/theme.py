@@ -11,6 +11,8 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from backends.base import Array
+from explorer.colourmaps import colour_table
 from explorer.stylesheet import style_sheet
 from explorer.tokens import DARK, LIGHT, Tokens, blend
 
@@ -32,6 +34,7 @@ class Theme(QObject):
         super().__init__()
         self._name = "dark"
         self._tokens = DARK
+        self._map = "viridis"
         self._app: QApplication | None = None
 
     @property
@@ -49,6 +52,17 @@ class Theme(QObject):
             raise ValueError(f"there is no theme '{name}'; there are {', '.join(_NAMES)}")
         self._name = name
         self._update()
+
+    @property
+    def table(self) -> Array:
+        """The colours of all fields, (256, 3) uint8, from dark to bright."""
+        return colour_table(self._map)
+
+    def set_map(self, name: str) -> None:
+        """Colour fields by another of :data:`explorer.colourmaps.MAPS`."""
+        if name != self._map:
+            self._map = name
+            self.changed.emit(self._tokens)
 
     def attach(self, app: QApplication) -> None:
         """Dress an application now and at every later change."""

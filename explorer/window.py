@@ -134,7 +134,9 @@ class Window(QMainWindow):
         for command in commands:
             menu = menus.get(command.menu)
             if menu is None:
-                menu = menus[command.menu] = self.menus.addMenu(f"&{command.menu}")
+                parent, _, name = command.menu.rpartition("/")
+                menu = (menus[parent] if parent else self.menus).addMenu(f"&{name}")
+                menus[command.menu] = menu
                 menu.setToolTipsVisible(True)
                 menu.aboutToShow.connect(self.refresh_commands)
             if command.group:

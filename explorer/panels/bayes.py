@@ -14,7 +14,6 @@ from backends.base import ThetaAxis
 from backends.capabilities import Bayesian
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
-from explorer.density import viridis
 from explorer.pace import Pace
 from explorer.plots.densities import DensityPlot
 from explorer.plots.marks import marks_legend
@@ -264,7 +263,7 @@ class BayesPanel(QWidget):
         if not isinstance(model, Bayesian) or not self.isVisible():
             return False
         i, j = self._coordinates()
-        view, table = self.fields["prior"].view(), viridis()
+        view, table = self.fields["prior"].view(), theme().table
 
         def work() -> Any:
             if shown is self.lines:

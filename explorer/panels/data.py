@@ -17,7 +17,7 @@ from backends.capabilities import Encodes, LogProb
 from explorer.actions import Actions
 from explorer.compute import Exploration, Failure, Priority
 from explorer.data_points import DataPoints, rgb
-from explorer.density import Lines, density, profile, viridis
+from explorer.density import Lines, density, profile
 from explorer.look import row_name
 from explorer.marginal import Components, components_of, gaussians, is_gaussian
 from explorer.pace import Pace
@@ -389,6 +389,6 @@ class DataPanel(QWidget):
         """The field's colours, (256, 3) uint8: greys where colours are the points' and components' alone."""
         tokens, spec = theme().tokens, self._session.state.data
         if self.points.colour == "plain" or not (spec.points or spec.ellipses):
-            return viridis()
+            return theme().table
         low, high = (np.array(rgb(blend(tokens.muted, tokens.surface, share))) for share in (0.0, 0.7))
         return np.linspace(low, high, 256).astype(np.uint8)

@@ -14,7 +14,7 @@ from backends.divergences import Divergences, divergences
 from backends.run import Run
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
-from explorer.density import CELLS, Lines, density, outlines, viridis
+from explorer.density import CELLS, Lines, density, outlines
 from explorer.flow import corners_of, is_continuous, is_flow
 from explorer.other_fit import FURTHER, Fit, OtherFit, is_reverse, other_objective
 from explorer.pace import Pace
@@ -103,7 +103,7 @@ class _Side(QObject):
         return self._known if self.plane.isVisible() else None
 
     def _request_field(self) -> bool:
-        model, view, table = self.model, self.plane.canvas.view(), viridis()
+        model, view, table = self.model, self.plane.canvas.view(), theme().table
         if self._density is None:
             return False
         cells = CELLS[:3] if is_continuous(model) else CELLS[:4]

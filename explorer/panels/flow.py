@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from backends.base import Array
 from explorer.compute import Exploration, Priority
-from explorer.density import CELLS, Lines, density, viridis
+from explorer.density import CELLS, Lines, density
 from explorer.flow import (
     Gauges,
     Passage,
@@ -309,7 +309,7 @@ class FlowPanel(QWidget):
     def _request_density(
         self, plane: FlowPlane, slot: str, pace: Pace, log_prob: Callable[[Array], Array]
     ) -> bool:
-        model, table = self._session.model, viridis()
+        model, table = self._session.model, theme().table
         assert model is not None
         step = model.stamp.step
         cells = CELLS[: CELLS.index(WHILE_TRAINING) + 1] if self._hurries() else CELLS

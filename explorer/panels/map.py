@@ -13,8 +13,10 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from backends.base import Array
-from backends.capabilities import Decodes, Encodes, HasPrior
+from backends.capabilities import Encodes, HasPrior
 from explorer.compute import Exploration, Priority
+from explorer.density import CELLS
+from explorer.fields import KINDS, Shaded, offered, shaded
 from explorer.flow import corners_of
 from explorer.look import Posterior, posterior
 from explorer.mosaic import Ink, mosaic, prior_levels
@@ -26,13 +28,15 @@ from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
 from explorer.plots.ellipses import Ellipses, EllipsesItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.session import Session
-from explorer.state import PlaneSpec
+from explorer.state import MapSpec, PlaneSpec
 from explorer.theme import theme
 from explorer.view import Picture, View
+from explorer.widgets.field_bar import FieldBar
 from explorer.widgets.plane_bar import PlaneBar
 from explorer.widgets.values import format_number
 
 HALF_WIDTH = 3.6  # of the standard view, or more: a normal prior's three circles with a margin
+WHILE_TRAINING = 4  # device pixels a cell of a field of numbers
 PRIOR_ROWS = 2000  # draws from the prior that the standard view is found from
 
 
@@ -56,15 +60,22 @@ class MapPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         self.planes = PlaneBar(self)
         self.planes.show_spec(session.state.map.plane)
+        self.fields = FieldBar(self)
+        self._shaded: Shaded | None = None
+        self._show_spec()
         layout.addWidget(self.planes)
+        layout.addWidget(self.fields)
         layout.addWidget(self.canvas, 1)
-        self.held = False
+        self.held = self._training = False
         self._home = np.array([[-HALF_WIDTH] * 2, [HALF_WIDTH] * 2])
         self._home_of: tuple[str, str] | None = None  # the plane's labels
 
         self._pace = Pace(self._request_field, interval=0.15, duty=0.25, parent=self)
         self._posterior_pace = Pace(self._request_posterior, interval=0.08, duty=0.15, parent=self)
         self.planes.chosen.connect(self._choose_plane)
+        self.fields.chosen.connect(self._choose_field)
+        self.fields.faded.connect(self._fade_field)
+        self.fields.coloured.connect(self._colour_fields)
         self.canvas.moved.connect(self._hovered)
         self.canvas.clicked.connect(self._clicked)
         self.canvas.released.connect(self.let_go)
@@ -72,6 +83,7 @@ class MapPanel(QWidget):
         self.canvas.viewed.connect(self._view_changed)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
+        session.moment_changed.connect(self._moment)
         session.encodings_changed.connect(self._draw_points)
         session.plane_changed.connect(self._plane_changed)
         session.point_changed.connect(self._draw_cursor)
@@ -124,12 +136,29 @@ class MapPanel(QWidget):
         state = self._session.state
         self._session.apply(replace(state, map=replace(state.map, plane=plane)), "choose the plane")
 
+    def _choose_field(self, spec: MapSpec) -> None:
+        self._session.apply(replace(self._session.state, map=spec), "choose the field")
+
+    def _fade_field(self, spec: MapSpec) -> None:
+        state = replace(self._session.state, map=spec)
+        self._session.apply(state, "change the field's opacity", merge="opacity")
+
+    def _colour_fields(self, name: str) -> None:
+        self._session.apply(replace(self._session.state, colours=name), "change the colour map")
+
+    def _show_spec(self) -> None:
+        state = self._session.state
+        self.planes.show_spec(state.map.plane)
+        self.fields.show_spec(state.map, state.colours)
+        self.field.setOpacity(state.map.opacity)
+
     def _run_changed(self, _: object) -> None:
         self.planes.set_dim(self._session.model.latent_dim if self._session.model is not None else 0)
+        self.fields.offer(offered(self._session.model, self._session.data is not None))
         self.let_go()
         self._home_of = None
         self.points.set_points(np.zeros((0, 2)), None)
-        self.field.set_picture(None)
+        self._clear_field()
         self.posterior.set_ellipses(None)
         for pace, slot in ((self._pace, "mosaic"), (self._posterior_pace, "posterior")):
             pace.reset()
@@ -139,6 +168,12 @@ class MapPanel(QWidget):
     def _model_changed(self, _: object) -> None:
         self._pace.poke()
         self._posterior_pace.poke()
+
+    def _moment(self, moment: Any) -> None:
+        """When training ends, a field of numbers is drawn as finely as it can be."""
+        if self._training and not moment.training and self.fields.shown in KINDS:
+            self._pace.renew()
+        self._training = moment.training
 
     def _plane_changed(self, _: object) -> None:
         names = self._session.plane.labels
@@ -151,31 +186,41 @@ class MapPanel(QWidget):
         self._view_changed()
 
     def _state_changed(self, old: Any, new: Any) -> None:
-        if old.map != new.map:
-            self.planes.show_spec(new.map.plane)
+        if old.map != new.map or old.colours != new.colours:
+            self._show_spec()
             self.points.setVisible(new.map.points)
             self.contours.setVisible(new.map.prior)
-            self._view_changed()
+            if replace(old.map, opacity=new.map.opacity) != new.map:
+                self._view_changed()
 
     def _request_field(self) -> bool:
         model, plane, view = self._session.model, self._session.plane, self.view()
-        wanted = self._session.state.map.mosaic and isinstance(model, Decodes)
-        if not wanted or model is None or model.info.image_shape is None or plane.dim != model.latent_dim:
+        name, table = self.fields.shown, theme().table
+        if model is None or name == "nothing" or plane.dim != model.latent_dim:
             self._exploration.cancel("mosaic")  # it would still draw what is no longer wanted
-            self.field.set_picture(None)
+            self._clear_field()
             self.status.emit("")
             return False
-        tokens = theme().tokens
-        ink = Ink((255, 255, 255), 0.7) if tokens.is_dark else Ink((20, 24, 32), 0.6)
-        self._exploration.request(
-            "mosaic",
-            Priority.FIELD,
-            lambda: mosaic(model, model.info, plane, view, ink),
-            self._draw_field,
-            doing="decode the map",
-            ended=self._pace.done,
-        )
+        if name == "images":
+            tokens = theme().tokens
+            ink = Ink((255, 255, 255), 0.7) if tokens.is_dark else Ink((20, 24, 32), 0.6)
+            self._ask_field(lambda: mosaic(model, model.info, plane, view, ink), self._draw_images)
+        else:
+            data, moment = self._session.data, self._session.moment
+            x = None if data is None else data.train.x
+            hurried = moment is not None and moment.training  # a fine one would be of a model long gone
+            cells = CELLS[: CELLS.index(WHILE_TRAINING) + 1] if hurried else CELLS
+            self._ask_field(lambda: shaded(name, model, x, plane, view, table, cells), self._draw_shaded)
         return True
+
+    def _ask_field(self, work: Any, deliver: Any) -> None:
+        self._exploration.request(
+            "mosaic", Priority.FIELD, work, deliver, doing="draw the field", ended=self._pace.done
+        )
+
+    def _clear_field(self) -> None:
+        self.field.set_picture(None)
+        self._show_shaded(None)
 
     def _request_contours(self) -> None:
         model, plane, view = self._session.model, self._session.plane, self.view()
@@ -191,12 +236,32 @@ class MapPanel(QWidget):
             doing="draw the prior",
         )
 
+    def _draw_images(self, picture: Picture) -> None:
+        self._show_shaded(None)
+        self._draw_field(picture)
+
+    def _draw_shaded(self, found: Shaded) -> None:
+        self._show_shaded(found)
+        self._draw_field(found.picture)
+
     def _draw_field(self, picture: Picture) -> None:
         self.field.set_picture(picture)
         if picture.complete:
             a, b = self._session.plane.labels
             step = format_number(picture.step)
             self.status.emit(f"{a} × {b} · {picture.detail} · step {step}")
+
+    def _show_shaded(self, found: Shaded | None) -> None:
+        self._shaded = found
+        self.fields.show_field(found)
+        self._show_value()
+
+    def _show_value(self) -> None:
+        """The field's value at the point."""
+        z, value = self._session.point, None
+        if self._shaded is not None and z is not None and len(z) == self._session.plane.dim:
+            value = self._shaded.at(*self._session.plane.to_canvas(z[None])[0])
+        self.fields.show_value(value)
 
     def _request_posterior(self) -> bool:
         """q(z|x) of the datum that the card beside the map shows."""
@@ -270,6 +335,7 @@ class MapPanel(QWidget):
         if z is not None and len(z) == self._session.plane.dim:
             u, v = self._session.plane.to_canvas(z[None])[0]
             self.marker.setPos(u, v)
+        self._show_value()
 
     # -- looks ---------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
 from explorer.contours import contour
-from explorer.density import viridis
 from explorer.plots.canvas import CursorItem, FieldItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.theme import theme
@@ -55,7 +54,6 @@ class ThetaPlane(PlaneCanvas):
         self.moved.connect(self._moved)
         theme().changed.connect(self._recolour)
         self._recolour()
-        self.show_field(None)
 
     @property
     def follows(self) -> bool:
@@ -81,7 +79,7 @@ class ThetaPlane(PlaneCanvas):
             self.box.setRange(xRange=(u0, u1), yRange=(v0, v1), padding=0)
         side = len(field.values)
         view = View(u0, u1, v0, v1, side, side)
-        self.image.set_picture(Picture(colours(field.values, viridis()), view, field.step))
+        self.image.set_picture(Picture(colours(field.values, theme().table), view, field.step))
         lines = [contour(field.values, level) for level in levels(field.values)]
         ends = np.concatenate([line.reshape(-1, 2) for line in lines] or [np.zeros((0, 2))])
         scale = np.array([u1 - u0, v1 - v0]) / side
@@ -119,6 +117,7 @@ class ThetaPlane(PlaneCanvas):
         tokens = theme().tokens
         self._contours.setPen(pg.mkPen(QColor(255, 255, 255, 90), width=1))
         self.here.set_colours(QColor(tokens.danger), QColor("#ffffff"))
+        self.show_field(self.shown)
 
 
 def levels(values: Array) -> list[float]:

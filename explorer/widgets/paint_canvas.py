@@ -8,7 +8,6 @@ from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPai
 from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
-from explorer.density import viridis
 from explorer.theme import theme
 
 CELLS = 256  # a side
@@ -38,7 +37,7 @@ class PaintCanvas(QWidget):
         self._at: QPointF | None = None  # of the brush, in cells
         self._sign = 0.0  # +1 while painting, −1 while erasing
         self._image: QImage | None = None
-        self._colours = viridis()
+        self._colours = theme().table
         self.setFixedSize(SHOWN, SHOWN)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

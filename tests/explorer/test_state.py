@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from explorer.state import (
+    FIELDS,
     CurveSpec,
     EMSpec,
     HistorySpec,
@@ -40,7 +41,8 @@ STATES = st.builds(
         plane=st.builds(
             lambda kind, ij: PlaneSpec(kind, *ij), st.sampled_from(["coordinates", "principal"]), INDICES
         ),
-        mosaic=st.booleans(),
+        field=st.sampled_from(FIELDS),
+        opacity=st.floats(0, 1),
         points=st.booleans(),
         prior=st.booleans(),
         split=SPLITS,

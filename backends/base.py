@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +113,14 @@ class Elbo:
     def value(self) -> Array:
         """The bound itself, (n,) float64."""
         return np.asarray(self.reconstruction - self.kl_prior)
+
+
+class PosteriorFit(NamedTuple):
+    """A Gaussian for one x, q of one row with scale_tril (1, k, k), and its ELBO ± stderr in nats."""
+
+    q: Gaussian
+    elbo: float
+    stderr: float
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ offers; ask with ``isinstance(model, Decodes)`` or :func:`capabilities`, never f
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from backends.base import (
@@ -12,6 +13,7 @@ from backends.base import (
     Gaussian,
     Model,
     Path,
+    PosteriorFit,
     Responsibilities,
     ThetaAxis,
 )
@@ -97,6 +99,19 @@ class LogJoint(Model, Protocol):
 class HasElbo(Model, Protocol):
     def elbo(self, x: Array, samples: int = 1, seed: int = 0) -> Elbo:
         """The bound of each row of x (n, d), its reconstruction term a mean over ``samples`` draws of z."""
+        ...
+
+
+@runtime_checkable
+class FitsPosterior(Model, Protocol):
+    """A model that can look for the best Gaussian q for one x alone: what that gains over the encoder's is
+    the amortisation gap, what is left to log p(x) the approximation gap (Cremer et al. 2018)."""
+
+    def fit_posterior(self, x: Array, steps: int = 100, seed: int = 0) -> Generator[PosteriorFit, None, None]:
+        """Optimise a Gaussian of full covariance for x (d,), beginning at q(z|x).
+
+        Yields first q(z|x) itself, then after each of ``steps`` steps the best so far: its ELBO never falls.
+        """
         ...
 
 
@@ -274,6 +289,7 @@ CAPABILITIES: dict[str, type] = {
     "log_prob": LogProb,
     "log_joint": LogJoint,
     "elbo": HasElbo,
+    "posterior_fit": FitsPosterior,
     "parameters": HasParameters,
     "bound": HasBound,
     "bayes": Bayesian,

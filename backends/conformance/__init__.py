@@ -89,6 +89,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     _check("ELBO ≤ log p(x)", densities.elbo_is_a_bound, "elbo", "log_joint"),
     _check("ELBO ≤ exact log p(x)", densities.elbo_is_a_bound, "elbo", "log_prob"),
+    _check("a q fitted to one x", densities.posterior_fits, "posterior_fit", "encodes", "elbo"),
     _check("L(q, θ) ≤ log p(X|θ)", densities.bound_along_lines, "bound", "parameters"),
     _check("the change of variables", flows.change_of_variables, "flow", "log_prob"),
     _check("an inverse that inverts", flows.inverses, "flow"),

@@ -187,6 +187,29 @@ def elbo_from_its_definition(case: Case) -> None:
     )
 
 
+def posterior_fits(case: Case) -> None:
+    """fit_posterior begins at encode's q, and its ELBO never falls, nor passes log p(x)."""
+    model, x = case.model, case.inputs(2)[0]
+    q, bound = model.encode(x), model.elbo(x, samples=400, seed=1)
+    log_p = finish(log_likelihood(model, x))
+    for i, row in enumerate(x):
+        fits, again = (list(model.fit_posterior(row, steps=20, seed=3)) for _ in range(2))
+        elbos = np.array([fit.elbo for fit in fits])
+        require(len(fits) == 21, f"fit_posterior yields {len(fits)} times in 20 steps, and not 21 times")
+        require(np.array_equal(elbos, [fit.elbo for fit in again]), "fit_posterior ignores its seed")
+        off = max(np.abs(fits[0].q.mean[0] - q.mean[i]).max(), np.abs(fits[0].q.std[0] - q.std[i]).max())
+        require(off < 1e-4, f"fit_posterior does not begin at encode's q: off by {off:.2g}")
+        noise = 0.0 if bound.stderr is None else bound.stderr[i]
+        off, allowed = abs(elbos[0] - bound.value[i]), 0.01 + 6 * float(np.hypot(noise, fits[0].stderr))
+        require(off < allowed, f"fit_posterior begins {off:.2g} off the ELBO, where {allowed:.2g} is allowed")
+        require((np.diff(elbos) >= 0).all(), "the ELBO of fit_posterior falls")
+        over = elbos[-1] - log_p.value[i]
+        allowed = 0.01 + 6 * float(np.hypot(log_p.stderr[i], fits[-1].stderr))
+        require(over < allowed, f"the ELBO of fit_posterior is {over:.2g} above log p(x)")
+        tril = fits[-1].q.scale_tril
+        require(tril is not None and tril.shape == (1, *2 * q.mean.shape[1:]), "its q has no scale_tril")
+
+
 def bound_along_lines(case: Case) -> None:
     """L(q, θ) ≤ log p(X|θ) along lines through the model's own θ, where they are its mean elbo and log_prob:
     so where q is the exact posterior they touch there."""

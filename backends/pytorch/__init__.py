@@ -157,7 +157,18 @@ def vae_size(info: DataInfo, values: Mapping[str, Value]) -> int:
 
 
 _VAE_CAPABILITIES = frozenset(
-    ("decodes", "metric", "encodes", "prior", "samples", "log_joint", "elbo", "parameters", "entropy")
+    (
+        "decodes",
+        "metric",
+        "encodes",
+        "prior",
+        "samples",
+        "log_joint",
+        "elbo",
+        "parameters",
+        "entropy",
+        "posterior_fit",
+    )
 )
 _MIXTURES = ("TorchGaussianMixtureLearner", "TorchBernoulliMixtureLearner")
 

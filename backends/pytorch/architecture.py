@@ -58,15 +58,17 @@ class Architecture:
         q draws from noise (…, n, k), z."""
         if self.prior is None:
             return q.kl_to_normal()
-        return q.log_prob_of(noise) - log_mixture(*self.prior.components(w), z)
+        return q.log_prob_of(noise) - self.log_prior(z, w)
+
+    def log_prior(self, z: Tensor, w: Weights) -> Tensor:
+        """log p(z), (…, k) → (…,)."""
+        if self.prior is None:
+            return -0.5 * (z.square() + LOG_2PI).sum(-1)
+        return log_mixture(*self.prior.components(w), z)
 
     def log_weights(self, q: Gaussians, x: Tensor, noise: Tensor, w: Weights) -> tuple[Tensor, Tensor]:
         """log p(x|z) and log p(z) − log q(z|x) of the z that q draws from noise (…, n, k): (…, n) each. Their
         sum is the logarithm of an importance weight (Burda et al. 2016, eq. 8)."""
         z = q.draw(noise)
         log_likelihood = self.likelihood.log_prob(self.decoder(z, w), w, x)
-        if self.prior is None:
-            log_prior = -0.5 * (z.square() + LOG_2PI).sum(-1)
-        else:
-            log_prior = log_mixture(*self.prior.components(w), z)
-        return log_likelihood, log_prior - q.log_prob_of(noise)
+        return log_likelihood, self.log_prior(z, w) - q.log_prob_of(noise)

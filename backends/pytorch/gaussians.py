@@ -36,6 +36,11 @@ class Gaussians(Protocol):
         """From rows (n, outputs)."""
         ...
 
+    @property
+    def tril(self) -> Tensor:
+        """L, (n, k, k), lower triangular."""
+        ...
+
     def draw(self, noise: Tensor) -> Tensor:
         """mean + L·noise: noise (…, n, k) → z of that shape."""
         ...
@@ -74,6 +79,10 @@ class Diagonal:
         mean, log_variance = rows.chunk(2, -1)
         return cls(mean, log_variance)
 
+    @property
+    def tril(self) -> Tensor:
+        return torch.diag_embed(torch.exp(0.5 * self.log_variance))
+
     def draw(self, noise: Tensor) -> Tensor:
         return self.mean + torch.exp(0.5 * self.log_variance) * noise
 
@@ -97,10 +106,10 @@ class Diagonal:
 
 @dataclass(frozen=True, eq=False)
 class Full:
-    """N(mean, LLᵀ): mean (n, k), L = scale_tril (n, k, k), lower triangular with a positive diagonal."""
+    """N(mean, LLᵀ): mean (n, k), L = tril (n, k, k), lower triangular with a positive diagonal."""
 
     mean: Tensor
-    scale_tril: Tensor
+    tril: Tensor
 
     @classmethod
     def outputs(cls, k: int) -> int:
@@ -116,27 +125,27 @@ class Full:
         return cls(mean, tril)
 
     def draw(self, noise: Tensor) -> Tensor:
-        return self.mean + (self.scale_tril @ noise.unsqueeze(-1)).squeeze(-1)
+        return self.mean + (self.tril @ noise.unsqueeze(-1)).squeeze(-1)
 
     def _log_det(self) -> Tensor:
-        return self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return self.tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
     def log_prob_of(self, noise: Tensor) -> Tensor:
         return -0.5 * (noise.square() + LOG_2PI).sum(-1) - self._log_det()
 
     def log_prob(self, z: Tensor) -> Tensor:
         off = (z - self.mean).unsqueeze(-1)
-        return self.log_prob_of(torch.linalg.solve_triangular(self.scale_tril, off, upper=False).squeeze(-1))
+        return self.log_prob_of(torch.linalg.solve_triangular(self.tril, off, upper=False).squeeze(-1))
 
     def kl_to_normal(self) -> Tensor:
         """½ (‖L‖² + ‖μ‖² − k) − log det L, Frobenius norm."""
-        squares = self.scale_tril.square().sum((-2, -1)) + self.mean.square().sum(-1)
+        squares = self.tril.square().sum((-2, -1)) + self.mean.square().sum(-1)
         return 0.5 * (squares - self.mean.shape[-1]) - self._log_det()
 
     def double(self) -> Full:
-        return Full(self.mean.cpu().double(), self.scale_tril.cpu().double())
+        return Full(self.mean.cpu().double(), self.tril.cpu().double())
 
     def numpy(self) -> base.Gaussian:
-        std = self.scale_tril.square().sum(-1).sqrt()
-        mean, tril = self.mean.contiguous().cpu().numpy(), self.scale_tril.contiguous().cpu().numpy()
+        std = self.tril.square().sum(-1).sqrt()
+        mean, tril = self.mean.contiguous().cpu().numpy(), self.tril.contiguous().cpu().numpy()
         return base.Gaussian(mean, std.cpu().numpy(), tril)

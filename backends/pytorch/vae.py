@@ -11,18 +11,30 @@ estimated from the same z as the mean of log q(z|x) − log p(z).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from backends.base import Array, DataInfo, Decoded, Elbo, Gaussian, InputError, Stamp, State, Value
+from backends.base import (
+    Array,
+    DataInfo,
+    Decoded,
+    Elbo,
+    Gaussian,
+    InputError,
+    PosteriorFit,
+    Stamp,
+    State,
+    Value,
+)
 from backends.estimates import log_normal, log_sum_exp, slices
 from backends.parameters import check_live, resolve
 from backends.pytorch import VAE_PARAMETERS, check_vae_data
 from backends.pytorch.architecture import Architecture
+from backends.pytorch.fit_posterior import fit_posterior
 from backends.pytorch.gaussians import LOG_2PI
 from backends.pytorch.metric import pull_back
 from backends.pytorch.networks import Dropout
@@ -134,7 +146,7 @@ class VAE:
 
     def sample(self, n: int, seed: int) -> Array:
         """x ~ p(x), (n, d) float32: z from the prior, then x from p(x|z), its noise included."""
-        generator = Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         with torch.inference_mode():
             if self._net.prior is None:
                 z = torch.randn((n, self.latent_dim), generator=generator)
@@ -145,9 +157,9 @@ class VAE:
     def sample_given(self, z: Array, seed: int) -> Array:
         """x ~ p(x|z), (n, k) latents → (n, d) float32."""
         with torch.inference_mode():
-            return self._draw(self._rows(z, "z", self.latent_dim), Generator().manual_seed(seed))
+            return self._draw(self._rows(z, "z", self.latent_dim), torch.Generator().manual_seed(seed))
 
-    def _draw(self, z: Tensor, generator: Generator) -> Array:
+    def _draw(self, z: Tensor, generator: torch.Generator) -> Array:
         x = self._net.likelihood.sample(self._net.decoder(z, self._w), self._w, generator)
         return np.asarray((x * self._scale + self._shift).cpu().numpy())
 
@@ -184,7 +196,7 @@ class VAE:
 
         Standard errors are those of the means; with a single draw there is no telling, and they are None.
         """
-        generator = Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         with torch.inference_mode():
             own, x_s = self._data(x)
             likelihood = self._net.likelihood
@@ -201,6 +213,23 @@ class VAE:
             if self._components is None:
                 return Elbo(draws.mean(0), q.double().kl_to_normal().numpy(), _stderr(draws))
         return Elbo(draws.mean(0), kl.mean(0), _stderr(draws - kl), _stderr(draws), _stderr(kl))
+
+    def fit_posterior(self, x: Array, steps: int = 100, seed: int = 0) -> Generator[PosteriorFit, None, None]:
+        """Optimise a Gaussian for x (d,) alone; see :class:`backends.capabilities.FitsPosterior`.
+
+        Raises InputError for another shape, and for x outside the decoder's support.
+        """
+        net, w = self._net, self._w
+        own, row = self._data(np.asarray(x, np.float32)[None])
+        net.likelihood.check(own)
+        log_volume = net.likelihood.log_volume(self._scale)
+
+        def log_joint(z: Tensor) -> Tensor:
+            return net.likelihood.log_prob(net.decoder(z, w), w, row) + log_volume + net.log_prior(z, w)
+
+        with torch.no_grad():
+            q = net.encode(row, w)
+        return fit_posterior(log_joint, q.mean[0], q.tril[0], steps, seed)
 
     def theta(self) -> Array:
         """All weights (and the decoder's log σ) as one vector, float64."""
@@ -248,11 +277,11 @@ class VAELearner:
         self._net.likelihood.check(rows)
         self._rows, self._device = rows, device
         weight_seed, order_seed, noise_seed = np.random.SeedSequence(seed).generate_state(3, np.uint64)
-        self._noise = Generator().manual_seed(int(noise_seed))
+        self._noise = torch.Generator().manual_seed(int(noise_seed))
         self._batches = Batches(rows, int(self._values["batch_size"]), int(order_seed))
         shift, scale = self._net.likelihood.standardisation(rows)
         self._use_standardisation(shift, scale)
-        theta, generator = torch.empty(self._net.layout.size), Generator().manual_seed(int(weight_seed))
+        theta, generator = torch.empty(self._net.layout.size), torch.Generator().manual_seed(int(weight_seed))
         self._net.initialise(self._net.layout.views(theta), (rows - shift) / scale, generator)
         self._optimiser = FlatAdam(self._net.layout, theta.to(device), float(self._values["learning_rate"]))
         self._steps = 0

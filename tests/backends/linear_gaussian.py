@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backends.base import DataInfo, Decoded, Diverged, Elbo, Gaussian, InputError, Path, Stamp, State
+from backends.base import (
+    DataInfo,
+    Decoded,
+    Diverged,
+    Elbo,
+    Gaussian,
+    InputError,
+    Path,
+    PosteriorFit,
+    Stamp,
+    State,
+)
 from backends.costs import Costs, CostTable, median_seconds
 from backends.parameters import Parameter, check_live
 from backends.registry import ModelKind
@@ -20,6 +31,7 @@ CAPABILITIES = frozenset(
     (
         "decodes",
         "metric",
+        "posterior_fit",
         "encodes",
         "prior",
         "samples",
@@ -113,6 +125,10 @@ class Linear:
         kl = 0.5 * ((mean**2).sum(1) + (tril**2).sum() + K * np.log(2 * np.pi)) - entropy
         stderr = draws.std(0, ddof=1) / np.sqrt(samples) if samples > 1 else None
         return Elbo(draws.mean(0), kl, stderr)
+
+    def fit_posterior(self, x, steps=100, seed=0):
+        elbo = float(self.log_prob(x[None])[0])
+        yield from [PosteriorFit(self.encode(x[None]), elbo, 0.0)] * (steps + 1)
 
     def theta(self):
         return self.mean.copy()

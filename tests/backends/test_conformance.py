@@ -180,6 +180,12 @@ def on_the_way(change):
     return flow("path", lambda self, x, times=None: change(Scaled.path(self, x, times)))
 
 
+def fitting(change):
+    return model(
+        "fit_posterior", lambda self, x, steps, seed: change([*Linear.fit_posterior(self, x, steps)])
+    )
+
+
 def bayes(learner, name, function):
     """A conjugate model's kind with a wrong method: of its learner, or else of its model."""
     methods = {name: function} if hasattr(learner, name) else {"model": wrong(learner.model, name, function)}
@@ -275,6 +281,12 @@ WRONG = {
     ],
     "ELBO ≤ log p(x)": [],
     "ELBO ≤ exact log p(x)": [with_bound(lambda e: Elbo(e.reconstruction + 2, e.kl_prior, e.stderr))],
+    "a q fitted to one x": [
+        fitting(lambda fits: fits[1:]),
+        fitting(lambda fits: [fit._replace(elbo=fit.elbo - 0.001 * i) for i, fit in enumerate(fits)]),
+        fitting(lambda fits: [fit._replace(elbo=fit.elbo + 0.1 * i) for i, fit in enumerate(fits)]),
+        model("fit_posterior", lambda self, x, steps, seed: Linear.fit_posterior(self, x + 1, steps)),
+    ],
     "L(q, θ) ≤ log p(X|θ)": [
         model("bound_at", lambda self, t, x: self.log_likelihood_at(t, x) + 0.1),
         model("bound_at", lambda self, t, x: Linear.bound_at(self, t, x) - 0.5),

@@ -50,11 +50,19 @@ def write(path: str | Path, manifest: Mapping[str, Any], arrays: Mapping[str, Ar
         file.write(data)
 
 
-def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The manifest and the arrays of a run's file; raises InputError, in one sentence, if it is not one."""
+def read(path: str | Path, only: str = "") -> tuple[dict[str, Any], dict[str, Array]]:
+    """The manifest and the arrays of a run's file; raises InputError, in one sentence, if it is not one.
+
+    only: of the arrays those whose names begin so; the others are not read.
+    """
     with _open(path) as file:
         manifest, places = _read_header(file, path)
-        return manifest, {place.name: _read_array(file, place, path) for place in places}
+        start, wanted = file.tell(), {}
+        for place in places:
+            if place.name.startswith(only):
+                file.seek(start + place.begin)
+                wanted[place.name] = _read_array(file, place, path)
+        return manifest, wanted
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

@@ -103,6 +103,31 @@ class Actions(QObject):
         run = self._session.run
         return None if run is None else self._files_of(run).path
 
+    @property
+    def home(self) -> Path:
+        """The program's own folder."""
+        return self._home
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The files that the open run is written to: its own, and where it is kept until it is saved."""
+        run = self._session.run
+        if run is None:
+            return ()
+        files = self._files_of(run)
+        return (files.kept,) if files.path is None else (files.kept, files.path.resolve())
+
+    def rename(self, run: Run, name: str) -> None:
+        """Give a run that is open another name, which the next writing of its file keeps."""
+        run.name = name
+        self._changed(run)
+        self.file_changed.emit(self.path)
+
+    def set_recent(self, recent: tuple[str, ...]) -> None:
+        """Have other files as the recent ones."""
+        self.settings = replace(self.settings, recent=recent)
+        self.recent_changed.emit(recent)
+
     def _files_of(self, run: Run) -> _Files:
         return self._files.setdefault(run.id, _Files(kept_path(self._home, run)))
 

@@ -23,7 +23,7 @@ from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
 from explorer.fields import CHOICES, offered
 from explorer.follow import Follower
-from explorer.kept import describe, kept_runs
+from explorer.kept import describe, empty_trash, kept_runs
 from explorer.session import Message, Session
 from explorer.spec import sound
 from explorer.theme import apply, theme
@@ -170,6 +170,8 @@ class Program(QObject):
             Command("open", "Open…", "File", window.ask_open, "Ctrl+O", "open", "Open a run or data"),
             Command("paint", "Paint a density…", "File", window.ask_painting, "",
                     tip="Paint a density on the plane, to train on"),
+            Command("runs", "Runs…", "File", window.open_runs, "Ctrl+L", "table",
+                    "All runs: their figures and curves, to compare, rename, delete and open"),
             Command("save", "Save", "File", window.save, "Ctrl+S", "save", "Save the run"),
             Command("save-as", "Save as…", "File", window.ask_save, "Ctrl+Shift+S"),
             Command("save-session", "Save session…", "File", window.ask_session, "",
@@ -253,6 +255,7 @@ class Program(QObject):
         self._closed = True
         self._remember.stop()
         self.actions.close()
+        empty_trash(self._home)
         try:
             settings_.save(self._home, self.window.settings())
         except (OSError, ValueError) as error:

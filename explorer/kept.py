@@ -11,7 +11,7 @@ from backends.base import InputError
 from backends.checkpoint import read_manifest
 from backends.run import Run
 
-MOST = 5  # files; older ones make room when the program starts
+MOST = 20  # files; older ones make room when the program starts
 
 
 def kept_path(home: Path, run: Run) -> Path:
@@ -31,6 +31,20 @@ def forget(path: Path) -> None:
         path.unlink()
 
 
+def throw_away(home: Path, path: Path) -> Path:
+    """Move a kept run where :func:`empty_trash` finds it; returns where it lies now. OSError where it cannot
+    be moved."""
+    trash = home / "trash"
+    trash.mkdir(parents=True, exist_ok=True)
+    return path.replace(trash / path.name)
+
+
+def empty_trash(home: Path) -> None:
+    """What was thrown away can be brought back until the program ends."""
+    for path in (home / "trash").glob("*.safetensors"):
+        forget(path)
+
+
 def describe(path: Path) -> str:
     """A kept run in a few words: its name, step and date."""
     when = datetime.fromtimestamp(path.stat().st_mtime).strftime("%d %B, %H:%M")
@@ -41,15 +55,18 @@ def describe(path: Path) -> str:
         return f"of {when}"
 
 
+def kept_files(home: Path) -> list[Path]:
+    """What is kept, newest first."""
+    try:
+        return sorted((home / "unsaved").glob("*.safetensors"), key=lambda p: p.stat().st_mtime, reverse=True)
+    except OSError:
+        return []
+
+
 def kept_runs(home: Path) -> list[Path]:
     """What is kept, newest first. Files beyond MOST are removed, and halves that a crash left of some."""
     sweep(home / "unsaved")
-    try:
-        found = sorted(
-            (home / "unsaved").glob("*.safetensors"), key=lambda p: p.stat().st_mtime, reverse=True
-        )
-    except OSError:
-        return []
+    found = kept_files(home)
     for path in found[MOST:]:
         with suppress(OSError):
             path.unlink()

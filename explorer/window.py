@@ -198,6 +198,18 @@ class Window(QMainWindow):
         if path:
             self.actions_.open(path)
 
+    def open_runs(self) -> None:
+        """Show the list of runs, beside the window."""
+        from explorer.runs_dialog import RunsDialog
+
+        dialog = self.findChild(RunsDialog)
+        if dialog is None:
+            dialog = RunsDialog(self.session, self._exploration, self.actions_, self)
+        dialog.runs.reload()
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+
     def ask_painting(self) -> None:
         """Have a density painted, beginning with the last one that was."""
         self.actions_.last_painting(self._paint)

@@ -57,6 +57,11 @@ def steps(points: Array) -> Array:
     return np.asarray(np.linalg.norm(np.diff(np.asarray(points, np.float64), axis=0), axis=1))
 
 
+def marks_of(points: Array) -> Array:
+    """How far along a polyline (m, k) each of its points lies: (m,) float64, from 0."""
+    return np.concatenate([[0.0], np.cumsum(steps(points))])
+
+
 def along(points: Array, marks: Array, m: int) -> Array:
     """m points on a polyline (n, k) at equal steps of what ``marks`` (n,), never falling, count along it."""
     if marks[-1] <= marks[0]:  # it goes nowhere
@@ -95,7 +100,7 @@ def evenly(model: Any, points: Array, m: int) -> _Slices:
     """m points on a polyline (n, k) whose images lie at equal steps along its image: (m, k)."""
     fine = subdivided(points)
     images = yield from decoded(model, fine)
-    return along(fine, np.concatenate([[0.0], np.cumsum(steps(images))]), m)
+    return along(fine, marks_of(images), m)
 
 
 @dataclass(frozen=True, eq=False)

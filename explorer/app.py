@@ -24,6 +24,7 @@ from explorer.compute import Exploration, Failure, Priority
 from explorer.fields import CHOICES, offered
 from explorer.follow import Follower
 from explorer.kept import describe, empty_trash, kept_runs
+from explorer.path_follow import PathFollower
 from explorer.session import Message, Session
 from explorer.spec import sound
 from explorer.theme import apply, theme
@@ -47,6 +48,7 @@ class Program(QObject):
         self.exploration, self.trainer = Exploration(self), Trainer(self)
         self.actions = Actions(self.session, self.exploration, self.trainer, remembered, home, self)
         self.follower = Follower(self.session, self.exploration, self)
+        self.path_follower = PathFollower(self.session, self.exploration, self)
         theme().set(self.session.state.theme)
         theme().set_map(self.session.state.colours)
         self.window = Window(self.session, self.exploration, self.actions)

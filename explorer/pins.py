@@ -48,11 +48,18 @@ def with_pin(state: State, name: str, z: Array) -> State:
 
 
 def renamed(state: State, old: str, new: str) -> State:
-    """The state with a pin called otherwise; InputError for a name that it cannot have."""
+    """The state with a pin called otherwise, also where a path ends in it; InputError for a name that it
+    cannot have."""
     new = check_name(new)
     if new != old and any(pin.name == new for pin in state.pins):
         raise InputError(f"there is a pin called {new} already")
-    return replace(state, pins=tuple(replace(p, name=new) if p.name == old else p for p in state.pins))
+    path = replace(
+        state.path,
+        a=new if state.path.a == old else state.path.a,
+        b=new if state.path.b == old else state.path.b,
+    )
+    pins = tuple(replace(pin, name=new) if pin.name == old else pin for pin in state.pins)
+    return replace(state, pins=pins, path=path)
 
 
 def without(state: State, name: str) -> State:

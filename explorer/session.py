@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -17,6 +18,9 @@ from explorer.flow import Passage, Travel
 from explorer.plane import Plane, coordinate_plane
 from explorer.state import State
 from explorer.training import Moment
+
+if TYPE_CHECKING:
+    from explorer.paths import Walk
 
 UNDO_DEPTH = 200
 
@@ -85,6 +89,7 @@ class Session(QObject):
     subject_changed = Signal(object)  # Subject, or None
     place_changed = Signal(object)  # (d,) float32, or None
     travel_changed = Signal(object)  # Travel: what a flow does to data, samples and a grid; or None
+    walk_changed = Signal(object)  # Walk: what lies along the path; or None
     passage_changed = Signal(object)  # Passage: the way of one point through a flow; or None
     message = Signal(object)  # Message
 
@@ -105,6 +110,8 @@ class Session(QObject):
         self.subject: Subject | None = None
         self.travel: Travel | None = None
         self.passage: Passage | None = None
+        self.walk: Walk | None = None
+        self.no_walk = ""  # a sentence, where there is a path that cannot be gone
         self.place: Array | None = None  # the point of data space under the cursor
         self.place_name = ""  # what it is, where it is not just any point
         self.point_tag: object = None  # time stamp of the hand's move; travels to the pixels that it becomes
@@ -249,6 +256,11 @@ class Session(QObject):
         """Say what the newest snapshot of a flow does to the plane."""
         self.travel = travel
         self.travel_changed.emit(travel)
+
+    def set_walk(self, walk: Walk | None, why: str = "") -> None:
+        """Say what lies along the path; why: where none of it can be gone, a sentence."""
+        self.walk, self.no_walk = walk, why
+        self.walk_changed.emit(walk)
 
     def set_passage(self, passage: Passage | None) -> None:
         """Say what a flow does to the point under the cursor."""

@@ -19,7 +19,7 @@ def setting(default: Any, valid: Callable[[Any], bool]) -> Any:
 
 
 def several(of: Any) -> Any:
-    """A tuple, empty at first, of whatever ``of`` is an example of: a number, or a dataclass."""
+    """A tuple, empty at first, of whatever ``of`` is an example of: numbers, tuples of them, dataclasses."""
     return field(default=(), metadata={"of": of})
 
 
@@ -89,6 +89,28 @@ class MapSpec:
     points: bool = True
     prior: bool = True
     split: str = setting("train", ("train", "validation", "test").__contains__)
+
+
+@dataclass(frozen=True)
+class PathSpec:
+    """A way through latent space: "drawn" through points, or from the pin a to the pin b, "straight", on a
+    great "circle", or the "shortest" under the decoder's metric."""
+
+    kind: str = setting("nothing", ("nothing", "drawn", "straight", "circle", "shortest").__contains__)
+    a: str = ""
+    b: str = ""
+    points: tuple[tuple[float, ...], ...] = several((0.0,))
+
+
+@dataclass(frozen=True)
+class FilmSpec:
+    """How a path is shown: as so many frames at equal steps of the "latent" or of the "image", so many a
+    second, "once", in a "loop", or there and "back" again."""
+
+    frames: int = setting(24, range(2, 241).__contains__)
+    spacing: str = setting("latent", ("latent", "image").__contains__)
+    speed: int = setting(12, range(1, 61).__contains__)
+    play: str = setting("back", ("once", "loop", "back").__contains__)
 
 
 @dataclass(frozen=True)
@@ -216,6 +238,8 @@ class State:
     run: RunSpec = RunSpec()
     map: MapSpec = MapSpec()
     pins: tuple[Pin, ...] = several(Pin())
+    path: PathSpec = PathSpec()
+    film: FilmSpec = FilmSpec()
     data: DataSpec = DataSpec()
     flow: FlowSpec = FlowSpec()
     canvas: str = setting("latent", ("latent", "data").__contains__)  # for models that have both
@@ -284,6 +308,8 @@ def from_json(text: str) -> State:
         """All of a list, or nothing of it: half of a point is none."""
         if not isinstance(given, list):
             return ()
+        if isinstance(example, tuple):
+            return tuple(each(example[0], one) for one in given)
         if isinstance(example, float):
             good = all(type(v) in (int, float) and math.isfinite(v) for v in given)
             return tuple(float(v) for v in given) if good else ()

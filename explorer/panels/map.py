@@ -21,6 +21,7 @@ from explorer.flow import corners_of
 from explorer.look import Posterior, posterior
 from explorer.mosaic import Ink, mosaic, prior_levels
 from explorer.pace import Pace
+from explorer.path_hand import PathHand
 from explorer.pin_hand import PinHand
 from explorer.placing import axes
 from explorer.plane import Plane
@@ -54,7 +55,8 @@ class MapPanel(QWidget):
         for item in (self.field, self.contours, self.points, self.posterior, self.marker):
             self.canvas.addItem(item, ignoreBounds=True)
         self.pins = PinHand(session, self.canvas)
-        self.canvas.holds = self.pins.take
+        self.path = PathHand(session, self.canvas)
+        self.canvas.holds = lambda at: self.pins.take(at) or self.path.take(at)
         self.pins.picked.connect(self._hold)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -35,6 +35,7 @@ class PlaneCanvas(pg.PlotWidget):
     moved = Signal(object)  # ((u, v) in canvas coordinates, the event's time stamp in ms)
     clicked = Signal(object)  # the same
     stepped = Signal(object)  # (du, dv) in canvas coordinates, by an arrow key
+    entered = Signal()  # Enter
     released = Signal()  # Esc
     dragged = Signal(object)  # (u, v), of what ``holds`` took hold of
     dropped = Signal(object)  # the same, at the end
@@ -144,6 +145,8 @@ class PlaneCanvas(pg.PlotWidget):
             view, fine = self.view(), event.modifiers() & Qt.KeyboardModifier.ShiftModifier
             step = (1 if fine else KEY_STEP) * view.scale * (view.x1 - view.x0) / max(view.width, 1)
             self.stepped.emit((direction[0] * step, direction[1] * step))
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.entered.emit()
         elif event.key() == Qt.Key.Key_Escape:
             self.released.emit()
         else:

@@ -61,7 +61,18 @@ class Driver:
     def settle(self) -> None:
         """Until nothing is computed any more, training apart."""
         exploration = self.program.exploration
-        slots = ("open", "data", "hover", "mosaic", "contours", "encodings", "datum", "evaluation", "samples")
+        slots = (
+            "open",
+            "data",
+            "hover",
+            "mosaic",
+            "contours",
+            "encodings",
+            "datum",
+            "evaluation",
+            "samples",
+            "path",
+        )
         QApplication.processEvents()
         self.until(lambda: not any(exploration.busy(slot) for slot in slots))
 
@@ -115,7 +126,7 @@ class Driver:
     def click_map(self, u: float, v: float) -> None:
         self.click(self.map.canvas.viewport(), self.pixel_of(u, v))
 
-    def drag_map(self, begin: QPoint, end: QPoint, button=Qt.MouseButton.LeftButton) -> None:
+    def drag_map(self, begin: QPoint, end: QPoint, button=Qt.MouseButton.MiddleButton) -> None:
         """Until the map has moved."""
         viewport = self.map.canvas.viewport()
         send_mouse(viewport, QEvent.Type.MouseButtonPress, begin, button, button)
@@ -148,11 +159,14 @@ class Driver:
 
 
 def send_mouse(
-    widget, kind: QEvent.Type, at: QPoint, button=Qt.MouseButton.NoButton, buttons=Qt.MouseButton.NoButton
+    widget,
+    kind: QEvent.Type,
+    at: QPoint,
+    button=Qt.MouseButton.NoButton,
+    buttons=Qt.MouseButton.NoButton,
+    keys=Qt.KeyboardModifier.NoModifier,
 ) -> None:
-    event = QMouseEvent(
-        kind, QPointF(at), QPointF(widget.mapToGlobal(at)), button, buttons, Qt.KeyboardModifier.NoModifier
-    )
+    event = QMouseEvent(kind, QPointF(at), QPointF(widget.mapToGlobal(at)), button, buttons, keys)
     QApplication.sendEvent(widget, event)
 
 

@@ -1,5 +1,7 @@
 """Pins: plain data with arithmetic, and the hand that sets, moves, names and deletes them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
@@ -7,7 +9,7 @@ from PySide6.QtTest import QTest
 
 from backends.base import InputError
 from explorer import pins
-from explorer.state import Pin, State, from_json, to_json
+from explorer.state import PathSpec, Pin, State, from_json, to_json
 
 from .conftest import send_mouse
 
@@ -121,6 +123,12 @@ def test_the_result_is_a_pin_under_the_name_that_is_given():
     np.testing.assert_array_equal(pins.at(again, "A", 2), pins.at(new, "d", 2))
 
 
+def test_a_path_goes_on_to_end_in_a_pin_that_is_renamed():
+    state, _ = three()
+    state = replace(state, path=PathSpec("straight", "a", "b"))
+    assert pins.renamed(state, "b", "king").path == PathSpec("straight", "a", "king")
+
+
 # -- on the map ------------------------------------------------------------------------------------
 
 
@@ -167,7 +175,7 @@ def test_dragging_a_pin_is_one_step_and_moves_no_map(program):
 def test_with_the_middle_button_a_drag_over_a_pin_moves_the_map(program):
     pin = set_pin(program, 0.0, 0.0)
     begin = program.pixel_of(*pin.z)
-    program.drag_map(begin, begin + QPoint(60, 40), Qt.MouseButton.MiddleButton)
+    program.drag_map(begin, begin + QPoint(60, 40))
     assert program.session.state.pins == (pin,)
 
 

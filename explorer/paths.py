@@ -1,0 +1,176 @@
+"""What lies along a path through latent space: frames that decode from it, the prior, the data and the speed
+beside them. Runs in exploration."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from backends.base import Array
+from backends.capabilities import HasPrior
+from backends.geodesics import (
+    STEP,
+    Geodesic,
+    along,
+    decoded,
+    geodesic,
+    great_circle,
+    marks_of,
+    straight,
+    subdivided,
+)
+from explorer import pins
+from explorer.session import Encodings
+from explorer.state import FilmSpec, State
+
+POINTS = 32  # of a line between two pins
+FINE_POINTS = 512  # of a path, about, that lengths are measured with
+NEIGHBOURS = 10  # encodings that half of the encodings have within the radius
+SAMPLE, AMONG = 256, 2000  # encodings that the radius is found from, and those that it is found among
+_NUMBERS = 2**20  # distances computed between two yields
+
+
+@dataclass(frozen=True, eq=False)
+class Route:
+    """Which way to go: through points (n, k) float64, or by kind from the first to the second of them."""
+
+    kind: str
+    points: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """m frames along a path, by the model of ``step``.
+
+    line: the path itself (p, k) float64. z (m, k) and what decodes there, mean (m, d), float32. latent,
+    image: how far along the path, and along its image, each frame lies, (m,) float64. speed: ‖J ż‖ for
+    ‖ż‖ = 1, by how much the image changes for each unit in z, by central differences. log_prior: nats; None
+    without a prior. within: encodings no farther than ``radius``; None without data. shortest: of a shortest
+    path, what is known of its length. complete: nothing better follows.
+    """
+
+    step: int
+    kind: str
+    line: Array
+    z: Array
+    mean: Array
+    latent: Array
+    image: Array
+    speed: Array
+    log_prior: Array | None
+    within: Array | None = None
+    radius: float = 0.0
+    shortest: Geodesic | None = None
+    complete: bool = True
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+
+def route_of(state: State, dim: int) -> Route | str | None:
+    """The path that is set, in a latent space of this dimension: None where there is none of it, and a
+    sentence where there is one that lacks an end."""
+    spec = state.path
+    if spec.kind == "nothing" or not dim:
+        return None
+    if spec.kind == "drawn":
+        fits = len(spec.points) > 1 and all(len(z) == dim for z in spec.points)
+        return Route("drawn", np.array(spec.points)) if fits else None
+    a, b = pins.at(state, spec.a, dim), pins.at(state, spec.b, dim)
+    if a is None or b is None:
+        return "Choose two pins to join. N sets one where the point is."
+    if np.array_equal(a, b):
+        return "The path begins and ends at the same place: choose two pins that lie apart."
+    return Route(spec.kind, np.stack([a, b]))
+
+
+def walk(
+    model: Any, route: Route, film: FilmSpec, encodings: Encodings | None, begin: Array | None = None
+) -> Generator[Walk | None, None, Walk]:
+    """Go along a route. Of the shortest one it yields ever shorter ones, from ``begin`` (p, k) on if given,
+    and None between slices of work."""
+    first, last = route.points[0], route.points[-1]
+    if route.kind != "shortest":
+        join = {"straight": straight, "circle": great_circle}
+        line = join[route.kind](first, last, POINTS) if route.kind in join else route.points
+        return (yield from _along(model, route.kind, line, film, encodings))
+    search = geodesic(model, first, last, POINTS, begin)
+    while True:
+        try:
+            found = next(search)
+        except StopIteration as stop:
+            best: Geodesic = stop.value
+            break
+        if found is None:
+            yield None
+        else:
+            there = yield from _along(model, route.kind, found.path, film, encodings)
+            yield replace(there, shortest=found, complete=False)
+    there = yield from _along(model, route.kind, best.path, film, encodings)
+    return replace(there, shortest=best)
+
+
+def _along(
+    model: Any, kind: str, line: Array, film: FilmSpec, encodings: Encodings | None
+) -> Generator[None, None, Walk]:
+    fine = subdivided(line, max(FINE_POINTS // len(line), 2))
+    images = yield from decoded(model, fine)
+    latent, image = marks_of(fine), marks_of(images)
+    marks = image if film.spacing == "image" else latent
+    if marks[-1] == 0:  # nothing changes along it
+        marks = np.arange(len(fine), dtype=np.float64)
+    places = along(fine, marks, film.frames)
+    latent, image = (np.interp(np.linspace(0, marks[-1], film.frames), marks, m) for m in (latent, image))
+    z = np.ascontiguousarray(places, np.float32)
+    mean = yield from decoded(model, z)
+    speed = yield from speeds(model, places)
+    log_prior = model.log_prior(z) if isinstance(model, HasPrior) else None
+    within, radius = None, 0.0
+    if encodings is not None and len(encodings.z) > 1:
+        radius = typical_radius(encodings)
+        within = yield from counts(encodings.z, z, radius)
+    return Walk(model.stamp.step, kind, line, z, mean, latent, image, speed, log_prior, within, radius)
+
+
+def speeds(model: Any, places: Array) -> Generator[None, None, Array]:
+    """‖J ż‖ at each of m points (m, k) of a path, ż its direction there, ‖ż‖ = 1: (m,) float64."""
+    direction = np.gradient(places, axis=0)
+    length = np.linalg.norm(direction, axis=1, keepdims=True)
+    shift = STEP * np.divide(direction, length, out=np.zeros_like(direction), where=length > 0)
+    both = yield from decoded(model, np.concatenate([places + shift, places - shift]))
+    change = both[: len(places)].astype(np.float64) - both[len(places) :]
+    return np.asarray(np.linalg.norm(change, axis=1) / (2 * STEP))
+
+
+@lru_cache(maxsize=1)
+def typical_radius(encodings: Encodings) -> float:
+    """The radius within which half of the encodings have NEIGHBOURS others or more, or where that is less
+    than one of those looked among, one of them."""
+    values = encodings.z
+    order = np.random.default_rng(0).permutation(len(values))[:AMONG]
+    among = values[order]
+    squared = _squared(among[:SAMPLE], among)
+    rank = min(max(round(NEIGHBOURS * len(among) / len(values)), 1), len(among) - 1)
+    radii = np.sqrt(np.partition(squared, rank, axis=1)[:, rank])  # the first is the encoding itself
+    return float(np.median(radii))
+
+
+def counts(encodings: Array, z: Array, radius: float) -> Generator[None, None, Array]:
+    """How many of the encodings (n, k) lie no farther than the radius from each z (m, k): (m,) int64."""
+    out, block = np.zeros(len(z), np.int64), max(_NUMBERS // len(z), 1)
+    for start in range(0, len(encodings), block):
+        out += (_squared(z, encodings[start : start + block]) <= radius**2).sum(axis=1)
+        yield
+    return out
+
+
+def _squared(a: Array, b: Array) -> Array:
+    """Squared distances of rows (n, k) and (m, k): (n, m)."""
+    middle = b.mean(axis=0)  # the differences that follow lose less
+    a, b = a - middle, b - middle
+    squared = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
+    return np.asarray(np.maximum(squared, 0))

@@ -1,0 +1,83 @@
+"""A path on a canvas: a line with a rim that sets it off, and a dot for each frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
+
+from backends.base import Array
+from explorer.theme import theme
+
+_REACH = 8.0  # logical pixels that are drawn beside the line
+
+
+class PathItem(pg.GraphicsObject):
+    """Widths and dots are of a fixed size on screen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setZValue(80)
+        self.line, self.frames = np.zeros((0, 2)), np.zeros((0, 2))
+        theme().changed.connect(self._retint)
+
+    def set_path(self, line: Array, frames: Array) -> None:
+        """The line (n, 2) and the frames (m, 2), in canvas coordinates."""
+        self.prepareGeometryChange()
+        self.line, self.frames = np.asarray(line, float), np.asarray(frames, float)
+        self.update()
+
+    def _retint(self, *_: Any) -> None:
+        self.update()
+
+    def viewTransformChanged(self) -> None:
+        self.prepareGeometryChange()
+
+    def boundingRect(self) -> QRectF:
+        both = np.concatenate([self.line, self.frames])
+        if not len(both):
+            return QRectF()
+        x, y = self.pixelLength(pg.Point(1, 0)) or 0.0, self.pixelLength(pg.Point(0, 1)) or 0.0
+        (x0, y0), (x1, y1) = both.min(axis=0), both.max(axis=0)
+        return QRectF(x0, y0, x1 - x0, y1 - y0).adjusted(-x * _REACH, -y * _REACH, x * _REACH, y * _REACH)
+
+    def paint(self, painter: QPainter, *args: Any) -> None:
+        tokens = theme().tokens
+        to_pixels = painter.worldTransform()
+        painter.resetTransform()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        path = QPainterPath()
+        path.addPolygon(to_pixels.map(QPolygonF([QPointF(*p) for p in self.line])))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        rim = QColor(tokens.surface)
+        rim.setAlphaF(0.8)
+        for colour, width in ((rim, 5.5), (QColor(tokens.accent), 2.2)):
+            pen = QPen(colour, width)
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+            pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+            painter.setPen(pen)
+            painter.drawPath(path)
+        painter.setPen(QPen(QColor(tokens.accent), 1.2))
+        painter.setBrush(QColor(tokens.surface))
+        for place in self.frames:
+            painter.drawEllipse(to_pixels.map(QPointF(*place)), 2.6, 2.6)
+        self._head(painter, [to_pixels.map(QPointF(*p)) for p in self.line])
+        painter.setWorldTransform(to_pixels)
+
+    def _head(self, painter: QPainter, pixels: list[QPointF]) -> None:
+        """An arrow's head where it ends, so that one sees which way it goes."""
+        far = [p for p in pixels if (p - pixels[-1]).manhattanLength() > 6]
+        if not far:
+            return
+        end, before = pixels[-1], far[-1]
+        way = np.array([end.x() - before.x(), end.y() - before.y()])
+        way = way / np.linalg.norm(way)
+        side = np.array([-way[1], way[0]])
+        tip = np.array([end.x(), end.y()]) + 3 * way
+        corners = [tip, tip - 9 * way + 4.5 * side, tip - 9 * way - 4.5 * side]
+        painter.setPen(QPen(QColor(theme().tokens.surface), 1))
+        painter.setBrush(QColor(theme().tokens.accent))
+        painter.drawPolygon(QPolygonF([QPointF(*c) for c in corners]))

@@ -270,6 +270,50 @@ class HasLayers(Model, Protocol):
 
 
 @runtime_checkable
+class Continuous(HasLayers, Protocol):
+    """A flow that is one motion, dy/dt = f(y, t), from x at time 0 to z at 1: its path stops at any time.
+
+    Points at a time are those of :meth:`path`; ``times`` are stations of the solver. What is computed is
+    what the solver makes of it.
+    """
+
+    def velocity(self, points: Array, time: float) -> Array:
+        """d/dt of points (n, d) on their paths at that time, (n, d) float32."""
+        ...
+
+    def divergence(self, points: Array, time: float) -> Array:
+        """The velocity's divergence there, (n,) float64: d/dt log|det| of paths through the points."""
+        ...
+
+    def move(self, points: Array, start: float, stop: float) -> Array:
+        """Where points (n, d) at one time are at another, (n, d) float32: a path without its log-determinant,
+        which is most of the cost."""
+        ...
+
+    def finer(self) -> Self:
+        """The same flow with the solver's step halved, or its tolerance divided by ten."""
+        ...
+
+
+@runtime_checkable
+class EstimatesLogDet(Bijects, Protocol):
+    """A flow that can estimate its log-determinant where that costs too much to be exact (DESIGN §6)."""
+
+    @property
+    def exact_log_det(self) -> bool:
+        """Whether the log-determinants of all other methods are exact; else they come from a few random
+        probes, the same for every row, so that the errors of rows are alike."""
+        ...
+
+    def estimate_log_det(
+        self, x: Array, noise: str = "rademacher", draws: int = 16, seed: int = 0
+    ) -> tuple[Array, Array]:
+        """log|det ∂z/∂x| of rows x (n, d) by Hutchinson's estimate: the mean over ``draws`` of ε, of each row
+        its own, and the standard error of that, (n,) float64 each. Raises InputError for less than two."""
+        ...
+
+
+@runtime_checkable
 class HasCosts(Model, Protocol):
     """A model that can measure what it costs to compute with it, on this machine, now."""
 
@@ -296,6 +340,8 @@ CAPABILITIES: dict[str, type] = {
     "regression": Regresses,
     "flow": Bijects,
     "layers": HasLayers,
+    "continuous": Continuous,
+    "log_det_estimate": EstimatesLogDet,
     "costs": HasCosts,
 }
 
@@ -312,6 +358,8 @@ def capabilities(model: object) -> frozenset[str]:
 def latent_points(model: Any, x: Array) -> Array:
     """Where a model puts rows x (n, d) in its latent space, (n, k) float32: f(x) of a flow, else the mean of
     q(z|x)."""
+    if isinstance(model, Continuous):
+        return model.move(x, 0.0, 1.0)
     if isinstance(model, Bijects):
         return model.transform(x)[0]
     q = model.encode(x)

@@ -20,6 +20,7 @@ import numpy as np
 
 from backends.base import Array, Estimate, InputError, Progress, Work
 from backends.capabilities import Bijects, HasPrior, LogProb
+from backends.carry import Slices, inverse, log_prob, telling, transform
 from backends.data import Density
 
 BLOCK = 256  # rows a slice
@@ -64,7 +65,12 @@ def forward_kl(model: Any, density: Density, x: Array) -> Work[Estimate]:
     rows.
     """
     _require(model, LogProb, "no log p(x)")
-    gaps = yield from _in_blocks(lambda rows: density.log_prob(rows) - model.log_prob(rows), x, "KL(π‖p)")
+
+    def gap(rows: Array) -> Slices[Array]:
+        log_p = yield from log_prob(model, rows)
+        return density.log_prob(rows) - log_p
+
+    gaps = yield from _in_blocks(gap, x, "KL(π‖p)")
     return _mean(gaps, f"Monte Carlo over {len(x)} rows", "of them lie where the model's density is zero")
 
 
@@ -77,8 +83,8 @@ def reverse_kl(model: Any, density: Density, n: int, seed: int) -> Work[Estimate
     _require(model, Bijects, "no inverse to draw x by")
     _require(model, HasPrior, "no base density to draw z from")
 
-    def gaps(z: Array) -> Array:
-        x, log_det = model.inverse(z)
+    def gaps(z: Array) -> Slices[Array]:
+        x, log_det = yield from inverse(model, z)
         return np.asarray(model.log_base(z) - log_det - density.log_prob(x))
 
     z = model.sample_prior(n, seed)
@@ -96,8 +102,8 @@ def dual_kl(model: Any, density: Density, x: Array) -> Work[Duality]:
     _require(model, Bijects, "no base density")
     half = len(x) // 2
 
-    def gaps(rows: Array) -> Array:
-        z, log_det = model.transform(rows)
+    def gaps(rows: Array) -> Slices[Array]:
+        z, log_det = yield from transform(model, rows)
         return np.asarray(density.log_prob(rows) - log_det - model.log_base(z))
 
     in_x = yield from forward_kl(model, density, x[:half])
@@ -111,12 +117,13 @@ def _require(model: Any, capability: type, lack: str) -> None:
         raise InputError(f"model '{model.kind}' has {lack}")
 
 
-def _in_blocks(gaps: Callable[[Array], Array], rows: Array, what: str) -> Work[Array]:
+def _in_blocks(gaps: Callable[[Array], Slices[Array]], rows: Array, what: str) -> Work[Array]:
     out = np.empty(len(rows))
     for start in range(0, len(rows), BLOCK):
         part = slice(start, start + BLOCK)
-        out[part] = gaps(rows[part])
-        yield Progress(min(start + BLOCK, len(rows)), len(rows), what)
+        done = Progress(min(start + BLOCK, len(rows)), len(rows), what)
+        out[part] = yield from telling(gaps(rows[part]), done)
+        yield done
     return out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from backends.base import Array, Estimate, Progress, Work
 from backends.capabilities import LogProb
+from backends.carry import block, log_prob, telling
 from backends.estimates import SLICE, Cost, slices
 
 MARGIN = 0.25  # of the rows' range, on each side of it
@@ -42,7 +43,9 @@ def _midpoints(model: LogProb, low: Array, high: Array, points: int) -> Work[flo
     axes = [a + (b - a) * (np.arange(points) + 0.5) / points for a, b in zip(low, high, strict=True)]
     plane = np.stack(np.meshgrid(*axes), -1).reshape(-1, 2).astype(np.float32)
     total = 0.0
-    for rows in slices(len(plane), SLICE / Cost.of(model).encode):
-        total += float(np.exp(model.log_prob(plane[rows])).sum())
-        yield Progress(rows.stop, len(plane), f"mass of p(x), {points}² points")
+    for rows in slices(len(plane), block(model, int(SLICE / Cost.of(model).encode))):
+        done = Progress(rows.stop, len(plane), f"mass of p(x), {points}² points")
+        log_p = yield from telling(log_prob(model, plane[rows]), done)
+        total += float(np.exp(log_p).sum())
+        yield done
     return total * float(np.prod((high - low) / points))

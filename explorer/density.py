@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from backends.base import Array
+from backends.carry import Slices
 from explorer.contours import contour
+from explorer.slices import in_slices
 from explorer.view import Picture, View
 
-SLICE = 0.006  # seconds of work between two yields
 CELLS = (16, 8, 4, 2, 1)  # device pixels a cell, coarse to fine
 LINES_FROM = 4  # device pixels a cell, from which on there are contours
 HIGHEST = 0.85  # of the room above a line, for the density on it
@@ -39,7 +41,7 @@ def colours(log_p: Array, table: Array, peak: float) -> Array:
 
 
 def density(
-    log_prob: Callable[[Array], Array],
+    log_prob: Callable[[Array], Any],
     step: int,
     view: View,
     table: Array,
@@ -48,9 +50,9 @@ def density(
     """A density p on the plane for the view, ever finer; yields a picture a resolution, and now and then its
     contour lines, and returns the finest.
 
-    log_prob: canvas coordinates (n, 2) → log p (n,). cells: device pixels a cell, coarse to fine. table:
-    (256, 3) uint8, colours by rising density. The brightest colour is the greatest density in view,
-    see :func:`brightest`, and contours are counted from it.
+    log_prob: canvas coordinates (n, 2) → log p (n,), or work in slices that gives it. cells: device pixels a
+    cell, coarse to fine. table: (256, 3) uint8, colours by rising density. The brightest colour is the
+    greatest density in view, see :func:`brightest`, and contours are counted from it.
     """
     if not view.width or not view.height:
         return None
@@ -72,22 +74,14 @@ def density(
     return picture
 
 
-def on_grid(function: Callable[[Array], Array], view: View, cell: int) -> Generator[None, None, Array]:
-    """A function of canvas coordinates (n, 2) → (n,) in the middle of each cell of so many device pixels,
-    (rows, columns) float64, a slice at a time."""
+def on_grid(function: Callable[[Array], Any], view: View, cell: int) -> Slices[Array]:
+    """A function of canvas coordinates (n, 2) → (n,), or work in slices that gives it, in the middle of each
+    cell of so many device pixels: (rows, columns) float64."""
     rows, columns = -(-view.height // cell), -(-view.width // cell)
     py, px = np.divmod(np.arange(rows * columns), max(columns, 1))
     uv = view.to_canvas((px + 0.5) * cell, (py + 0.5) * cell)
-    out, done, chunk = np.empty(len(uv)), 0, 256
-    while done < len(uv):
-        start = time.perf_counter()
-        part = slice(done, done + chunk)
-        out[part] = function(uv[part])
-        done += chunk
-        spent = max(time.perf_counter() - start, 1e-5)
-        chunk = int(np.clip(chunk * SLICE / spent, 64, 4 * chunk))
-        yield None
-    return out.reshape(rows, columns)
+    values = yield from in_slices(function, uv)
+    return np.concatenate(values).astype(np.float64).reshape(rows, columns)
 
 
 def enlarged(image: Array, view: View, cell: int) -> Array:

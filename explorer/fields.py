@@ -149,13 +149,14 @@ def aggregate_posterior(model: Any, rows: Array, plane: Plane, view: View) -> Pr
 
     On the plane z = o + Bᵀ(u, v) each q(z|xₙ) is a quadratic in (u, v); so each chunk is one matrix product.
     """
-    parts = []
-    for q in in_slices(model.encode, rows):
+
+    def quadratics(some: Array) -> Array:
+        q = model.encode(some)
         if not isinstance(q, Gaussian):
             raise TypeError("the aggregate posterior is that of a continuous latent")
-        parts.append(_quadratics(q, plane))
-        yield
-    coefficients = np.concatenate(parts, axis=1)
+        return _quadratics(q, plane)
+
+    coefficients = np.concatenate((yield from in_slices(quadratics, rows)), axis=1)
     log_n = math.log(max(len(rows), 1))
 
     def log_q(uv: Array) -> Array:
@@ -229,13 +230,10 @@ def entropy(model: Any, rows: Array, plane: Plane, view: View) -> Prepared:
 def reconstruction_error(model: Any, rows: Array, plane: Plane, view: View) -> Prepared:
     """Mean −log p(x|z) of the rows encoded near, each at the mean of its q(z|x), in a Gaussian window on
     the canvas (Nadaraya 1964). NaN where no row is near."""
-    places, errors = [], []
-    for z, error in in_slices(lambda x: _errors(model, x), rows):
-        places.append(plane.to_canvas(z))
-        errors.append(error)
-        yield
+    found = yield from in_slices(lambda x: _errors(model, x), rows)
+    z, error = map(np.concatenate, zip(*found, strict=True))
     width = WINDOW * view.scale * (view.x1 - view.x0) / max(view.width, 1)
-    at, error = np.concatenate(places) / width, np.concatenate(errors)
+    at = plane.to_canvas(z) / width
     half = np.full(len(at), -0.5)
     window = np.stack([half * (at * at).sum(1), at[:, 0], at[:, 1], half, np.zeros(len(at)), half])
     target = np.stack([np.ones_like(error), error], axis=1).astype(np.float32)

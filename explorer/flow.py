@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from backends.base import Array
-from backends.capabilities import Bijects, HasLayers
+from backends.capabilities import Bijects, Continuous, HasLayers
+from backends.carry import carry, inverse, log_prob, transform
 from explorer.colourmaps import diverging, premultiplied
 from explorer.slices import in_slices
 from explorer.view import Picture, View
@@ -20,7 +21,7 @@ MOMENTS = 33  # stations of a continuous flow
 GRID_OPACITY = 0.6
 ARROWS = 24  # along the longer side of the view
 STEP = 1e-3  # of the data's width, between the points that a derivative is taken from
-MASS_CELLS = (96, 160)  # a side: two resolutions of the integral over the view
+MASS_CELLS = {False: (96, 160), True: (64, 96)}  # a side: two resolutions of the integral over the view
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ def is_flow(model: object) -> bool:
 
 def is_continuous(model: object) -> bool:
     """Whether the stations of a flow are moments of one motion, dz/dt = f(z, t)."""
-    return hasattr(model, "velocity")
+    return isinstance(model, Continuous)
 
 
 def stations(model: Any) -> Array:
@@ -98,14 +99,9 @@ def travel(model: Any, x: Array, seed: int = 0) -> Generator[None, None, Travel]
 
 def _carried(model: Any, points: Array, times: Array) -> Generator[None, None, tuple[Array, Array]]:
     """Points (T, n, 2) float64 and log-determinants (T, n) of a path."""
-    parts = []
-    for part in in_slices(lambda some: model.path(some, times), points.astype(np.float32)):
-        parts.append(part)
-        yield
-    return (
-        np.concatenate([p.points for p in parts], axis=1).astype(np.float64),
-        np.concatenate([p.log_det for p in parts], axis=1),
-    )
+    parts = yield from in_slices(lambda some: carry(model, some, times), points.astype(np.float32))
+    at, log_det = (np.concatenate(both, axis=1) for both in zip(*parts, strict=True))
+    return at.astype(np.float64), log_det
 
 
 def corners_of(points: Array, margin: float) -> Array:
@@ -174,12 +170,6 @@ def passage_from(model: Any, point: Array, time: float, width: float, tag: objec
     return passage(model, way.points[-1, 0].astype(np.float64), width, tag)
 
 
-def log_prob_at(model: Any, points: Array, time: float) -> Array:
-    """log p of what the data have become at a time, at points (n, 2): (n,) float64."""
-    rest = model.path(points.astype(np.float32), np.array([time, 1.0]))
-    return np.asarray(model.log_base(rest.points[-1]) + rest.log_det[-1])
-
-
 @dataclass(frozen=True, eq=False)
 class Gauges:
     """What must hold if a flow's density is to be believed.
@@ -198,29 +188,30 @@ class Gauges:
 
 def gauges(model: Any, x: Array, corners: Array) -> Generator[None, None, Gauges]:
     """Read the gauges on rows x (n, 2) and the rectangle with these corners (2, 2)."""
-    coarse = yield from mass(model.log_prob, corners, MASS_CELLS[0])
-    fine = yield from mass(model.log_prob, corners, MASS_CELLS[1])
-    z, _ = model.transform(x)
-    yield
-    back, _ = model.inverse(z)
-    yield
-    inverse = float(np.linalg.norm(back.astype(np.float64) - x, axis=1).max()) if len(x) else 0.0
+    coarse, fine = MASS_CELLS[is_continuous(model)]
+    roughly = yield from mass(model, corners, coarse)
+    found = yield from mass(model, corners, fine)
+    x = x.astype(np.float32)
+    z = np.concatenate([z for z, _ in (yield from in_slices(lambda some: transform(model, some), x))])
+    back = np.concatenate([y for y, _ in (yield from in_slices(lambda some: inverse(model, some), z))])
+    off = float(np.linalg.norm(back.astype(np.float64) - x, axis=1).max()) if len(x) else 0.0
     solver = None
-    if hasattr(model, "solver_error") and len(x):
-        solver = float(np.abs(model.solver_error(x)).mean())
-    return Gauges(model.stamp.step, fine, abs(fine - coarse), inverse, solver)
+    if isinstance(model, Continuous) and len(x):
+        finer = model.finer()
+        ours = yield from in_slices(lambda some: log_prob(model, some), x)
+        theirs = yield from in_slices(lambda some: log_prob(finer, some), x)
+        solver = float(np.abs(np.concatenate(theirs) - np.concatenate(ours)).mean())
+    return Gauges(model.stamp.step, found, abs(found - roughly), off, solver)
 
 
-def mass(log_prob: Any, corners: Array, cells: int) -> Generator[None, None, float]:
+def mass(model: Any, corners: Array, cells: int) -> Generator[None, None, float]:
     """∫ p over a rectangle by the midpoint rule."""
     (x0, y0), (x1, y1) = corners
     at = (np.arange(cells) + 0.5) / cells
     u, v = np.meshgrid(x0 + at * (x1 - x0), y0 + at * (y1 - y0))
-    points, total = np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float32), 0.0
-    for log_p in in_slices(log_prob, points):
-        total += float(np.exp(log_p).sum())
-        yield
-    return total * (x1 - x0) * (y1 - y0) / cells**2
+    points = np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float32)
+    parts = yield from in_slices(lambda some: log_prob(model, some), points)
+    return float(np.exp(np.concatenate(parts)).sum()) * float((x1 - x0) * (y1 - y0)) / cells**2
 
 
 def arrows(model: Any, time: float, corners: Array) -> tuple[Array, Array]:
@@ -244,11 +235,7 @@ def divergence(model: Any, time: float, view: View) -> Generator[Picture | None,
         rows, columns = -(-view.height // cell), -(-view.width // cell)
         row, column = np.divmod(np.arange(rows * columns), columns)
         uv = view.to_canvas((column + 0.5) * cell, (row + 0.5) * cell).astype(np.float32)
-        parts = []
-        for part in in_slices(lambda some: model.divergence(some, time), uv):
-            parts.append(part)
-            yield None
-        values = np.concatenate(parts)
+        values = np.concatenate((yield from in_slices(lambda some: model.divergence(some, time), uv)))
         largest = max(float(np.quantile(np.abs(values), 0.98)), 1e-12)
         rgba = diverging(values.reshape(rows, columns) / largest)
         rgba = rgba.repeat(cell, 0).repeat(cell, 1)[: view.height, : view.width]

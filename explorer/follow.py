@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject
 
-from backends.base import Array, Progress, Work
-from backends.capabilities import Encodes, HasPrior, LogJoint, has_latent_points, latent_points
+from backends.base import Array, Work
+from backends.capabilities import Encodes, HasPrior, LogJoint, has_latent_points
+from backends.carry import Slices
 from backends.data import DataSet
 from backends.evaluation import CURVE_ROWS, Report, evaluate, some_rows
 from backends.likelihood import iwae
@@ -19,7 +19,7 @@ from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
 from explorer.plane import Plane, coordinate_plane, principal_plane
 from explorer.session import Encodings, Session
-from explorer.slices import in_slices
+from explorer.slices import encoded
 from explorer.state import PlaneSpec
 from explorer.training import Moment
 
@@ -180,15 +180,10 @@ class LiveReport:
     with_iwae: bool  # whether the bounds were asked for; not every model has them
 
 
-def encodings(model: Any, data: DataSet, split: str) -> Iterator[Encodings | Progress]:
+def encodings(model: Any, data: DataSet, split: str) -> Slices[Encodings]:
     """Where every row of a split lies in latent space, a slice at a time."""
     x = data.split(split).x
-    out, done = np.empty((len(x), model.latent_dim), np.float32), 0
-    for z in in_slices(lambda rows: latent_points(model, rows), x):
-        out[done : done + len(z)] = z
-        done += len(z)
-        yield Progress(done, len(x), "encode")
-    yield Encodings(model.stamp.step, split, out)
+    return Encodings(model.stamp.step, split, (yield from encoded(model, x)))
 
 
 def latent_plane(model: Any, spec: PlaneSpec, z: Array | None, like: Plane | None) -> Plane:

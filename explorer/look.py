@@ -151,9 +151,9 @@ def estimator(estimate: Estimate) -> str:
 
 
 def short(estimate: Estimate) -> str:
-    """The estimator and, of importance sampling, its error and effective sample size."""
+    """The estimator and, where it draws, its error, and of importance sampling the effective sample size."""
     name = estimator(estimate)
     if estimate.ess is None:
-        return name
+        return f"{name} ±{estimate.stderr:.2g}" if name == "Hutchinson" else name
     kind, _, warning = name.partition(" ")
     return f"{kind} ±{estimate.stderr:.2g}, ESS {estimate.ess:.0f} {warning}".rstrip()

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from backends.base import Array, DataInfo
-from backends.capabilities import Decodes, latent_points
+from backends.capabilities import Decodes
+from backends.carry import Slices
 from explorer.mosaic import GAP, Ink, normalise, paint, resize
+from explorer.slices import decoded, encoded
 
 TILE = 30  # logical pixels
 
@@ -52,16 +54,16 @@ class Tiling:
         return canvas
 
 
-def between(model: Any, a: Array, b: Array, n: int) -> Array:
+def between(model: Any, a: Array, b: Array, n: int) -> Slices[Array]:
     """What decodes from n points on the straight line in z from each row of a (m, d) to that of b: (m, n, d).
 
     A flow begins and ends with the rows themselves, a VAE with their reconstructions.
     """
     assert isinstance(model, Decodes)
-    start, end = latent_points(model, a), latent_points(model, b)
+    start, end = np.split((yield from encoded(model, np.concatenate([a, b]))), 2)
     t = np.linspace(0, 1, n, dtype=np.float32)[:, None]
     z = start[:, None] + t * (end - start)[:, None]
-    return model.decode(z.reshape(-1, start.shape[1])).mean.reshape(len(a), n, -1)
+    return (yield from decoded(model, z.reshape(-1, start.shape[1]))).reshape(len(a), n, -1)
 
 
 def pairs(x: Array, m: int, seed: int) -> tuple[Array, Array]:

@@ -96,6 +96,8 @@ CHECKS: tuple[Check, ...] = (
     _check("log-determinants", flows.log_determinants, "flow"),
     _check("both ends of a path", flows.path_ends, "flow", "layers"),
     _check("log-determinants on the way", flows.path_jacobians, "layers"),
+    _check("velocity and divergence", flows.motion, "continuous"),
+    _check("an estimated log-determinant", flows.estimated_log_det, "flow", "log_det_estimate"),
     _check("Bayes' theorem", bayes.theorem, "bayes"),
     _check("densities of θ integrate to one", bayes.thetas_integrate, "bayes"),
     _check("evidence by the chain rule", bayes.chain_rule, "bayes"),

@@ -94,6 +94,43 @@ def path_jacobians(case: Case) -> None:
         )
 
 
+def motion(case: Case) -> None:
+    """Velocity and divergence are the derivatives of a path in time, which stops anywhere; a finer solver and
+    points alone agree with the rest."""
+    model, x = case.model, case.inputs(30)[0]
+    h = 1e-2
+    for time in (0.1, 0.63):
+        at = model.path(x, np.array([0.0, time]))
+        path = model.path(at.points[-1], np.array([time, time + h]))
+        back = model.path(at.points[-1], np.array([time, time - h]))
+        points = at.points[-1]
+        rate = (path.points[-1].astype(np.float64) - back.points[-1]) / (2 * h)
+        off = np.abs(rate - model.velocity(points, time)).max() / np.abs(rate).max()
+        require(
+            off < 0.05, f"the velocity at time {time:g} is off that of the path by {off:.2g} of the largest"
+        )
+        rate = (path.log_det[-1] - back.log_det[-1]) / (2 * h)
+        off = np.abs(rate - model.divergence(points, time)).max() / max(1.0, np.abs(rate).max())
+        require(off < 0.05, f"the divergence at time {time:g} is off the path's log_det by {off:.2g}")
+    _require_close(model.move(x, 0.0, 1.0), model.transform(x)[0], "move does not end where transform does")
+    half = model.path(x, np.array([0.0, 0.37, 1.0])).points
+    _require_close(model.move(half[2], 1.0, 0.37), half[1], "move back does not end on the path")
+    off = np.abs(model.finer().log_prob(x) - model.log_prob(x)).max()
+    require(off < 0.5, f"a finer solver changes log p(x) by {off:.2g} nats")
+
+
+def estimated_log_det(case: Case) -> None:
+    """The estimate is within its standard errors of the exact log-determinant."""
+    model, x = case.model, case.inputs(40)[0]
+    if not model.exact_log_det:
+        return
+    exact = model.transform(x)[1]
+    mean, stderr = model.estimate_log_det(x, draws=64, seed=1)
+    z = (mean - exact) / np.maximum(stderr, 1e-3)
+    require(np.abs(z).max() < 7, f"an estimated log_det is {np.abs(z).max():.1f} standard errors off")
+    require_input_error(lambda: model.estimate_log_det(x, draws=1), "an estimate by one draw")
+
+
 def _require_jacobian(f: object, x: Array, log_det: Array, what: str) -> None:
     assert callable(f)
     n, d = x.shape

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from backends.base import Estimate, Progress
+from backends.carry import log_prob
 from backends.data import Density, known_density
 from backends.divergences import Divergences, divergences
 from backends.run import Run
@@ -110,7 +111,7 @@ class _Side(QObject):
         self._exploration.request(
             self._slots[0],
             Priority.FOLLOW,
-            lambda: density(lambda x: model.log_prob(x.astype("f4")), model.stamp.step, view, table, cells),
+            lambda: density(lambda x: log_prob(model, x.astype("f4")), model.stamp.step, view, table, cells),
             self._draw,
             doing="draw the density",
             ended=self._field.done,

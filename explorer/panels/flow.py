@@ -11,6 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from backends.base import Array
+from backends.carry import Slices, log_prob
 from explorer.compute import Exploration, Priority
 from explorer.density import CELLS, Lines, density
 from explorer.flow import (
@@ -22,7 +23,6 @@ from explorer.flow import (
     gauges,
     is_continuous,
     is_flow,
-    log_prob_at,
     passage_from,
     stretch_colours,
     travel,
@@ -295,7 +295,7 @@ class FlowPanel(QWidget):
                 self.left, "x-field", self._x_pace, lambda view: divergence(model, time, view)
             )
         return self._request_density(
-            self.left, "x-field", self._x_pace, lambda uv: log_prob_at(model, uv, time)
+            self.left, "x-field", self._x_pace, lambda uv: log_prob(model, uv.astype(np.float32), time)
         )
 
     def _request_z_field(self) -> bool:
@@ -307,13 +307,13 @@ class FlowPanel(QWidget):
         )
 
     def _request_density(
-        self, plane: FlowPlane, slot: str, pace: Pace, log_prob: Callable[[Array], Array]
+        self, plane: FlowPlane, slot: str, pace: Pace, log_p: Callable[[Array], Array | Slices[Array]]
     ) -> bool:
         model, table = self._session.model, theme().table
         assert model is not None
         step = model.stamp.step
         cells = CELLS[: CELLS.index(WHILE_TRAINING) + 1] if self._hurries() else CELLS
-        return self._request(plane, slot, pace, lambda view: density(log_prob, step, view, table, cells))
+        return self._request(plane, slot, pace, lambda view: density(log_p, step, view, table, cells))
 
     def _hurries(self) -> bool:
         """Would a fine field be of a model long gone? That of a continuous flow takes seconds."""

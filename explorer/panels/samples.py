@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import Array
 from backends.capabilities import Decodes, Samples, has_latent_points
+from backends.carry import Slices
 from explorer.compute import Exploration, Priority
 from explorer.flow_prior import FlowPrior, can_have_prior
 from explorer.mosaic import Ink
@@ -20,6 +21,7 @@ from explorer.pace import Pace
 from explorer.plots.canvas import PointsItem, to_qimage
 from explorer.plots.items import Axis
 from explorer.session import Session
+from explorer.slices import samples
 from explorer.state import SamplesSpec
 from explorer.theme import theme
 from explorer.tiles import TILE, Tiling, between, pairs
@@ -255,19 +257,20 @@ class SamplesPanel(QWidget):
         x = run.data.train.x if self.shown == "between" and run.data is not None else None
         prior = self.prior.fitted if self.shown == "flow" else None
 
-        def draw(n: int) -> Array:
+        def draw(n: int) -> Slices[Array]:
             if prior is None:
-                return model.sample(n, seed)
+                return (yield from samples(model, n, seed))
+            z = yield from samples(prior.flow, n, seed)
             given: Any = model  # see can_have_prior
-            return np.asarray(given.sample_given(prior.flow.sample(n, seed), seed))
+            return np.asarray(given.sample_given(z, seed))
 
-        def work() -> Array:
+        def work() -> Slices[Array]:
             if info.image_shape is None:
-                return in_two(draw(CLOUD))
+                return in_two((yield from draw(CLOUD)))
             tiling = Tiling.of(info, width, height, ratio)
             if x is None:
-                return tiling.lay(draw(tiling.count), info, ink)
-            way = between(model, *pairs(x, tiling.rows, seed), tiling.columns)
+                return tiling.lay((yield from draw(tiling.count)), info, ink)
+            way = yield from between(model, *pairs(x, tiling.rows, seed), tiling.columns)
             return tiling.lay(way.reshape(-1, info.dim), info, ink)
 
         self._exploration.request(

@@ -6,9 +6,11 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from scipy import integrate
 
+from backends.base import finish
+from backends.carry import log_prob
 from backends.data import open_data
 from backends.run import Run
-from explorer.flow import CELLS, Gauges, gauges, log_prob_at, passage
+from explorer.flow import CELLS, Gauges, gauges, passage
 from explorer.theme import theme
 from explorer.widgets.flow_bar import TICKS
 from tests.explorer.conftest import send_mouse
@@ -170,11 +172,11 @@ def test_it_plays_to_the_end_and_back(flow):
 def test_the_density_on_the_way_is_the_density_there(flow):
     model = flow().session.model
     x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
-    np.testing.assert_allclose(log_prob_at(model, x, 0.0), model.log_prob(x), atol=1e-5)
-    np.testing.assert_allclose(log_prob_at(model, x, 1.0), model.log_base(x), atol=1e-5)
+    np.testing.assert_allclose(finish(log_prob(model, x, 0.0)), model.log_prob(x), atol=1e-5)
+    np.testing.assert_allclose(finish(log_prob(model, x, 1.0)), model.log_base(x), atol=1e-5)
 
     def p(v, u):
-        return np.exp(log_prob_at(model, np.array([[u, v]]), 0.5))[0]
+        return np.exp(finish(log_prob(model, np.array([[u, v]], np.float32), 0.5)))[0]
 
     mass = integrate.dblquad(p, -6, 7, -6, 6, epsabs=5e-3)[0]
     assert mass == pytest.approx(1, abs=0.02)

@@ -10,6 +10,7 @@ from backends.data import open_data
 from backends.flow_terms import flow_terms
 from backends.run import Run
 from explorer.mosaic import Ink
+from explorer.slices import samples
 from explorer.tiles import Tiling, between, pairs
 
 
@@ -69,7 +70,7 @@ def test_the_way_from_datum_to_datum_is_straight_in_z(flow):
     model, x = flow.session.model, flow.session.data.train.x
     a, b = pairs(x, 5, seed=0)
     assert (a != b).any(1).all()
-    way = between(model, a, b, 7)
+    way = finish(between(model, a, b, 7))
     assert way.shape == (5, 7, 64)
     np.testing.assert_allclose(way[:, 0], a, atol=1e-2)
     np.testing.assert_allclose(way[:, -1], b, atol=1e-2)
@@ -87,15 +88,17 @@ def test_the_samples_card_shows_the_way_between_data(flow):
         tiling = Tiling.of(info, tiles.width(), tiles.height(), panel.devicePixelRatioF())
         return np.array_equal(tiles._pixels, tiling.lay(rows(tiling), info, ink))
 
-    flow.until(lambda: drawn(lambda tiling: model.sample(tiling.count, 0)))
+    flow.until(lambda: drawn(lambda tiling: finish(samples(model, tiling.count, 0))))
     flow.click(panel.switch.buttons["between"])
     assert flow.session.state.samples.shown == "between"
-    flow.until(lambda: drawn(lambda t: between(model, *pairs(x, t.rows, 0), t.columns).reshape(-1, info.dim)))
+    flow.until(
+        lambda: drawn(lambda t: finish(between(model, *pairs(x, t.rows, 0), t.columns)).reshape(-1, info.dim))
+    )
     assert dock.status.text() == ""
     assert panel.caption.text() == "From datum to datum, straight in z"
     flow.trigger("undo")
     assert panel.switch.buttons["samples"].isChecked()
-    flow.until(lambda: drawn(lambda tiling: model.sample(tiling.count, 0)))
+    flow.until(lambda: drawn(lambda tiling: finish(samples(model, tiling.count, 0))))
 
 
 def test_a_plane_of_many_dimensions_is_the_principal_one_until_another_is_chosen(flow):

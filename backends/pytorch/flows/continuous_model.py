@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from backends.base import Array, InputError
+from backends.base import Array, Decoded, InputError
 from backends.costs import Costs, Measuring
-from backends.pytorch.flows.continuous_map import ContinuousMap
+from backends.pytorch.flows.continuous_map import MOST_EXACT, ContinuousMap
 from backends.pytorch.flows.costs import GRADIENT_ROWS, TIGHT, both_ways, gradients
 from backends.pytorch.flows.divergence import NOISES, random_probes
-from backends.pytorch.flows.dynamics import Dynamics
+from backends.pytorch.flows.dynamics import Dynamics, Velocity
 from backends.pytorch.flows.gradients import GradientComparison, compare_gradients
-from backends.pytorch.flows.model import Flow
+from backends.pytorch.flows.model import Flow, narrow
 from backends.pytorch.flows.solvers import Solver
 
 _COUNTED = 64  # rows on which the evaluations of an adaptive solver are counted
@@ -60,6 +61,24 @@ class ContinuousFlow(Flow):
         """In words, how it is solved in training, where that takes a solver."""
         return str(self._map.trained)
 
+    # -- where rows go, without their densities -------------------------------------------------------
+
+    def move(self, points: Array, start: float, stop: float) -> Array:
+        """Where points (n, d) at one time are at another, (n, d) float32."""
+        net, w = self._net, self._w
+        with torch.no_grad():
+            y = net.inside(self._rows(points, "points"), w, start)[0]
+            y = self._map.solver.solve(Velocity(self._map.field, w), y, (start, stop))[-1]
+            return narrow(net.outside(y, w, stop)[0])
+
+    def sample(self, n: int, seed: int) -> Array:
+        """x of draws from the base density, (n, d) float32."""
+        return self.move(self.sample_prior(n, seed), 1.0, 0.0)
+
+    def decode(self, z: Array) -> Decoded:
+        """z (n, d) → the one x that it belongs to."""
+        return Decoded(self.move(z, 1.0, 0.0))
+
     # -- the field ----------------------------------------------------------------------------------
 
     def velocity(self, points: Array, time: float) -> Array:
@@ -92,14 +111,19 @@ class ContinuousFlow(Flow):
 
     # -- how far the numbers are to be trusted ---------------------------------------------------------
 
+    def finer(self) -> Self:
+        """The same flow with the solver's step halved, or its tolerance divided by ten."""
+        net = self._net.along(self._map.finer())
+        return type(self)(self.kind, net, self._theta, self._w["shift"], self._w["scale"], self.stamp)
+
     def solver_error(self, x: Array) -> Array:
-        """How much log p(x) changes when the solver's step is halved, or its tolerance divided by ten: (n,)
-        float64, nats."""
-        finer = self._net.through(self._map.finer())
-        with torch.no_grad():
-            log_base, log_det = finer.log_prob(self._rows(x, "x"), self._w)
-            log_p = log_base.double() + log_det.double()
-        return np.array(log_p.cpu().numpy()) - self.log_prob(x)
+        """How much log p(x) changes in :meth:`finer`: (n,) float64, nats."""
+        return self.finer().log_prob(x) - self.log_prob(x)
+
+    @property
+    def exact_log_det(self) -> bool:
+        """Whether the divergence is exact; else it is Hutchinson's estimate, see ContinuousMap.probes."""
+        return self.latent_dim <= MOST_EXACT
 
     def estimate_log_det(
         self, x: Array, noise: str = "rademacher", draws: int = 16, seed: int = 0

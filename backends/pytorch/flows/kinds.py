@@ -14,6 +14,7 @@ from backends.registry import ModelKind, lazy
 CAPABILITIES = frozenset(
     ("decodes", "metric", "prior", "samples", "log_prob", "parameters", "flow", "layers", "costs")
 )  # fmt: skip
+CONTINUOUS = CAPABILITIES | {"continuous", "log_det_estimate"}
 NEED_TWO_COLUMNS = ("realnvp",)
 
 
@@ -225,11 +226,12 @@ def _kind(
     path: str,
     default_steps: int,
     check: Callable[[str, DataInfo, Mapping[str, Value]], None] = check_flow_data,
+    capabilities: frozenset[str] = CAPABILITIES,
 ) -> ModelKind:
     """path: "module:class" of its learner, within this package."""
     where = f"backends.pytorch.flows.{path}"
     return ModelKind(
-        name=name, title=title, doc=doc, parameters=parameters, capabilities=CAPABILITIES,
+        name=name, title=title, doc=doc, parameters=parameters, capabilities=capabilities,
         load=lazy(where), default_steps=default_steps,
         check_data=partial(check, name), size=partial(_size, where),
     )  # fmt: skip
@@ -269,6 +271,6 @@ KINDS = (
         "cnf", "Continuous flow",
         "The data follow a velocity field dy/dt = f(y, t), a network, for a unit of time (Chen et al. 2018); "
         "fitted through a solver, or by flow matching without one (Lipman et al. 2023).",
-        CNF_PARAMETERS, "continuous:ContinuousLearner", 30_000,
+        CNF_PARAMETERS, "continuous:ContinuousLearner", 30_000, capabilities=CONTINUOUS,
     ),
 )  # fmt: skip

@@ -77,13 +77,13 @@ class Flow:
     def sample_prior(self, n: int, seed: int) -> Array:
         """z from the base density, (n, d) float32."""
         with torch.no_grad():
-            return _narrow(self._net.base.sample(n, self._w, Generator().manual_seed(seed)))
+            return narrow(self._net.base.sample(n, self._w, Generator().manual_seed(seed)))
 
     def sample(self, n: int, seed: int) -> Array:
         """x = f⁻¹(z) of draws from the base density, (n, d) float32."""
         with torch.no_grad():
             z = self._net.base.sample(n, self._w, Generator().manual_seed(seed))
-            return _narrow(self._net.inverse(z, self._w)[0])
+            return narrow(self._net.inverse(z, self._w)[0])
 
     def decode(self, z: Array) -> Decoded:
         """z (n, d) → the one x that it belongs to."""
@@ -132,7 +132,7 @@ class Flow:
         return type(self)(self.kind, self._net, theta, shift, scale, self.stamp)
 
 
-def _narrow(rows: Tensor) -> Array:
+def narrow(rows: Tensor) -> Array:
     return np.ascontiguousarray(rows.cpu().numpy(), dtype=np.float32)
 
 
@@ -141,7 +141,7 @@ def _wide(values: Tensor) -> Array:
 
 
 def _out(mapped: Mapped) -> tuple[Array, Array]:
-    return _narrow(mapped[0]), _wide(mapped[1])
+    return narrow(mapped[0]), _wide(mapped[1])
 
 
 def _path(stops: Iterator[Mapped], times: Array) -> Path:

@@ -32,6 +32,12 @@ class FlowNet:
         out._map = other
         return out
 
+    def along(self, other: Travelled) -> FlowNet:
+        """The same flow with another bijection of the same weights, on its way too."""
+        out = self.through(other)
+        out.bijection = other
+        return out
+
     def weights(self, theta: Tensor, shift: Tensor, scale: Tensor) -> dict[str, Tensor]:
         """All weights by name; those of the layout are views of ``theta`` (layout.size,)."""
         return {**self.layout.views(theta), "shift": shift, "scale": scale}
@@ -69,12 +75,12 @@ class FlowNet:
         """Points at times[0], 0 the data's side and 1 the base's, at each of the times, and the log|det| from
         the first to there. On the way that share of the standardisation is undone that is left of it: a path
         has no jump at its ends."""
-        y, first = self._inside(points, w, times[0])
+        y, first = self.inside(points, w, times[0])
         for time, (at, log_det) in zip(times, self.bijection.path(y, w, times), strict=True):
-            out, last = self._outside(at, w, time)
+            out, last = self.outside(at, w, time)
             yield out, first + log_det + last
 
-    def _inside(self, points: Tensor, w: Weights, time: float) -> Mapped:
+    def inside(self, points: Tensor, w: Weights, time: float) -> Mapped:
         """Points at a time → rows as the bijection sees them."""
         if time == 1:
             return self.base.back(points)
@@ -82,7 +88,7 @@ class FlowNet:
         y = (points - share * w["shift"]) / w["scale"] ** share
         return y, (share * self.log_volume(w)).expand(len(y))
 
-    def _outside(self, y: Tensor, w: Weights, time: float) -> Mapped:
+    def outside(self, y: Tensor, w: Weights, time: float) -> Mapped:
         """Rows as the bijection sees them → points at a time."""
         if time == 1:
             return self.base.onto(y)

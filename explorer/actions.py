@@ -19,6 +19,7 @@ from backends.script import as_python
 from explorer.by_hand import ByHand
 from explorer.compute import Exploration, Failure, Priority
 from explorer.given_rows import GivenRows
+from explorer.inputs import Inputs
 from explorer.kept import forget, keep, kept_path
 from explorer.paintings import keep_painting, last_painting
 from explorer.saved_session import SUFFIX, read_session, write_session
@@ -76,6 +77,7 @@ class Actions(QObject):
         self.settings, self._home = settings, home
         self.by_hand = ByHand(session, trainer, self._changed)
         self.given = GivenRows(session, trainer, self._changed)
+        self.inputs = Inputs(session, exploration, self.fail, self)
         self._files: dict[str, _Files] = {}  # by run.id: an answer that comes late is about its own run
         self._closing = False
         self._autosave = QTimer(self)

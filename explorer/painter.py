@@ -21,11 +21,11 @@ from backends.base import Array
 from backends.picture import read_levels
 from explorer.compute import Exploration, Failure, Priority
 from explorer.icons import set_icon
+from explorer.inputs import PICTURES
 from explorer.widgets.paint_canvas import PaintCanvas
 from explorer.widgets.slider import Slider
 
 SMALLEST, LARGEST = 2, 48  # of the brush's radius, in cells
-PICTURES = "Pictures (*.png *.jpg *.jpeg *.gif);;All files (*)"
 HINT = "Left button paints, right button erases. The square is the plane from −4 to 4."
 EMPTY = "Nothing is painted yet: a density needs some mass."
 

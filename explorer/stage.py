@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from backends.capabilities import Bayesian
+from backends.capabilities import Bayesian, has_latent_points
 from explorer.actions import Actions
 from explorer.compute import Exploration
 from explorer.flow import is_flow
@@ -171,7 +171,9 @@ class Stage(QObject):
     def has_both(self) -> bool:
         """Whether the open model has a latent map and a data plane."""
         model = self._session.model
-        return model is not None and model.latent_dim > 0 and has_components(model)
+        if model is None or not model.latent_dim or is_flow(model):
+            return False
+        return has_components(model) or (model.info.dim == 2 and has_latent_points(model))
 
     @property
     def scene(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -27,10 +27,12 @@ from PySide6.QtWidgets import (
 )
 
 from backends.base import Array, InputError
+from backends.picture import is_picture
 from explorer.actions import Actions
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
 from explorer.icons import set_icon
+from explorer.inputs import PICTURES
 from explorer.pace import Pace
 from explorer.panels.curves import CurvesPanel
 from explorer.panels.run import RunPanel
@@ -221,6 +223,29 @@ class Window(QMainWindow):
         painter.painted.connect(self.actions_.choose_painting)
         painter.open()
 
+    def ask_drawing(self) -> None:
+        """Show a sheet to draw on; what is drawn is encoded as it is drawn."""
+        from explorer.sketch import Sketch
+
+        run = self.session.run
+        if run is not None and run.info.image_shape is not None:
+            sketch = Sketch(max(run.info.image_shape[:2]), self)
+            sketch.drawn.connect(self._drawn)
+            self.session.run_changed.connect(sketch.close)
+            sketch.show()
+
+    def _drawn(self, levels: Array | None) -> None:
+        if levels is None:
+            self.stage.let_go()
+        else:
+            self.actions_.inputs.draw(levels)
+
+    def ask_input(self) -> None:
+        """Ask for a picture, and show where the model encodes it."""
+        path, _ = QFileDialog.getOpenFileName(self, "Take an input from a picture", "", PICTURES)
+        if path:
+            self.actions_.inputs.open(Path(path))
+
     def save(self) -> None:
         """Save to the run's file, or ask for one."""
         if self.actions_.path is not None:
@@ -410,8 +435,18 @@ class Window(QMainWindow):
         for url in event.mimeData().urls():
             if url.isLocalFile():
                 event.acceptProposedAction()
-                self.actions_.open(url.toLocalFile())
+                path, inputs = Path(url.toLocalFile()), self.actions_.inputs
+                if inputs.pictures and is_picture(path) and self._on_canvas(event.position().toPoint()):
+                    inputs.open(path)
+                else:
+                    self.actions_.open(path)
                 return
+
+    def _on_canvas(self, at: QPoint) -> bool:
+        """Whether a place in the window is on the canvas or on the card beside it: what is dropped there is
+        to be looked at, and elsewhere to be trained on."""
+        shown = (d for d in (self.docks["map"], self.docks["cursor"]) if d.isVisible() and not d.isFloating())
+        return any(dock.geometry().contains(at) for dock in shown)
 
     closing = Signal()
 

@@ -197,6 +197,9 @@ class CursorPanel(QWidget):
         self._clear_datum()
         given = subject is not None and subject.given
         self.datum_title.setText("Your input" if given else "Nearest datum")
+        self.datum_rows.set_label("label", "from" if given else "label")
+        if subject is None:
+            self._request_look()  # which datum is the nearest
         if self._by_hand or given:
             self._exploration.cancel("score")
             self._pace.reset()

@@ -19,7 +19,7 @@ from explorer.compute import Exploration, Failure, Priority
 from explorer.data_points import DataPoints, rgb
 from explorer.density import Lines, density, profile
 from explorer.look import row_name
-from explorer.marginal import Components, components_of, gaussians, is_gaussian
+from explorer.marginal import Components, components_of, gaussians, has_components, is_gaussian
 from explorer.pace import Pace
 from explorer.placing import placed
 from explorer.plane import Plane
@@ -85,6 +85,7 @@ class DataPanel(QWidget):
         self.hand.placed.connect(self._placed)
         self.canvas.viewed.connect(self._view_changed)
         self.canvas.moved.connect(self._moved)
+        self.canvas.clicked.connect(self._clicked)
         self.canvas.stepped.connect(self._stepped)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
@@ -333,6 +334,11 @@ class DataPanel(QWidget):
     def _moved(self, move: tuple[tuple[float, float], int]) -> None:
         self.marker.hide()
         self._place_at(move[0])
+
+    def _clicked(self, move: tuple[tuple[float, float], int]) -> None:
+        """Where no click takes a component in hand, it gives the model a datum to encode."""
+        if self._plane.dim == 2 and not has_components(self._session.model):
+            self._actions.inputs.give(self._plane.to_space(np.array([move[0]]))[0], "where you clicked")
 
     def _stepped(self, by: tuple[float, float]) -> None:
         """An arrow key moves the place, from the middle of the view where there is none yet."""

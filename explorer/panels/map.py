@@ -28,7 +28,7 @@ from explorer.plane import Plane
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
 from explorer.plots.ellipses import Ellipses, EllipsesItem
 from explorer.plots.plane_canvas import PlaneCanvas
-from explorer.session import Session
+from explorer.session import Session, Subject
 from explorer.state import MapSpec, PlaneSpec
 from explorer.theme import theme
 from explorer.view import Picture, View
@@ -300,8 +300,11 @@ class MapPanel(QWidget):
             self._move_to(*move)
 
     def _clicked(self, move: tuple[tuple[float, float], int]) -> None:
-        self.held = not self.held
-        self.marker.set_held(self.held)
+        if self.held:
+            self.let_go()
+        else:
+            self.held = True
+            self.marker.set_held(True)
         self._move_to(*move)
 
     def _hold(self, z: Array) -> None:
@@ -314,6 +317,8 @@ class MapPanel(QWidget):
         """Let the point follow the mouse again."""
         self.held = False
         self.marker.set_held(False)
+        if self._session.subject is not None and self._session.subject.given:
+            self._session.set_subject(None)
 
     def _move_to(self, uv: tuple[float, float] | Array, time_stamp: int = 0) -> None:
         model = self._session.model
@@ -329,8 +334,11 @@ class MapPanel(QWidget):
             uv = self._session.plane.to_canvas(point[None])[0]
         self._move_to(uv + np.array(by))
 
-    def _subject_changed(self, _: object) -> None:
+    def _subject_changed(self, subject: Subject | None) -> None:
         self._posterior_pace.poke()
+        if subject is not None and subject.given:  # whose encoding the point will be
+            self.held = True
+            self.marker.set_held(True)
 
     def _draw_cursor(self, z: Array | None) -> None:
         self.marker.setVisible(z is not None)

@@ -1,4 +1,4 @@
-"""A square to paint a density on with a soft brush."""
+"""A square to paint on with a soft brush: a density, or a picture."""
 
 from __future__ import annotations
 
@@ -29,16 +29,25 @@ class PaintCanvas(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        parent: QWidget | None = None,
+        shown: int = SHOWN,
+        colours: Array | None = None,
+        hardness: float = HARDNESS,
+    ) -> None:
+        """shown: logical pixels a side; colours: of the levels, (256, 3) uint8, viridis unless others are
+        given; hardness: what one touch adds at its centre."""
         super().__init__(parent)
+        self._hardness = hardness
         self.levels: Array = np.zeros((CELLS, CELLS))
         self.radius = 14.0  # in cells
         self._undo: list[Array] = []
         self._at: QPointF | None = None  # of the brush, in cells
         self._sign = 0.0  # +1 while painting, −1 while erasing
         self._image: QImage | None = None
-        self._colours = theme().table
-        self.setFixedSize(SHOWN, SHOWN)
+        self._colours = theme().table if colours is None else colours
+        self.setFixedSize(shown, shown)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.CrossCursor)
@@ -96,13 +105,13 @@ class PaintCanvas(QWidget):
         del self._undo[:-MOST_STROKES]
 
     def _touch(self, at: QPointF) -> None:
-        """Add or take away a soft spot: HARDNESS·(1 − r²/R²)² within the radius R."""
+        """Add or take away a soft spot: hardness·(1 − r²/R²)² within the radius R."""
         row, column, radius = at.y(), at.x(), self.radius
         rows = slice(max(1, int(row - radius)), min(CELLS - 1, int(row + radius) + 2))
         columns = slice(max(1, int(column - radius)), min(CELLS - 1, int(column + radius) + 2))
         y = np.arange(rows.start, max(rows.stop, rows.start))[:, None] + 0.5 - row
         x = np.arange(columns.start, max(columns.stop, columns.start)) + 0.5 - column
-        spot = HARDNESS * np.maximum(1 - (x**2 + y**2) / radius**2, 0) ** 2
+        spot = self._hardness * np.maximum(1 - (x**2 + y**2) / radius**2, 0) ** 2
         part = self.levels[rows, columns]
         if part.shape == spot.shape:
             np.clip(part + self._sign * spot, 0, 1, out=part)

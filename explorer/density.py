@@ -46,13 +46,14 @@ def density(
     view: View,
     table: Array,
     cells: Sequence[int] = CELLS,
+    highest: float | None = None,
 ) -> Generator[Picture | Lines | None, None, Picture | None]:
     """A density p on the plane for the view, ever finer; yields a picture a resolution, and now and then its
     contour lines, and returns the finest.
 
     log_prob: canvas coordinates (n, 2) → log p (n,), or work in slices that gives it. cells: device pixels a
     cell, coarse to fine. table: (256, 3) uint8, colours by rising density. The brightest colour is the
-    greatest density in view, see :func:`brightest`, and contours are counted from it.
+    log-density ``highest``, or the greatest in view, see :func:`brightest`; from that contours are counted.
     """
     if not view.width or not view.height:
         return None
@@ -64,7 +65,7 @@ def density(
         if cell == LINES_FROM:
             yield Lines(lines(height, peak, view, cell))
         rows, columns = height.shape
-        image = enlarged(colours(height, table, peak), view, cell)
+        image = enlarged(colours(height, table, peak if highest is None else highest), view, cell)
         picture = Picture(image, view, step, f"density {columns} × {rows}", complete=cell == cells[-1])
         if cell == cells[-1]:
             return picture

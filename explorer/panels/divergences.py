@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator, Sequence
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from backends.base import Estimate, Progress
-from backends.carry import log_prob
+from backends.base import Array, Estimate, Progress
+from backends.carry import Slices, log_prob
 from backends.data import Density, known_density
 from backends.divergences import Divergences, divergences
 from backends.run import Run
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
-from explorer.density import CELLS, Lines, density, outlines
+from explorer.density import CELLS, Lines, brightest, density, on_grid, outlines
 from explorer.flow import corners_of, is_continuous, is_flow
 from explorer.other_fit import FURTHER, Fit, OtherFit, is_reverse, other_objective
 from explorer.pace import Pace
 from explorer.plots.fit_plane import FitPlane
 from explorer.session import Session
 from explorer.theme import theme
-from explorer.view import Picture
+from explorer.view import Picture, View
 from explorer.widgets.table import ValueTable
 from explorer.widgets.values import format_number
 
 SIDE = 308  # pixels of the column of numbers
+HEADROOM = 2.0  # a fit that leaves out one of two modes is twice as high on the other
 ROWS, ROWS_CONTINUOUS = 5000, 1000  # held-out rows, and draws, that a number is made of
 NAMES = {
     "forward-kl": "Max. likelihood: KL(π‖p)",
@@ -37,6 +40,7 @@ EMPTY = {
     False: "Fitted by maximum likelihood, from the data, a flow covers all that π has.",
     True: "Fitted by the reverse KL divergence, from π itself, a flow avoids what π lacks.",
 }
+Drawing = Generator[Picture | Lines | None, None, Picture | None]
 FORMULAS = (
     ("KL(π‖p)", "E[log π(x) − log p(x)] over x drawn from π: large where p lacks what π has"),
     ("KL(p‖π)", "E[log p(x) − log π(x)] over x drawn from the flow: large where p has what π lacks"),
@@ -104,14 +108,15 @@ class _Side(QObject):
         return self._known if self.plane.isVisible() else None
 
     def _request_field(self) -> bool:
-        model, view, table = self.model, self.plane.canvas.view(), theme().table
-        if self._density is None:
+        model, target, view = self.model, self._density, self.plane.canvas.view()
+        if target is None:
             return False
+        table = theme().table
         cells = CELLS[:3] if is_continuous(model) else CELLS[:4]
         self._exploration.request(
             self._slots[0],
             Priority.FOLLOW,
-            lambda: density(lambda x: log_prob(model, x.astype("f4")), model.stamp.step, view, table, cells),
+            lambda: beside(model, target, view, table, cells),
             self._draw,
             doing="draw the density",
             ended=self._field.done,
@@ -201,7 +206,9 @@ class DivergencesPanel(QWidget):
         self.failure.setProperty("role", "error")
         self.failure.setWordWrap(True)
         self.failure.setAlignment(Qt.AlignmentFlag.AlignTop)
-        hint = QLabel("Lines: the contours of π. Colours: p, from none to its highest in view.", self)
+        hint = QLabel(
+            "Lines: the contours of π. Colours: p, in both from none to twice the highest π in view.", self
+        )
         hint.setProperty("role", "muted")
         hint.setWordWrap(True)
         buttons = QHBoxLayout()
@@ -242,6 +249,7 @@ class DivergencesPanel(QWidget):
         session.model_changed.connect(self._show)
         session.moment_changed.connect(self._show)
         theme().changed.connect(self._show)
+        self._show_table()
         self._show()
 
     @staticmethod
@@ -355,6 +363,18 @@ class DivergencesPanel(QWidget):
             for column in (0, 1):
                 method = columns[column][row][1]
                 self.table.set_tooltip(column, f"{method}\n{formula}" if method else formula, row)
+
+
+def beside(model: Any, target: Density, view: View, table: Array, cells: Sequence[int]) -> Drawing:
+    """The density of a flow in colours that count from π, so that heights can be compared from one fit to the
+    other: the brightest is HEADROOM times the highest π in view, and all that is higher."""
+    heights = yield from on_grid(target.log_prob, view, cells[-1])
+    highest = brightest(heights.ravel()) + math.log(HEADROOM)
+
+    def log_p(x: Array) -> Slices[Array]:
+        return log_prob(model, x.astype(np.float32))
+
+    return (yield from density(log_p, model.stamp.step, view, table, cells, highest))
 
 
 def with_error(estimate: Estimate) -> str:

@@ -12,7 +12,8 @@ from backends.base import finish
 from backends.data import open_data
 from backends.divergences import divergences
 from backends.run import Run
-from explorer.panels.divergences import ROWS, with_error
+from explorer.panels.divergences import HEADROOM, ROWS, with_error
+from explorer.theme import theme
 
 QUICK = {"width": 16, "depth": 1, "learning_rate": 5e-3}
 
@@ -133,6 +134,27 @@ def test_the_pictures_are_of_the_fits_under_the_contours_of_the_target(opened):
     shape = tuple(min(a, b) for a, b in zip(pixels[0].shape, pixels[1].shape, strict=True))
     cut = [p[: shape[0], : shape[1]] for p in pixels]
     assert (np.abs(cut[0] - cut[1]).max(-1) > 40).mean() > 0.02
+
+
+def test_heights_of_both_pictures_are_on_one_scale(opened):
+    program, panel = opened(steps=150)
+    before = panel.table.height()
+    fit(program, panel, panel.sides[True].plane.button)
+    measured(program, panel)
+    assert panel.table.height() == before  # its room was there before its numbers
+    density, table = program.session.data.density, theme().table
+    for one in panel.sides.values():
+        picture = one.plane.field.picture
+        rows, columns = np.mgrid[1 : picture.view.height : 2, 1 : picture.view.width : 2]
+        x = picture.view.to_canvas(columns.ravel(), rows.ravel()).astype(np.float32)
+        top = HEADROOM * np.exp(density.log_prob(x).max())
+        level = np.sqrt(np.clip(np.exp(one.model.log_prob(x)) / top, 0, 1))
+        want = table[(255 * level).astype(int)]
+        seen = picture.image[rows, columns].reshape(-1, 4)
+        dense = level > 0.4
+        assert dense.sum() > 50
+        off = np.abs(seen[dense, 2::-1] - 0.9 * want[dense]).max(1)
+        assert np.quantile(off, 0.9) < 12
 
 
 def test_what_is_zoomed_in_one_picture_is_zoomed_in_the_other(opened):

@@ -21,6 +21,7 @@ from explorer.actions import Actions, is_data
 from explorer.colourmaps import MAPS
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
+from explorer.encoder import Encoder
 from explorer.fields import CHOICES, offered
 from explorer.follow import Follower
 from explorer.kept import describe, empty_trash, kept_runs
@@ -49,6 +50,7 @@ class Program(QObject):
         self.actions = Actions(self.session, self.exploration, self.trainer, remembered, home, self)
         self.follower = Follower(self.session, self.exploration, self)
         self.path_follower = PathFollower(self.session, self.exploration, self)
+        self.encoder = Encoder(self.session, self.exploration, self)
         theme().set(self.session.state.theme)
         theme().set_map(self.session.state.colours)
         self.window = Window(self.session, self.exploration, self.actions)

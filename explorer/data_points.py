@@ -13,13 +13,14 @@ from explorer.compute import Exploration, Priority
 from explorer.marginal import Marginal
 from explorer.pace import Pace
 from explorer.plane import Plane, coordinate_plane
-from explorer.plots.canvas import FieldItem
 from explorer.plots.plane_canvas import PlaneCanvas
-from explorer.scatter import Scatter, column_names, mixed_colours, nearest, points_picture, scatter
+from explorer.point_layer import PointLayer
+from explorer.points import Scatter, label_colours
+from explorer.scatter import column_names, mixed_colours, nearest, scatter
 from explorer.session import Session
-from explorer.theme import theme
+from explorer.theme import rgb, theme
 
-SLOTS = ("scatter", "colours", "points", "nearest")
+SLOTS = ("scatter", "colours", "nearest")
 REACH = 12.0  # logical pixels within which a point is meant
 
 
@@ -38,12 +39,11 @@ class DataPoints(QObject):
     ) -> None:
         super().__init__(parent)
         self._session, self._exploration, self._canvas = session, exploration, canvas
-        self.item = FieldItem()
-        self.item.setZValue(0)
+        self.layer = PointLayer(exploration, canvas, "points", self)
+        self.item = self.layer.item
         self.scatter: Scatter | None = None
         self.colour = "plain"
         self.preview: Marginal | None = None
-        self._rgb: Array | None = None  # (n, 3) uint8, of the scatter's points
         self._pace = Pace(self._request_colours, interval=0.1, duty=0.2, parent=self)
 
     @property
@@ -59,8 +59,8 @@ class DataPoints(QObject):
 
     def clear(self) -> None:
         """Show none."""
-        self.scatter = self._rgb = None
-        self.item.set_picture(None)
+        self.scatter = None
+        self.layer.clear()
 
     def project(self) -> None:
         """Project the rows of the open run on the plane that is chosen."""
@@ -76,7 +76,7 @@ class DataPoints(QObject):
 
     def _project(self, seen: Scatter) -> None:
         if self._session.data is not None:
-            self.scatter, self._rgb = seen, None
+            self.scatter = seen
             self.projected.emit(seen)
 
     # -- colours -------------------------------------------------------------------------------
@@ -106,9 +106,9 @@ class DataPoints(QObject):
         tokens, preview = theme().tokens, self.preview
         palette, rows = np.array([rgb(c) for c in tokens.labels], np.uint8), seen.rows
         if self.colour == "label":
-            return lambda: palette[split.labels[rows] % len(palette)]
+            return lambda: label_colours(split.labels, rows, palette)
         if self.colour == "plain":
-            return lambda: np.tile(np.array(rgb(tokens.muted), np.uint8), (len(rows), 1))
+            return lambda: label_colours(None, rows, np.array([rgb(tokens.muted)], np.uint8))
         if preview is not None and model.info.dim == 2:
             responsibilities = lambda part: preview.responsibilities(seen.uv[part])  # noqa: E731
         else:
@@ -117,22 +117,12 @@ class DataPoints(QObject):
         return lambda: mixed_colours(responsibilities, len(rows), palette, numbers)
 
     def _take_colours(self, found: Array) -> None:
-        self._rgb = found
-        self.paint()
+        if self.scatter is not None:
+            self.layer.show_points(self.scatter, found)
 
     def paint(self) -> None:
         """Paint them for the view of the moment."""
-        seen, found, view = self.scatter, self._rgb, self._canvas.view()
-        shown = self._canvas.isVisible() and self._session.state.data.points
-        if seen is None or found is None or not shown:
-            return
-        self._exploration.request(
-            "points",
-            Priority.FIELD,
-            lambda: points_picture(seen.uv, found, view),
-            self.item.set_picture,
-            doing="draw the points",
-        )
+        self.layer.paint()
 
     # -- the mouse -----------------------------------------------------------------------------
 
@@ -149,8 +139,3 @@ class DataPoints(QObject):
             self.found.emit,
             doing="find the point",
         )
-
-
-def rgb(colour: str) -> tuple[int, int, int]:
-    """ "#rrggbb" → (r, g, b)."""
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -1,4 +1,4 @@
-"""What is computed from each new snapshot for everybody: encodings, evaluations, and the plane."""
+"""What is computed from each new snapshot for everybody: evaluations, and the plane."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 from PySide6.QtCore import QObject
 
 from backends.base import Array, Work
-from backends.capabilities import Encodes, HasPrior, LogJoint, has_latent_points
-from backends.carry import Slices
+from backends.capabilities import Encodes, HasPrior, LogJoint
 from backends.data import DataSet
 from backends.evaluation import CURVE_ROWS, Report, evaluate, some_rows
 from backends.likelihood import iwae
@@ -19,7 +18,6 @@ from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
 from explorer.plane import Plane, coordinate_plane, principal_plane
 from explorer.session import Encodings, Session
-from explorer.slices import encoded
 from explorer.state import PlaneSpec
 from explorer.training import Moment
 
@@ -32,7 +30,7 @@ PRIOR_ROWS = 2000  # draws that the middle of a prior is found from
 
 
 class Follower(QObject):
-    """Keeps the session's encodings, curves and plane up with the newest snapshot, at a steady pace."""
+    """Keeps the session's curves and plane up with the newest snapshot, at a steady pace."""
 
     def __init__(self, session: Session, exploration: Exploration, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -40,7 +38,6 @@ class Follower(QObject):
         self._training = False
         self._done: LiveReport | None = None  # the newest of this run
         self._principal: Plane | None = None  # that of the encodings of this run
-        self._encode = Pace(self._request_encodings, interval=0.2, duty=0.12, parent=self)
         self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.06, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
@@ -51,10 +48,9 @@ class Follower(QObject):
 
     def _run_changed(self, run: Any) -> None:
         self._done, self._principal = None, None
-        for slot, pace in (("encodings", self._encode), ("evaluation", self._evaluate)):
+        for slot in ("evaluation", "plane"):
             self._exploration.cancel(slot)
-            pace.reset()
-        self._exploration.cancel("plane")
+        self._evaluate.reset()
         model = self._session.model
         if run is None or model is None or not model.latent_dim:
             return
@@ -78,38 +74,16 @@ class Follower(QObject):
             self._done = None
 
     def _model_changed(self, _: Any) -> None:
-        self._encode.poke()
         self._evaluate.poke()
 
     def _state_changed(self, old: Any, new: Any) -> None:
-        if old.map.split != new.map.split:
-            self._exploration.cancel("encodings")
-            self._encode.renew()
         if old.map.plane != new.map.plane:
             self._choose_plane()
         if old.curves.iwae != new.curves.iwae:
             self._exploration.cancel("evaluation")
             self._evaluate.renew()
 
-    # -- encodings and plane ---------------------------------------------------------------------
-
-    def _request_encodings(self) -> bool:
-        model, data = self._session.model, self._session.data
-        if not has_latent_points(model) or data is None:
-            return False
-        split = self._session.state.map.split
-        self._exploration.request(
-            "encodings",
-            Priority.FOLLOW,
-            lambda: encodings(model, data, split),
-            self._encoded,
-            doing="encode the data",
-            ended=self._encode.done,
-        )
-        return True
-
-    def _encoded(self, result: Encodings) -> None:
-        self._session.set_encodings(result)
+    # -- the plane ---------------------------------------------------------------------
 
     def _encodings_changed(self, result: Encodings) -> None:
         spec = self._session.state.map.plane
@@ -178,12 +152,6 @@ class LiveReport:
     report: Report
     iwae: dict[str, dict[int, float]]
     with_iwae: bool  # whether the bounds were asked for; not every model has them
-
-
-def encodings(model: Any, data: DataSet, split: str) -> Slices[Encodings]:
-    """Where every row of a split lies in latent space, a slice at a time."""
-    x = data.split(split).x
-    return Encodings(model.stamp.step, split, (yield from encoded(model, x)))
 
 
 def latent_plane(model: Any, spec: PlaneSpec, z: Array | None, like: Plane | None) -> Plane:

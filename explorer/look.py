@@ -25,6 +25,7 @@ from backends.evaluation import has_log_likelihood
 from backends.likelihood import log_likelihood
 from backends.quadrature import DIMENSIONS, quadrature_with_kl
 from explorer.plane import Plane
+from explorer.session import Encodings
 
 RADIUS = 0.25  # "data within"
 ELBO_SAMPLES = 256
@@ -72,18 +73,23 @@ class Score:
     kl: PosteriorKL | None = None
 
 
-def look(model: Any, z: Array, encodings: Array | None, tag: object = None) -> Look:
-    """Decode z (k,) and find its neighbours among the encodings (n, k)."""
+def look(model: Any, z: Array, known: Encodings | None, tag: object = None) -> Look:
+    """Decode z (k,) and find its neighbours among the encodings."""
     assert isinstance(model, Decodes)
     log_prior = float(model.log_prior(z[None])[0]) if isinstance(model, HasPrior) else None
     decoded = model.decode(z[None]) if log_prior is None or log_prior > -np.inf else None
     within = nearest = None
-    if encodings is not None and len(encodings) and encodings.shape[1] == len(z):
-        squared = np.square(encodings - z).sum(axis=1)
-        nearest, within = int(squared.argmin()), int((squared <= RADIUS**2).sum())
+    if known is not None and len(known.z) and known.z.shape[1] == len(z):
+        nearest, within = nearest_row(known, z), known.neighbours.within(z, RADIUS)
     mean = None if decoded is None else decoded.mean[0]
     std = None if decoded is None or decoded.std is None else decoded.std[0]
     return Look(z, model.stamp.step, mean, std, log_prior, within, nearest, tag)
+
+
+def nearest_row(known: Encodings, z: Array) -> int | None:
+    """The row of the split whose encoding is nearest to z (k,); None without any."""
+    i = known.neighbours.nearest(z)
+    return None if i is None else known.row(i)
 
 
 def label_of(split: Split, row: int, label_names: tuple[str, ...]) -> str:

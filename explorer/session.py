@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -13,6 +14,7 @@ from backends.base import Array, Model
 from backends.curves import Curves
 from backends.data import DataSet
 from backends.evaluation import Report
+from backends.nearest import Neighbours
 from backends.run import Run
 from explorer.flow import Passage, Travel
 from explorer.plane import Plane, coordinate_plane
@@ -37,11 +39,24 @@ class _Change:
 
 @dataclass(frozen=True, eq=False)
 class Encodings:
-    """Posterior means of one split's rows, by the model stamped ``step``: z (n, k) float32."""
+    """Posterior means of one split's rows, by the model stamped ``step``: z (n, k) float32.
+
+    rows (n,): which rows of the split they are of, in ascending order; None: of all.
+    """
 
     step: int
     split: str
     z: Array
+    rows: Array | None = None
+
+    def row(self, i: int) -> int:
+        """The row of the split that encoding i is of."""
+        return i if self.rows is None else int(self.rows[i])
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """Finds the nearest of them."""
+        return Neighbours(self.z)
 
 
 @dataclass(frozen=True, eq=False)

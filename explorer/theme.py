@@ -14,9 +14,9 @@ from PySide6.QtWidgets import QApplication
 from backends.base import Array
 from explorer.colourmaps import colour_table
 from explorer.stylesheet import style_sheet
-from explorer.tokens import DARK, LIGHT, Tokens, blend
+from explorer.tokens import DARK, LIGHT, Tokens, blend, rgb
 
-__all__ = ["DARK", "LIGHT", "Theme", "Tokens", "apply", "blend", "font", "theme", "title_font"]
+__all__ = ["DARK", "LIGHT", "Theme", "Tokens", "apply", "blend", "font", "rgb", "theme", "title_font"]
 
 _FAMILIES = ("Inter", "Segoe UI", "SF Pro Text", "Noto Sans", "DejaVu Sans")
 _NAMES = ("system", "dark", "light")

@@ -103,6 +103,11 @@ LIGHT = Tokens(
 )  # fmt: skip
 
 
+def rgb(colour: str) -> tuple[int, int, int]:
+    """ "#rrggbb" → (r, g, b)."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
 def blend(foreground: str, background: str, share: float) -> str:
     """The opaque ``"#rrggbb"`` of a foreground laid over a background with opacity ``share``."""
     pairs = [(int(foreground[i : i + 2], 16), int(background[i : i + 2], 16)) for i in (1, 3, 5)]

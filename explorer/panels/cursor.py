@@ -145,12 +145,11 @@ class CursorPanel(QWidget):
         model, encodings, z = self._session.model, self._session.encodings, self._session.point
         if not isinstance(model, Decodes) or z is None or len(z) != model.latent_dim:
             return False
-        points = None if encodings is None else encodings.z
         tag = self._session.point_tag
         self._exploration.request(
             "hover",
             Priority.HOVER,
-            lambda: look(model, z, points, tag),
+            lambda: look(model, z, encodings, tag),
             self._show,
             doing="decode the point",
             ended=self._follow.done,

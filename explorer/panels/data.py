@@ -16,7 +16,7 @@ from backends.base import Array
 from backends.capabilities import Encodes, LogProb
 from explorer.actions import Actions
 from explorer.compute import Exploration, Failure, Priority
-from explorer.data_points import DataPoints, rgb
+from explorer.data_points import DataPoints
 from explorer.density import Lines, density, profile
 from explorer.look import row_name
 from explorer.marginal import Components, components_of, gaussians, has_components, is_gaussian
@@ -27,10 +27,11 @@ from explorer.plots.canvas import ContourItem, CursorItem, FieldItem
 from explorer.plots.component_hand import ComponentHand, Placed
 from explorer.plots.ellipses import EllipsesItem, PathsItem, ellipses_of
 from explorer.plots.plane_canvas import PlaneCanvas
-from explorer.scatter import Scatter, column_names
+from explorer.points import Scatter
+from explorer.scatter import column_names
 from explorer.session import Session
 from explorer.state import DataSpec
-from explorer.theme import blend, theme
+from explorer.theme import blend, rgb, theme
 from explorer.view import Picture
 from explorer.widgets.data_bar import DataBar
 from explorer.widgets.values import format_number

@@ -16,6 +16,7 @@ from backends.base import Array
 from backends.capabilities import Encodes, HasPrior
 from explorer.compute import Exploration, Priority
 from explorer.density import CELLS
+from explorer.encoding_points import EncodingPoints
 from explorer.fields import KINDS, Shaded, offered, shaded
 from explorer.flow import corners_of
 from explorer.look import Posterior, posterior
@@ -25,7 +26,7 @@ from explorer.path_hand import PathHand
 from explorer.pin_hand import PinHand
 from explorer.placing import axes
 from explorer.plane import Plane
-from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem
+from explorer.plots.canvas import ContourItem, CursorItem, FieldItem
 from explorer.plots.ellipses import Ellipses, EllipsesItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.session import Session, Subject
@@ -50,9 +51,9 @@ class MapPanel(QWidget):
         super().__init__(parent)
         self._session, self._exploration = session, exploration
         self.canvas = PlaneCanvas("Latent map", self)
-        self.field, self.points = FieldItem(), PointsItem()
+        self.field, self.points = FieldItem(), EncodingPoints(session, exploration, self.canvas, self)
         self.contours, self.posterior, self.marker = ContourItem(), EllipsesItem(), CursorItem()
-        for item in (self.field, self.contours, self.points, self.posterior, self.marker):
+        for item in (self.field, self.contours, self.points.item, self.posterior, self.marker):
             self.canvas.addItem(item, ignoreBounds=True)
         self.pins = PinHand(session, self.canvas)
         self.path = PathHand(session, self.canvas)
@@ -79,6 +80,7 @@ class MapPanel(QWidget):
         self.fields.faded.connect(self._fade_field)
         self.fields.coloured.connect(self._colour_fields)
         self.canvas.moved.connect(self._hovered)
+        self.points.changed.connect(self._say)
         self.canvas.clicked.connect(self._clicked)
         self.canvas.released.connect(self.let_go)
         self.canvas.stepped.connect(self._stepped)
@@ -86,7 +88,6 @@ class MapPanel(QWidget):
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.moment_changed.connect(self._moment)
-        session.encodings_changed.connect(self._draw_points)
         session.plane_changed.connect(self._plane_changed)
         session.point_changed.connect(self._draw_cursor)
         session.subject_changed.connect(self._subject_changed)
@@ -159,7 +160,6 @@ class MapPanel(QWidget):
         self.fields.offer(offered(self._session.model, self._session.data is not None))
         self.let_go()
         self._home_of = None
-        self.points.set_points(np.zeros((0, 2)), None)
         self._clear_field()
         self.posterior.set_ellipses(None)
         for pace, slot in ((self._pace, "mosaic"), (self._posterior_pace, "posterior")):
@@ -181,8 +181,6 @@ class MapPanel(QWidget):
         names = self._session.plane.labels
         self.canvas.setLabel("bottom", names[0])
         self.canvas.setLabel("left", names[1])
-        if self._session.encodings is not None:
-            self._draw_points(self._session.encodings)
         self._draw_cursor(self._session.point)
         self._request_home()
         self._view_changed()
@@ -190,7 +188,7 @@ class MapPanel(QWidget):
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.map != new.map or old.colours != new.colours:
             self._show_spec()
-            self.points.setVisible(new.map.points)
+            self.points.set_visible(new.map.points)
             self.contours.setVisible(new.map.prior)
             if replace(old.map, opacity=new.map.opacity) != new.map:
                 self._view_changed()
@@ -201,7 +199,7 @@ class MapPanel(QWidget):
         if model is None or name == "nothing" or plane.dim != model.latent_dim:
             self._exploration.cancel("mosaic")  # it would still draw what is no longer wanted
             self._clear_field()
-            self.status.emit("")
+            self._say()
             return False
         if name == "images":
             tokens = theme().tokens
@@ -249,9 +247,14 @@ class MapPanel(QWidget):
     def _draw_field(self, picture: Picture) -> None:
         self.field.set_picture(picture)
         if picture.complete:
-            a, b = self._session.plane.labels
-            step = format_number(picture.step)
-            self.status.emit(f"{a} × {b} · {picture.detail} · step {step}")
+            self._say()
+
+    def _say(self, *_: object) -> None:
+        a, b = self._session.plane.labels
+        picture, parts = self.field.picture, [self.points.text]
+        if picture is not None:
+            parts = [f"{a} × {b}", picture.detail, self.points.text, f"step {format_number(picture.step)}"]
+        self.status.emit(" · ".join(part for part in parts if part))
 
     def _show_shaded(self, found: Shaded | None) -> None:
         self._shaded = found
@@ -285,13 +288,6 @@ class MapPanel(QWidget):
     def _draw_posterior(self, found: Posterior) -> None:
         half = axes(found.covariance)
         self.posterior.set_ellipses(Ellipses(found.mean[None], half[None], ("",), (0,)))
-
-    def _draw_points(self, encodings: Any) -> None:
-        plane, data = self._session.plane, self._session.data
-        if plane.dim != encodings.z.shape[1]:
-            return
-        labels = data.split(encodings.split).labels if data is not None else None
-        self.points.set_points(plane.to_canvas(encodings.z), labels)
 
     # -- the point -----------------------------------------------------------------------------
 
@@ -351,10 +347,6 @@ class MapPanel(QWidget):
 
     def _retint(self, *_: Any) -> None:
         tokens = theme().tokens
-        colours = [QColor(c) for c in tokens.labels]
-        for colour in colours:
-            colour.setAlphaF(0.82)
-        self.points.set_colours(colours)
         line = QColor(tokens.text)
         line.setAlphaF(0.55)
         self.contours.set_colour(line)

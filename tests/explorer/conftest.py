@@ -62,17 +62,9 @@ class Driver:
         """Until nothing is computed any more, training apart."""
         exploration = self.program.exploration
         slots = (
-            "open",
-            "data",
-            "hover",
-            "mosaic",
-            "contours",
-            "encodings",
-            "datum",
-            "evaluation",
-            "samples",
-            "path",
-        )
+            "open", "data", "hover", "mosaic", "contours", "encodings", "scattered", "map points", "datum",
+            "evaluation", "samples", "path",
+        )  # fmt: skip
         QApplication.processEvents()
         self.until(lambda: not any(exploration.busy(slot) for slot in slots))
 

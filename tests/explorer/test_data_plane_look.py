@@ -15,7 +15,7 @@ from backends.run import Run
 from explorer.data_points import rgb
 from explorer.mosaic import normalise
 from explorer.panels.place import BAR, GAP
-from explorer.scatter import MOST_DOTS, OPACITY
+from explorer.points import MOST_DOTS, OPACITY
 from explorer.theme import theme
 from explorer.widgets.image import to_image
 from tests.explorer.conftest import grab, send_mouse

@@ -35,8 +35,9 @@ def seen(program, step: int) -> None:
     """Wait until the map's mosaic and points are those of a step."""
 
     def there() -> bool:
-        known, picture = program.session.encodings, program.map.field.picture
-        return known is not None and known.step == step and picture is not None and picture.step == step
+        known, items = program.session.encodings, (program.map.field, program.map.points.item)
+        drawn = all(item.picture is not None and item.picture.step == step for item in items)
+        return known is not None and known.step == step and drawn
 
     program.until(there)
     program.settle()

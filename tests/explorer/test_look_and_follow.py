@@ -5,8 +5,10 @@ import pytest
 
 from backends.base import DataInfo, Decoded, Elbo, Estimate, Gaussian, Stamp, finish
 from backends.data import DataSet, Split
-from explorer.follow import IWAE, encodings, live_evaluation
+from explorer.encoder import encodings
+from explorer.follow import IWAE, live_evaluation
 from explorer.look import RADIUS, estimator, label_of, look, portrait, score, short
+from explorer.session import Encodings
 
 INFO = DataInfo("line", "Line", 2)
 
@@ -61,7 +63,7 @@ def data():
 
 
 def test_a_look_decodes_and_counts_the_neighbours():
-    known = np.array([[0.0], [0.2], [0.3], [2.0]], np.float32)
+    known = Encodings(4, "train", np.array([[0.0], [0.2], [0.3], [2.0]], np.float32))
     seen = look(Line(), np.array([0.12], np.float32), known, tag=9)
     np.testing.assert_allclose(seen.mean, [0.12, 0.12], atol=1e-7)
     np.testing.assert_array_equal(seen.std, [1, 1])
@@ -70,8 +72,9 @@ def test_a_look_decodes_and_counts_the_neighbours():
     assert RADIUS == 0.25
 
 
-@pytest.mark.parametrize("known", [None, np.zeros((0, 1), np.float32), np.zeros((5, 3), np.float32)])
-def test_without_fitting_encodings_there_are_no_neighbours(known):
+@pytest.mark.parametrize(("n", "k"), [(0, 1), (5, 3)])
+def test_without_fitting_encodings_there_are_no_neighbours(n, k):
+    known = Encodings(4, "train", np.zeros((n, k), np.float32))
     seen = look(Line(), np.zeros(1, np.float32), known)
     assert (seen.nearest, seen.within) == (None, None)
 

@@ -68,7 +68,7 @@ def test_another_day_everything_is_as_it_was(start, small_run, tmp_path):
     assert second.steps == 121
     assert second.session.state == saved
     assert second.session.undo_text == ""
-    assert not second.map.points.isVisible()
+    assert not second.map.points.item.isVisible()
     assert second.actions.path == path
 
 

@@ -15,6 +15,7 @@ from backends.base import Array, InputError, Progress, Work
 from backends.table import Table, brief, check_told_apart, classes, is_class, number_in, values_of
 
 LABEL_COLUMNS = ("label", "labels", "class", "target")
+_NOTHING = {"", "na", "n/a", "nan", "null", "none", "?"}  # what an empty cell may say
 _CELLS = 16_384  # read between two yields
 
 
@@ -82,6 +83,31 @@ def glance(handle: IO[bytes], name: str, rows: int) -> Glance:
         if any(row[i] and number_in(row[i]) is None for row in whole)
     )
     return Glance(layout.columns, seen, tuple(text))
+
+
+@dataclass(frozen=True)
+class Missing:
+    """How many cells of a table are empty or "not a number", in how many of its rows."""
+
+    cells: int = 0
+    rows: int = 0
+    of: int = 0
+
+
+def count_missing(handle: IO[bytes], name: str) -> Work[Missing]:
+    """Cells that are empty, or say in one of the usual ways that there is nothing; rows too short count as
+    one. Raises InputError where it is no text at all."""
+    layout, cells, rows, n = _layout(handle, name), 0, 0, 0
+    size = os.fstat(handle.fileno()).st_size
+    every = max(1, _CELLS // len(layout.columns))
+    for n, (_, row) in enumerate(
+        itertools.islice(_rows(handle, name, layout.delimiter), int(layout.header), None), 1
+    ):
+        here = sum(cell.strip().lower() in _NOTHING for cell in row) + (len(row) < len(layout.columns))
+        cells, rows = cells + here, rows + (here > 0)
+        if n % every == 0:
+            yield Progress(handle.tell(), size, f"count what is missing in {name}")
+    return Missing(cells, rows, n)
 
 
 def _lines(handle: IO[bytes]) -> Iterator[str]:

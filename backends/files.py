@@ -15,7 +15,7 @@ from typing import IO
 
 from backends.arrays import LABEL_ARRAYS, array_names, read_array, read_npz, table_of
 from backends.base import InputError, Progress, Work, finish
-from backends.csv_table import Glance, glance, read_csv
+from backends.csv_table import Glance, Missing, count_missing, glance, read_csv
 from backends.table import Table
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -77,6 +77,12 @@ def contents(path: Path, rows: int = 12) -> Contents:
     return Contents(
         None, (*likely, *(name for name in names if name not in likely)) if len(names) > 1 else ()
     )
+
+
+def missing_values(path: Path) -> Work[Missing]:
+    """How many values of a CSV file are missing, in slices; raises InputError where it cannot be read."""
+    with _opened(path) as handle:
+        return (yield from count_missing(handle, path.name))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 import time
 import warnings
@@ -111,24 +112,25 @@ def read_folder(path: Path, choices: Choices) -> Work[DataSet]:
     if not kept:
         raise InputError(f"none of the {total} images in {path.name} can be read: {min(missed)}")
     labels = np.array(folder.labels, np.int64)[kept] if folder.labels else None
-    info = DataInfo(
-        path.name,
-        path.name,
-        dim=dim,
-        values="integer",
-        levels=256,
-        image_shape=(size, size, 3) if channels == 3 else (size, size),
-        display=(0.0, 255.0),
-        label_names=folder.label_names,
-        source={
-            "folder": os.path.abspath(path),
-            "sha256": digest.hexdigest(),
-            "size": size,
-            "colour": colour,
-        },
-    )
+    info = image_info(folder, size, colour, digest.hexdigest())
     splits = in_splits(Split(x[: len(kept)], labels), *split_sizes(len(kept), path.name))
     return DataSet(info, *splits, notes=(_note(sorted(missed), total, path.name),) if missed else ())
+
+
+def image_info(folder: Folder, size: int, colour: str, sha256: str = "") -> DataInfo:
+    """What is known of a folder's images, made squares of this size in "grey" or "rgb"."""
+    shape = (size, size, 3) if colour == "rgb" else (size, size)
+    return DataInfo(
+        folder.path.name,
+        folder.path.name,
+        dim=math.prod(shape),
+        values="integer",
+        levels=256,
+        image_shape=shape,
+        display=(0.0, 255.0),
+        label_names=folder.label_names,
+        source={"folder": os.path.abspath(folder.path), "sha256": sha256, "size": size, "colour": colour},
+    )
 
 
 def _note(missed: list[str], total: int, folder: str) -> str:

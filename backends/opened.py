@@ -37,6 +37,8 @@ def _read(path: Path, choices: Choices) -> Work[DataSet]:
         if idx is None:
             return (yield from read_folder(path, choices))
         path = idx
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
     if choices.size is not None or choices.colour is not None:
         raise InputError(f"{path.name} is no folder of images, whose size and colour can be chosen")
     if is_picture(path):

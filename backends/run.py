@@ -13,9 +13,20 @@ from typing import Any
 import numpy as np
 
 from backends import checkpoint, probes
-from backends.base import Array, DataInfo, HalfSteps, InputError, Learner, Observes, State, Value
+from backends.base import (
+    Array,
+    DataInfo,
+    HalfSteps,
+    InputError,
+    Learner,
+    Observes,
+    State,
+    Value,
+    Work,
+    finish,
+)
 from backends.curves import Curves
-from backends.data import DataSet, open_data
+from backends.data import DataSet, read_data
 from backends.history import History
 from backends.manifest import Change, Manifest, library_versions
 from backends.parameters import resolve
@@ -292,16 +303,21 @@ class Run:
         data: the run's own data, if it is no longer to be found where it was.
         Raises InputError for a file that is not a run, is damaged or does not fit the installed model.
         """
+        return finish(cls.opening(path, device, data))
+
+    @classmethod
+    def opening(cls, path: str | Path, device: str | None = None, data: DataSet | None = None) -> Work[Run]:
+        """:meth:`open`, in slices: reading its data may take long."""
         raw, arrays = checkpoint.read(path)
         try:
-            return cls._restore(Manifest.parse(raw), arrays, device, data)
+            return (yield from cls._restore(Manifest.parse(raw), arrays, device, data))
         except InputError as error:
             raise InputError(f"cannot open '{path}': {error}") from error
 
     @classmethod
     def _restore(
         cls, manifest: Manifest, arrays: Mapping[str, Array], device: str | None, data: DataSet | None
-    ) -> Run:
+    ) -> Work[Run]:
         notes: list[str] = []
         backend, kind = find_kind(manifest.kind, manifest.backend)
         values = resolve(kind.parameters, manifest.values)
@@ -322,7 +338,7 @@ class Run:
             if fingerprint(data) != manifest.fingerprint:
                 raise InputError(f"'{data.info.name}' is not the data that it was trained on")
         else:
-            data = _find_data(manifest, notes)
+            data = yield from _find_data(manifest, notes)
 
         id = f"{manifest.id}.{os.urandom(3).hex()}"
         x = np.zeros((0, info.dim), np.float32) if data is None else data.train.x
@@ -390,13 +406,13 @@ def _check_size(
         )
 
 
-def _find_data(manifest: Manifest, notes: list[str]) -> DataSet | None:
+def _find_data(manifest: Manifest, notes: list[str]) -> Work[DataSet | None]:
     title = manifest.data.title or manifest.data.name
     if not manifest.data.source:
         notes.append(f"its data '{title}' was not kept in a file; it is open without data")
         return None
     try:
-        data = open_data(manifest.data.source)
+        data = yield from read_data(manifest.data.source)
     except InputError as error:
         notes.append(f"it is open without its data: {error}")
         return None

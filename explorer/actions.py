@@ -11,17 +11,16 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 
-from backends.base import Array
-from backends.data import DataSet, open_data, without_rows
-from backends.picture import is_picture
+from backends.base import Progress, Work
+from backends.data import DataSet, without_rows
 from backends.run import Run
 from backends.script import as_python
 from explorer.by_hand import ByHand
 from explorer.compute import Exploration, Failure, Priority
+from explorer.data_choice import DataChoice, is_data
 from explorer.given_rows import GivenRows
 from explorer.inputs import Inputs
 from explorer.kept import forget, keep, kept_path
-from explorer.paintings import keep_painting, last_painting
 from explorer.saved_session import SUFFIX, read_session, write_session
 from explorer.session import Session
 from explorer.settings import Settings
@@ -30,10 +29,8 @@ from explorer.spec import (
     differ_in_start,
     full_values,
     same_run,
-    source_of,
     spec_of,
     steps_to_go,
-    suit,
 )
 from explorer.state import RunSpec, State
 from explorer.threads import forget_modules
@@ -42,7 +39,6 @@ from resources import resource
 
 MB = 10**6
 KEEPING = 20.0  # seconds that closing waits for a large run to be written
-DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz", ".png", ".jpg", ".jpeg", ".gif")
 STARTER = "digits-vae.safetensors"
 
 
@@ -62,6 +58,7 @@ class Actions(QObject):
     recent_changed = Signal(object)  # tuple of paths
     session_opened = Signal(object)  # Settings: those of a saved session, whose run is open now
     busy = Signal(object)  # a sentence while a file is being read or written; "" after
+    progress = Signal(object)  # Progress of the reading that can be cancelled; None after
 
     def __init__(
         self,
@@ -75,6 +72,10 @@ class Actions(QObject):
         super().__init__(parent)
         self._session, self._exploration, self._trainer = session, exploration, trainer
         self.settings, self._home = settings, home
+        self.data = DataChoice(session, exploration, home, self)
+        self.data.busy.connect(self.busy)
+        self.data.progress.connect(self.progress)
+        self.data.failed.connect(self._data_failed)
         self.by_hand = ByHand(session, trainer, self._changed)
         self.given = GivenRows(session, trainer, self._changed)
         self.inputs = Inputs(session, exploration, self.fail, self)
@@ -138,11 +139,12 @@ class Actions(QObject):
 
         What a file is follows from its content; only what does not begin as a run does is judged by its name.
         """
+        if is_data(path):
+            self.data.open(str(path))
+            return
         path = Path(path)
         if path.suffix == SUFFIX:
             self._open_session(path)
-        elif is_data(path):
-            self.choose_data(str(path))
         else:
             self._open(path, path)
 
@@ -155,18 +157,20 @@ class Actions(QObject):
         self._exploration.request(
             "open",
             Priority.FILE,
-            lambda: Run.open(path),
+            lambda: Run.opening(path),
             lambda run: self._opened(run, file, kept),
             doing=f"open {path}",
+            progress=self._tell,
             failed=lambda failure: self._not_opened(failure, path),
         )
 
     def _open_session(self, path: Path) -> None:
         self.busy.emit(f"Opening {path.name}…")
 
-        def work() -> tuple[Run, Path, Settings]:
+        def work() -> Work[tuple[Run, Path, Settings]]:
             settings, file = read_session(path)
-            return Run.open(file), file, settings
+            run = yield from Run.opening(file)
+            return run, file, settings
 
         def opened(found: tuple[Run, Path, Settings]) -> None:
             run, file, settings = found
@@ -175,7 +179,7 @@ class Actions(QObject):
 
         self._exploration.request(
             "open", Priority.FILE, work, opened, doing=f"open {path}",
-            failed=lambda failure: self._not_opened(failure, path),
+            failed=lambda failure: self._not_opened(failure, path), progress=self._tell,
         )  # fmt: skip
 
     def save_session(self, path: str | Path, settings: Settings) -> None:
@@ -215,7 +219,7 @@ class Actions(QObject):
         self, run: Run, path: Path | None, kept: Path | None = None, settings: Settings | None = None
     ) -> None:
         forget_modules()
-        self.busy.emit("")
+        self._read_all()
         self._keep()  # the run that was open until now
         self._files[run.id] = _Files(kept or kept_path(self._home, run), path, run.steps)
         self._trainer.adopt(lambda: run)
@@ -245,8 +249,12 @@ class Actions(QObject):
         self._trainer.adopt(lambda: run)
         self._begin_with(run)
 
-    def _not_opened(self, failure: Failure, path: Path) -> None:
+    def _read_all(self) -> None:
         self.busy.emit("")
+        self.progress.emit(None)
+
+    def _not_opened(self, failure: Failure, path: Path) -> None:
+        self._read_all()
         self.settings = self.settings.forgotten(str(path))
         self.recent_changed.emit(self.settings.recent)
         self.fail(failure)
@@ -304,40 +312,26 @@ class Actions(QObject):
     # -- data ----------------------------------------------------------------------------------
 
     def choose_data(self, source: str) -> None:
-        """Use a named set or a file for the next run, if it can be read."""
-        self._read(Path(source).name, lambda: open_data(source))
+        """Use a named set, or a file or folder as it was chosen before, for the next run."""
+        self.data.choose(source)
 
-    def choose_painting(self, levels: Array) -> None:
-        """Keep a painted density (h, w) in the program's own folder, and use it for the next run."""
-        self._read("the painting", lambda: open_data(keep_painting(self._home, levels)))
+    def _data_failed(self, failure: Failure) -> None:
+        self.fail(failure)
+        self.never_empty()
 
-    def last_painting(self, deliver: Callable[[Array], None]) -> None:
-        """Look for the newest painting, and deliver its levels (h, w), empty where there is none."""
-        self._exploration.request(
-            "painting", Priority.FILE, lambda: last_painting(self._home), deliver, doing="read the painting"
-        )
-
-    def _read(self, name: str, work: Callable[[], DataSet]) -> None:
-        self.busy.emit(f"Reading {name}…")
-        self._exploration.request(
-            "data", Priority.FILE, work, self._data_read, doing=f"read {name}", failed=self._not_read
-        )
-
-    def _not_read(self, failure: Failure) -> None:
-        self._not_saved(failure)
+    def never_empty(self) -> None:
+        """Open the run that comes with the program, where none is open or about to be."""
         if self._session.run is None and not self._exploration.busy("open"):
-            self.open_starter()  # the window is never left empty
+            self.open_starter()
 
-    def _data_read(self, data: DataSet) -> None:
-        self.busy.emit("")
-        spec = suit(replace(self._session.state.run, data=source_of(data.info)), data.info)
-        changed = [f"{k} {v}" for k, v in spec.values.items() if self._session.state.run.values.get(k) != v]
-        self._apply(spec, "choose data")
-        rows = len(data.train) + len(data.validation) + len(data.test)
-        with_ = f", with {' and '.join(changed)}" if changed else ""
-        self._session.say(
-            f"{data.info.title}: {rows} rows of {data.info.dim} values. Train starts a run on it{with_}."
-        )
+    def _tell(self, progress: Progress) -> None:
+        self.progress.emit(progress)
+
+    def cancel(self) -> None:
+        """Open and read no more of what is under way; what there was before stays."""
+        self._exploration.cancel("open")
+        self.data.cancel()
+        self.never_empty()
 
     def _apply(self, spec: RunSpec, what: str, merge: str = "") -> None:
         self._session.apply(replace(self._session.state, run=spec), what, merge)
@@ -381,8 +375,9 @@ class Actions(QObject):
         """Half a step of EM of the open run, or the first of another."""
         run, spec = self._session.run, self._session.state.run
         if run is None or not same_run(spec_of(run), spec):
-            self._begin(0)
-        self._trainer.half_step()
+            self._begin(0, self._trainer.half_step)
+        else:
+            self._trainer.half_step()
 
     def _changed(self, run: Run) -> None:
         """At the step at which it was saved it is not what was saved any more."""
@@ -407,12 +402,17 @@ class Actions(QObject):
         """The same, before its first step, where it waits."""
         self._begin(0)
 
-    def _begin(self, steps: int | None) -> None:
+    def _begin(self, steps: int | None, then: Callable[[], None] = lambda: None) -> None:
         spec = self._session.state.run
         self._keep()
         self._exploration.cancel("open")  # what is begun now is wanted more
-        self.busy.emit("")
-        self._trainer.adopt(lambda: begin(spec), steps, spec.tolerance)
+        self._read_all()
+
+        def adopt(data: DataSet | None) -> None:
+            self._trainer.adopt(lambda: begin(spec, data), steps, spec.tolerance)
+            then()
+
+        self.data.with_data(spec, adopt)
 
     def _state_changed(self, old: Any, new: Any) -> None:
         """Live hyper-parameters of the open run change at once; the others wait for the next run."""
@@ -472,19 +472,3 @@ class Actions(QObject):
         self._exploration.close()
         if not self._trainer.close() and not self._trainer.close(KEEPING):
             print("latent-explorer: the run could not be kept in time", file=sys.stderr)
-
-
-def is_data(path: Path) -> bool:
-    """Is the file to be read as data? By its content a run is none, whatever its name."""
-    return is_picture(path) or (path.suffix.lower() in DATA_SUFFIXES and not looks_like_run(path))
-
-
-def looks_like_run(path: Path) -> bool:
-    """Does the file begin as a safetensors file does: a length, then a JSON object?"""
-    try:
-        if not path.is_file():
-            return False
-        with open(path, "rb") as file:
-            return file.read(9)[8:] == b"{"
-    except OSError:
-        return False

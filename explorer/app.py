@@ -17,10 +17,11 @@ from PySide6.QtWidgets import QApplication
 
 from backends.registry import installed
 from explorer import settings as settings_
-from explorer.actions import Actions, is_data
+from explorer.actions import Actions
 from explorer.colourmaps import MAPS
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
+from explorer.data_choice import is_data
 from explorer.encoder import Encoder
 from explorer.fields import CHOICES, offered
 from explorer.follow import Follower
@@ -70,7 +71,7 @@ class Program(QObject):
 
     def _begin(self) -> None:
         """The window is on screen: now load what is heavy."""
-        if self._path is None or is_data(Path(self._path)):
+        if self._path is None or is_data(self._path):
             self.actions.open_starter()
         if self._path is not None:
             self.actions.open(self._path)
@@ -172,6 +173,8 @@ class Program(QObject):
         curves, history = window.curves.plot, window.stage.history
         return [
             Command("open", "Open…", "File", window.ask_open, "Ctrl+O", "open", "Open a run or data"),
+            Command("open-folder", "Open folder…", "File", window.ask_folder, "Ctrl+Shift+O",
+                    tip="Open a folder of images as data"),
             Command("paint", "Paint a density…", "File", window.ask_painting, "",
                     tip="Paint a density on the plane, to train on"),
             Command("runs", "Runs…", "File", window.open_runs, "Ctrl+L", "table",

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from backends.base import InputError
 from backends.registry import installed
+from backends.sources import parse
 
 NAME = "latent-explorer"
 
@@ -40,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
             status: int = options.run(options)
             sys.stdout.flush()
             return status
-        if len(argv) > 1 or not Path(argv[0]).exists():
+        if len(argv) > 1 or not Path(parse(argv[0])[0]).exists():
             raise InputError(f"there is no file or command '{argv[0]}'; commands are {', '.join(commands)}")
         return _open_window(argv[0])
     except InputError as error:

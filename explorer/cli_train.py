@@ -12,10 +12,10 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from backends.atomic import check_writable
-from backends.base import InputError
+from backends.base import InputError, T, Work
 from backends.data import DataSet, read_data
 from backends.evaluation import CURVE_ROWS, Report
 from backends.evaluation import evaluate as evaluation
@@ -57,32 +57,26 @@ def evaluate(options: Namespace) -> int:
     if data is None:
         raise InputError(f"the data of '{options.file}' is not here: name some with --data")
     run.kind.check_data(data.info, run.values)
-    work = evaluation(run.model(), data)
-    with _Bar(not options.json) as bar:
-        while True:
-            try:
-                progress = next(work)
-            except StopIteration as end:
-                report: Report = end.value
-                break
-            bar.show(progress.done, progress.total, progress.what)
-    _print_report(report, options.json)
+    _print_report(_shown(evaluation(run.model(), data), options.json), options.json)
     return 0
 
 
-def _read(source: str, as_json: bool, stop: _Stop | None = None) -> DataSet:
-    """The data that a line names, with a progress bar; what was left out is said. A signal ends it."""
-    work = read_data(source)
+def _shown(work: Work[T], as_json: bool, stop: _Stop | None = None) -> T:
+    """The result of work, with a progress bar; a signal ends it."""
     with _Bar(not as_json) as bar:
         while True:
             try:
                 progress = next(work)
             except StopIteration as end:
-                data: DataSet = end.value
-                break
+                return cast(T, end.value)
             if stop is not None and stop.signal:
                 raise SystemExit(128 + stop.signal)
             bar.show(progress.done, progress.total, progress.what)
+
+
+def _read(source: str, as_json: bool, stop: _Stop | None = None) -> DataSet:
+    """The data that a line names; what was left out is said."""
+    data = _shown(read_data(source), as_json, stop)
     for note in data.notes:
         print(f"note: {note}", file=sys.stderr)
     return data
@@ -108,7 +102,7 @@ def _start(options: Namespace, stop: _Stop) -> tuple[Run, DataSet]:
 
 def _resume(options: Namespace, stop: _Stop) -> tuple[Run, DataSet]:
     data = None if options.data is None else _read(options.data, options.json, stop)
-    run = Run.open(options.resume, device=options.device, data=data)
+    run = _shown(Run.opening(options.resume, device=options.device, data=data), options.json, stop)
     if options.model not in (None, run.kind.name):
         raise InputError(f"'{options.resume}' holds a {run.kind.name}, not a {options.model}")
     if options.backend not in (None, run.backend.name):

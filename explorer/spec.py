@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from backends.base import DataInfo, InputError, Value
-from backends.data import open_data
+from backends.data import DataSet, open_data
 from backends.registry import ModelKind, find_kind
 from backends.run import Run
 from backends.sources import text_of
 from explorer.state import RunSpec
 
 
-def begin(spec: RunSpec) -> Run:
-    """A run as specified; raises InputError where it cannot be."""
-    data = open_data(spec.data)
+def begin(spec: RunSpec, data: DataSet | None = None) -> Run:
+    """A run as specified, on its data where they are at hand; raises InputError where it cannot be."""
+    data = open_data(spec.data) if data is None else data
     backend = spec.backend or None
     return Run.start(spec.model, data, spec.values, seed=spec.seed, device=spec.device, backend=backend)
 

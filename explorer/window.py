@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from PySide6.QtCore import QByteArray, QPoint, QSize, Qt, QTimer, Signal
@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from backends.base import Array, InputError
 from backends.picture import is_picture
@@ -44,14 +45,18 @@ from explorer.suited import SUITED
 from explorer.widgets.card import CardDock
 from explorer.widgets.messages import MessageBar
 from explorer.widgets.palette import Palette
+from explorer.widgets.reading_bar import ReadingBar
 from explorer.widgets.values import format_number
+
+if TYPE_CHECKING:
+    from explorer.preview import DataPreview
 
 QWIDGETSIZE_MAX = (1 << 24) - 1
 ARRANGEMENT, REARRANGED = 0, 1  # the standard one, and one of the user's
 FILTER = "Runs (*.safetensors);;All files (*)"
 RUNS_AND_DATA = (
-    "Runs, sessions and data (*.safetensors *.session *.npy *.npz *.csv *.png *.jpg *.jpeg *.gif);;"
-    "All files (*)"
+    "Runs, sessions and data (*.safetensors *.session *.npy *.npz *.csv *.tsv *.txt *ubyte *.gz "
+    "*.png *.jpg *.jpeg *.gif);;All files (*)"
 )
 LEFT, RIGHT = 284, 264
 WIDEST = 320
@@ -69,6 +74,7 @@ class Window(QMainWindow):
         self.session, self.actions_, self._exploration = session, actions, exploration
         self._painted = False
         self._arrangement = ARRANGEMENT
+        self.preview: DataPreview | None = None
         self.setWindowTitle("Latent Explorer")
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
@@ -114,6 +120,8 @@ class Window(QMainWindow):
         self.setContentsMargins(12, 0, 12, 0)
 
         self.busy, self.where = QLabel(self), QLabel(self)
+        self.reading = ReadingBar(self)
+        self.statusBar().addWidget(self.reading)
         self.statusBar().addWidget(self.busy, 1)
         self.statusBar().addPermanentWidget(self.where)
         self.statusBar().setSizeGripEnabled(False)
@@ -126,6 +134,9 @@ class Window(QMainWindow):
         session.moment_changed.connect(self._moment)
         actions.file_changed.connect(self._run_changed)
         actions.busy.connect(self._busy)
+        actions.progress.connect(self.reading.show_progress)
+        actions.data.preview_wanted.connect(self._preview)
+        self.reading.cancelled.connect(actions.cancel)
 
     # -- commands ------------------------------------------------------------------------------
 
@@ -212,15 +223,35 @@ class Window(QMainWindow):
         dialog.raise_()
         dialog.activateWindow()
 
+    def ask_folder(self) -> None:
+        """Ask for a folder of images, and look at it."""
+        path = QFileDialog.getExistingDirectory(self, "Open a folder of images")
+        if path:
+            self.actions_.open(path)
+
+    def _preview(self, text: str) -> None:
+        from explorer.preview import DataPreview
+
+        if self.preview is not None:
+            self.preview.reject()
+        self.preview = DataPreview(self._exploration, text, self)
+        self.preview.used.connect(self.actions_.data.use)
+        self.preview.failed.connect(self.actions_.data.failed)
+        self.preview.destroyed.connect(self._preview_gone)
+
+    def _preview_gone(self, _: object) -> None:
+        if self.preview is not None and not isValid(self.preview):
+            self.preview = None
+
     def ask_painting(self) -> None:
         """Have a density painted, beginning with the last one that was."""
-        self.actions_.last_painting(self._paint)
+        self.actions_.data.last_painting(self._paint)
 
     def _paint(self, begin: Array) -> None:
         from explorer.painter import Painter
 
         painter = Painter(self._exploration, begin, self)
-        painter.painted.connect(self.actions_.choose_painting)
+        painter.painted.connect(self.actions_.data.paint)
         painter.open()
 
     def ask_drawing(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -24,6 +23,7 @@ from backends.base import InputError
 from backends.data import data_sets
 from backends.parameters import Parameter
 from backends.registry import find_kind, installed
+from backends.sources import title_of
 from backends.two_gaussians import NAME as TWO_GAUSSIANS
 from backends.two_gaussians import at_separation, separation
 from explorer.actions import Actions
@@ -39,7 +39,8 @@ from explorer.widgets.form import LABEL_WIDTH, Choice, ParameterForm
 from explorer.widgets.slider import ValueSlider
 from explorer.widgets.values import LiveLabel, format_number
 
-PAINT, OPEN_FILE = "Paint a density…", "Open a file…"  # entries that are no data yet
+#: Entries that are no data yet.
+PAINT, OPEN_FILE, OPEN_FOLDER = "Paint a density…", "Open a file…", "Open a folder of images…"
 MOST_APART = 6.0  # of the separation's slider
 RUN_PARAMETERS = (
     Parameter(
@@ -191,6 +192,7 @@ class RunPanel(QWidget):
             self.data.setItemData(self.data.count() - 1, entry.doc, Qt.ItemDataRole.ToolTipRole)
         self.data.addItem(PAINT, None)
         self.data.addItem(OPEN_FILE, None)
+        self.data.addItem(OPEN_FOLDER, None)
         for backend in installed().backends:
             for kind in backend.kinds:
                 if self.model.findData(kind.name) < 0:
@@ -222,8 +224,8 @@ class RunPanel(QWidget):
     def _select(self, box: Choice, value: str) -> None:
         index = box.findData(value)
         if index < 0:
-            index = max(box.count() - (2 if box is self.data else 0), 0)
-            box.insertItem(index, Path(value).name, value)
+            index = max(box.count() - (3 if box is self.data else 0), 0)
+            box.insertItem(index, title_of(value), value)
             box.setItemData(index, value, Qt.ItemDataRole.ToolTipRole)
         box.setCurrentIndex(index)
 
@@ -240,10 +242,14 @@ class RunPanel(QWidget):
                 self,
                 "Open data",
                 "",
-                "Data (*.npy *.npz *.csv *.tsv *.txt *.png *.jpg *.jpeg *.gif);;All files (*)",
+                "Data (*.npy *.npz *.csv *.tsv *.txt *ubyte *.gz *.png *.jpg *.jpeg *.gif);;All files (*)",
             )
             if path:
-                self._actions.choose_data(path)
+                self._actions.data.open(path)
+        elif chosen == OPEN_FOLDER:
+            path = QFileDialog.getExistingDirectory(self, "Open a folder of images")
+            if path:
+                self._actions.data.open(path)
         elif self.data.currentData() != source:
             self._actions.choose_data(source)
 

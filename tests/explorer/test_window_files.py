@@ -146,8 +146,7 @@ def test_a_dropped_run_is_opened_wherever_it_falls(program, tmp_path):
         ("noise.safetensors", b"\x00" * 5000),
         ("text.safetensors", b"this is no run"),
         ("pickle.pt", b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00."),
-        ("ragged.csv", b"a,b\n1,2\n3\n"),
-        ("hole.csv", b"a,b\n1,2\n3,nan\n"),
+        ("binary.csv", b"a,b\n\xff\xfe,2\n"),
         ("empty.npy", b""),
         ("not.npz", b"PK\x03\x04 nonsense"),
     ],
@@ -183,6 +182,12 @@ def table(tmp_path, monkeypatch):
     return tmp_path / "animals.csv"
 
 
+def accept(program) -> None:
+    """Use what the preview shows."""
+    program.until(lambda: program.window.preview is not None and program.window.preview.ok.isEnabled())
+    program.click(program.window.preview.ok)
+
+
 @pytest.mark.parametrize("relative", [False, True])
 def test_a_table_of_the_users_own_is_chosen_and_trained_on(program, tmp_path, monkeypatch, relative):
     path = table(tmp_path, monkeypatch)
@@ -192,6 +197,7 @@ def test_a_table_of_the_users_own_is_chosen_and_trained_on(program, tmp_path, mo
     else:
         drop(program, path)
 
+    accept(program)
     program.until(lambda: "animals" in program.session.state.run.data)
     panel = program.run_panel
     assert panel.data.currentText() == "animals.csv"

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject
 
-from backends.base import Array, Work
+from backends.base import Work
 from backends.capabilities import Encodes, HasPrior, LogJoint
 from backends.data import DataSet
 from backends.evaluation import CURVE_ROWS, Report, evaluate, some_rows
 from backends.likelihood import iwae
 from backends.run import Run
 from explorer.compute import Exploration, Priority
+from explorer.latent_plane import Known, in_plane, latent_plane
 from explorer.pace import Pace
-from explorer.plane import Plane, coordinate_plane, principal_plane
+from explorer.plane import Plane, coordinate_plane
 from explorer.session import Encodings, Session
 from explorer.state import PlaneSpec
 from explorer.training import Moment
@@ -25,8 +26,6 @@ LIVE_SAMPLES = 8  # draws of z per row for the live ELBO
 LIVE_TOLERANCE = 0.05  # nats between two resolutions of the quadrature; drawn as the curve's band
 LIVE_K = 100  # samples of importance sampling, where there is no quadrature
 IWAE = (1, 5, 50)
-PLANE_ROWS = 10_000  # encodings, at most, that directions are found from
-PRIOR_ROWS = 2000  # draws that the middle of a prior is found from
 
 
 class Follower(QObject):
@@ -37,7 +36,7 @@ class Follower(QObject):
         self._session, self._exploration = session, exploration
         self._training = False
         self._done: LiveReport | None = None  # the newest of this run
-        self._principal: Plane | None = None  # that of the encodings of this run
+        self._laid: PlaneSpec | None = None  # which plane it is that lies through this run's encodings
         self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.06, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
@@ -47,7 +46,7 @@ class Follower(QObject):
         session.changed.connect(self._state_changed)
 
     def _run_changed(self, run: Any) -> None:
-        self._done, self._principal = None, None
+        self._done, self._laid = None, None
         for slot in ("evaluation", "plane"):
             self._exploration.cancel(slot)
         self._evaluate.reset()
@@ -78,7 +77,11 @@ class Follower(QObject):
 
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.map.plane != new.map.plane:
+            self._move_plane(old.map.plane, new.map.plane)
+        elif new.map.sliders and not old.map.sliders:
             self._choose_plane()
+        if old.pins != new.pins:
+            self._pins_changed()
         if old.curves.iwae != new.curves.iwae:
             self._exploration.cancel("evaluation")
             self._evaluate.renew()
@@ -86,27 +89,50 @@ class Follower(QObject):
     # -- the plane ---------------------------------------------------------------------
 
     def _encodings_changed(self, result: Encodings) -> None:
-        spec = self._session.state.map.plane
-        if spec.kind == "principal":
-            self._choose_plane()  # the encodings move while it trains, and their directions with them
+        state, plane = self._session.state, self._session.plane
+        # they move while it trains, and with them directions, means and the ranges of sliders
+        moves = state.map.plane.kind in ("principal", "labels") or plane.left_out is None or state.map.sliders
+        if result.z.shape[1] > 2 and moves:
+            self._choose_plane()
 
     def _choose_plane(self) -> None:
-        model, spec, known = self._session.model, self._session.state.map.plane, self._session.encodings
+        model, spec, known = self._session.model, self._session.state.map.plane, self._known()
         if model is None or not model.latent_dim:
             return
-        z, like = None if known is None else known.z, self._principal
+        same = self._laid is not None and self._laid == replace(spec, offsets=())
+        like = self._session.plane if same else None
         self._exploration.request(
             "plane",
             Priority.HOVER,  # it is short, and everything lies on it
-            lambda: latent_plane(model, spec, z, like),
-            self._lay_plane,
+            lambda: latent_plane(model, spec, known, like),
+            lambda plane: self._lay_plane(plane, spec, len(known.z) > 0),
             doing="lay the plane",
         )
 
-    def _lay_plane(self, plane: Plane) -> None:
-        spec, known = self._session.state.map.plane, self._session.encodings
-        self._principal = plane if spec.kind == "principal" and known is not None else None
-        self._session.set_plane(plane)
+    def _known(self) -> Known:
+        """What a plane can be laid through now."""
+        found, data, pins = self._session.encodings, self._session.data, self._session.state.pins
+        if found is None or data is None:
+            return Known(np.zeros((0, 0), np.float32), pins=pins)
+        return Known(found.z, data.split(found.split).labels, data.info.label_names, pins, found.rows)
+
+    def _lay_plane(self, plane: Plane, spec: PlaneSpec, known: bool) -> None:
+        self._laid = replace(spec, offsets=()) if known else None
+        self._session.set_plane(plane.moved(self._session.state.map.plane.offsets))
+
+    def _move_plane(self, old: PlaneSpec, new: PlaneSpec) -> None:
+        """The plane is another, or is moved along what it leaves out."""
+        if replace(old, offsets=()) != replace(new, offsets=()) or self._session.plane.left_out is None:
+            self._choose_plane()
+        else:
+            self._session.set_plane(self._session.plane.moved(new.offsets))
+
+    def _pins_changed(self) -> None:
+        """A plane through pins goes after them, except where they are moved within it: under the hand."""
+        spec, plane = self._session.state.map.plane, self._session.plane
+        through = [pin.z for pin in self._session.state.pins if pin.name in spec.pins]
+        if spec.kind == "pins" and through and not in_plane(plane, through):
+            self._choose_plane()
 
     # -- evaluations ---------------------------------------------------------------------------
 
@@ -152,27 +178,6 @@ class LiveReport:
     report: Report
     iwae: dict[str, dict[int, float]]
     with_iwae: bool  # whether the bounds were asked for; not every model has them
-
-
-def latent_plane(model: Any, spec: PlaneSpec, z: Array | None, like: Plane | None) -> Plane:
-    """The plane of a model's latent space that is asked for.
-
-    z: encodings (n, k), None where there are none yet; without them principal directions give way to
-    coordinates, and so they do where there are but two dimensions. Coordinate planes go through 0, or where
-    the prior has nothing at 0, through its middle. like: see :func:`principal_plane`.
-    """
-    dim = model.latent_dim
-    if spec.kind == "principal" and dim > 2 and z is not None and len(z):
-        return principal_plane(z[:: -(-len(z) // PLANE_ROWS)], like)
-    i, j = (spec.i, spec.j) if max(spec.i, spec.j) < max(dim, 2) else (0, 1)
-    middle = None
-    if (
-        dim > 2
-        and isinstance(model, HasPrior)
-        and np.isneginf(model.log_prior(np.zeros((1, dim), np.float32))[0])
-    ):
-        middle = model.sample_prior(PRIOR_ROWS, 0).mean(0)
-    return coordinate_plane(dim, i, j, middle)
 
 
 def live_evaluation(model: Any, data: DataSet, with_iwae: bool) -> Work[LiveReport]:

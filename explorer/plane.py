@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from backends.base import Array
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """What a plane leaves out: directions (m, k) at right angles to it and to each other, along which it can
+    be moved from its own ``origin`` (k,).
+
+    names: of the directions. mean, std (m,): of the encodings along them, from that origin on. zero (m,):
+    where the numbers along a direction begin, from there on too: coordinates at 0, others at the mean.
+    """
+
+    origin: Array
+    directions: Array
+    names: tuple[str, ...]
+    mean: Array
+    std: Array
+    zero: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +38,15 @@ class Plane:
     origin: Array
     basis: Array
     labels: tuple[str, str] = ("u", "v")
+    left_out: LeftOut | None = None
+
+    def moved(self, offsets: Sequence[float]) -> Plane:
+        """The plane moved by so much along each direction that it leaves out, from its own place on."""
+        if self.left_out is None:
+            return self
+        by = np.zeros(len(self.left_out.directions))
+        by[: len(offsets)] = offsets[: len(by)]
+        return replace(self, origin=self.left_out.origin + by @ self.left_out.directions)
 
     @property
     def dim(self) -> int:
@@ -69,14 +96,39 @@ def principal_plane(points: Array, like: Plane | None = None) -> Plane:
     if points.ndim != 2 or points.shape[1] < 2:
         raise ValueError(f"principal directions need points of two or more dimensions, not {points.shape}")
     mean = points.mean(axis=0)
-    _, basis = np.linalg.eigh((points - mean).T @ (points - mean))
-    basis = basis[:, :-3:-1].T
-    peak = np.abs(basis).argmax(axis=1)
-    basis = basis * np.where(basis[[0, 1], peak] < 0, -1.0, 1.0)[:, None]
+    basis = _principal(points - mean)[:2]
     if like is not None:
-        left, _, right = np.linalg.svd(like.basis @ basis.T)
-        basis = left @ right @ basis
+        basis = _turned(basis, like.basis)
     return Plane(mean, basis, ("principal plane, u", "principal plane, v"))
+
+
+def _principal(centred: Array, beside: Array | None = None) -> Array:
+    """All principal directions of points (n, k) about 0, the widest first, as rows; the largest entry of each
+    is positive. beside: orthonormal rows (m, k), at right angles to which the k − m directions then are."""
+    room = np.eye(centred.shape[1]) if beside is None else np.linalg.svd(beside)[2][len(beside) :]
+    shadow = centred @ room.T
+    basis = np.linalg.eigh(shadow.T @ shadow)[1][:, ::-1].T @ room
+    peak = np.abs(basis).argmax(axis=1)
+    return np.asarray(basis * np.where(basis[np.arange(len(basis)), peak] < 0, -1.0, 1.0)[:, None])
+
+
+def _turned(basis: Array, like: Array) -> Array:
+    """Orthonormal rows turned among themselves until they are nearest to others (orthogonal Procrustes)."""
+    left, _, right = np.linalg.svd(like @ basis.T)
+    return np.asarray(left @ right @ basis)
+
+
+def principal_directions_left(
+    plane: Plane, points: Array, most: int, like: Array | None = None
+) -> tuple[Array, Array]:
+    """The directions at right angles to a plane along which points (n, k) are widest, (m, k), m = min(most,
+    k − 2), and the standard deviations of the points along them, (m,). like: see :func:`principal_plane`."""
+    points = np.asarray(points, np.float64)
+    centred = points - points.mean(axis=0)
+    found = _principal(centred, plane.basis)[:most]
+    if like is not None and like.shape == found.shape:
+        found = _turned(found, like)
+    return found, (centred @ found.T).std(axis=0)
 
 
 def plane_through(a: Array, b: Array, c: Array) -> Plane:
@@ -92,3 +144,18 @@ def plane_through(a: Array, b: Array, c: Array) -> Plane:
     if height <= 1e-9 * max(float(np.linalg.norm(c - a)), float(length)):
         raise ValueError("the three points lie on one line")
     return Plane(a, np.stack([first, second / height]))
+
+
+def plane_between(a: Array, b: Array, points: Array, like: Plane | None = None) -> Plane:
+    """The plane half-way between a and b (k,): its first axis leads from a to b, its second is the direction
+    at right angles along which points (n, k) are widest. like: its second axis points as that one's does."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    length = np.linalg.norm(b - a)
+    if length == 0:
+        raise ValueError("the two points are the same")
+    first = (b - a) / length
+    centred = np.asarray(points, np.float64) - np.mean(points, axis=0)
+    second = _principal(centred, first[None])[0]
+    if like is not None and second @ like.basis[1] < 0:
+        second = -second
+    return Plane((a + b) / 2, np.stack([first, second]))

@@ -19,7 +19,7 @@ def setting(default: Any, valid: Callable[[Any], bool]) -> Any:
 
 
 def several(of: Any) -> Any:
-    """A tuple, empty at first, of whatever ``of`` is an example of: numbers, tuples of them, dataclasses."""
+    """A tuple, empty at first, of whatever ``of`` is an example of: numbers, texts, tuples, dataclasses."""
     return field(default=(), metadata={"of": of})
 
 
@@ -56,11 +56,17 @@ class RunSpec:
 @dataclass(frozen=True)
 class PlaneSpec:
     """Which plane of a space is shown: "coordinates" i and j, or the "principal" directions of what lies in
-    it; of the data also the discriminants of their labels, "lda"."""
+    it; of the data also the discriminants of their labels, "lda"; of a latent space also that through three
+    "pins", by name, and that through the means of two "labels", i and j then.
 
-    kind: str = setting("coordinates", ("coordinates", "principal", "lda").__contains__)
+    offsets: how far it is moved along each of the directions that it leaves out.
+    """
+
+    kind: str = setting("coordinates", ("coordinates", "principal", "lda", "pins", "labels").__contains__)
     i: int = setting(0, lambda i: i >= 0)
     j: int = setting(1, lambda j: j >= 0)
+    pins: tuple[str, ...] = several("")
+    offsets: tuple[float, ...] = several(0.0)
 
     def __post_init__(self) -> None:
         if self.i == self.j:
@@ -81,11 +87,13 @@ FIELDS = ("images", "prior", "aggregate", "holes", "magnification", "entropy", "
 @dataclass(frozen=True)
 class MapSpec:
     """What the latent map draws over what. plane: of a latent space of more than two dimensions. field: what
-    lies behind, the decoded "images" or one of :data:`explorer.fields.KINDS`; opacity: of that."""
+    lies behind, the decoded "images" or one of :data:`explorer.fields.KINDS`; opacity: of that. sliders:
+    whether there are some for what the plane leaves out."""
 
     plane: PlaneSpec = PlaneSpec("principal")
     field: str = setting("images", FIELDS.__contains__)
     opacity: float = setting(1.0, lambda a: 0.0 <= a <= 1.0)
+    sliders: bool = False
     points: bool = True
     prior: bool = True
     split: str = setting("train", ("train", "validation", "test").__contains__)
@@ -313,6 +321,8 @@ def from_json(text: str) -> State:
         if isinstance(example, float):
             good = all(type(v) in (int, float) and math.isfinite(v) for v in given)
             return tuple(float(v) for v in given) if good else ()
+        if isinstance(example, str):
+            return tuple(given) if all(isinstance(v, str) for v in given) else ()
         return tuple(build(example, one) for one in given if isinstance(one, dict))
 
     try:

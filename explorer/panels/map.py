@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -18,28 +16,27 @@ from explorer.compute import Exploration, Priority
 from explorer.density import CELLS
 from explorer.encoding_points import EncodingPoints
 from explorer.fields import KINDS, Shaded, offered, shaded
-from explorer.flow import corners_of
-from explorer.look import Posterior, posterior
-from explorer.mosaic import Ink, mosaic, prior_levels
+from explorer.look import Posterior, label_name, posterior
+from explorer.mosaic import Ink, mosaic
 from explorer.pace import Pace
 from explorer.path_hand import PathHand
 from explorer.pin_hand import PinHand
+from explorer.pins import shown
 from explorer.placing import axes
-from explorer.plane import Plane
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem
 from explorer.plots.ellipses import Ellipses, EllipsesItem
 from explorer.plots.plane_canvas import PlaneCanvas
+from explorer.prior_view import HALF_WIDTH, prior_lines, standard_view
 from explorer.session import Session, Subject
 from explorer.state import MapSpec, PlaneSpec
 from explorer.theme import theme
 from explorer.view import Picture, View
 from explorer.widgets.field_bar import FieldBar
+from explorer.widgets.left_out import LeftOutSliders
 from explorer.widgets.plane_bar import PlaneBar
 from explorer.widgets.values import format_number
 
-HALF_WIDTH = 3.6  # of the standard view, or more: a normal prior's three circles with a margin
 WHILE_TRAINING = 4  # device pixels a cell of a field of numbers
-PRIOR_ROWS = 2000  # draws from the prior that the standard view is found from
 
 
 class MapPanel(QWidget):
@@ -61,13 +58,12 @@ class MapPanel(QWidget):
         self.pins.picked.connect(self._hold)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.planes = PlaneBar(self)
-        self.planes.show_spec(session.state.map.plane)
+        self.planes, self.left_out = PlaneBar(self), LeftOutSliders(self)
         self.fields = FieldBar(self)
         self._shaded: Shaded | None = None
         self._show_spec()
-        layout.addWidget(self.planes)
-        layout.addWidget(self.fields)
+        for bar in (self.planes, self.left_out, self.fields):
+            layout.addWidget(bar)
         layout.addWidget(self.canvas, 1)
         self.held = self._training = False
         self._home = np.array([[-HALF_WIDTH] * 2, [HALF_WIDTH] * 2])
@@ -76,6 +72,8 @@ class MapPanel(QWidget):
         self._pace = Pace(self._request_field, interval=0.15, duty=0.25, parent=self)
         self._posterior_pace = Pace(self._request_posterior, interval=0.08, duty=0.15, parent=self)
         self.planes.chosen.connect(self._choose_plane)
+        self.planes.opened.connect(self._open_sliders)
+        self.left_out.moved.connect(self._move_plane)
         self.fields.chosen.connect(self._choose_field)
         self.fields.faded.connect(self._fade_field)
         self.fields.coloured.connect(self._colour_fields)
@@ -139,6 +137,16 @@ class MapPanel(QWidget):
         state = self._session.state
         self._session.apply(replace(state, map=replace(state.map, plane=plane)), "choose the plane")
 
+    def _open_sliders(self, shown: bool) -> None:
+        state = self._session.state
+        state = replace(state, map=replace(state.map, sliders=shown))
+        self._session.apply(state, "show what the plane leaves out")
+
+    def _move_plane(self, to: tuple[tuple[float, ...], str]) -> None:
+        state, (offsets, drag) = self._session.state, to
+        plane = replace(state.map.plane, offsets=offsets)
+        self._session.apply(replace(state, map=replace(state.map, plane=plane)), "move the plane", merge=drag)
+
     def _choose_field(self, spec: MapSpec) -> None:
         self._session.apply(replace(self._session.state, map=spec), "choose the field")
 
@@ -151,12 +159,29 @@ class MapPanel(QWidget):
 
     def _show_spec(self) -> None:
         state = self._session.state
-        self.planes.show_spec(state.map.plane)
+        self.planes.show_spec(state.map.plane, state.map.sliders)
+        self._show_left_out()
         self.fields.show_spec(state.map, state.colours)
         self.field.setOpacity(state.map.opacity)
 
+    def _show_left_out(self) -> None:
+        spec = self._session.state.map
+        self.left_out.show_plane(self._session.plane.left_out, spec.plane.offsets, spec.sliders)
+
+    def _show_space(self) -> None:
+        """What planes there are to choose from."""
+        model, data, state = self._session.model, self._session.data, self._session.state
+        dim, labels = (
+            (model.latent_dim if model is not None else 0),
+            None if data is None else data.train.labels,
+        )
+        count = int(labels.max(initial=-1)) + 1 if labels is not None else 0
+        names = data.info.label_names if data is not None else ()
+        pins = [pin.name for pin in shown(state, dim)]
+        self.planes.set_space(dim, [label_name(i, names) for i in range(count)], pins)
+
     def _run_changed(self, _: object) -> None:
-        self.planes.set_dim(self._session.model.latent_dim if self._session.model is not None else 0)
+        self._show_space()
         self.fields.offer(offered(self._session.model, self._session.data is not None))
         self.let_go()
         self._home_of = None
@@ -182,10 +207,13 @@ class MapPanel(QWidget):
         self.canvas.setLabel("bottom", names[0])
         self.canvas.setLabel("left", names[1])
         self._draw_cursor(self._session.point)
+        self._show_left_out()
         self._request_home()
         self._view_changed()
 
     def _state_changed(self, old: Any, new: Any) -> None:
+        if old.pins != new.pins:
+            self._show_space()
         if old.map != new.map or old.colours != new.colours:
             self._show_spec()
             self.points.set_visible(new.map.points)
@@ -352,26 +380,3 @@ class MapPanel(QWidget):
         self.contours.set_colour(line)
         self.marker.set_colours(QColor(tokens.danger), QColor(tokens.surface))
         self.posterior.set_colours([QColor(tokens.text)], QColor(tokens.text), QColor(tokens.surface))
-
-
-def standard_view(model: Any, plane: Plane) -> Array:
-    """The corners of a rectangle of the plane that holds the prior, (2, 2): HALF_WIDTH each way, or as far as
-    its samples go; of a prior with an edge a square around these."""
-    wide = np.array([[-HALF_WIDTH] * 2, [HALF_WIDTH] * 2])
-    found = corners_of(plane.to_canvas(model.sample_prior(PRIOR_ROWS, 0)), margin=0.1)
-    if np.isneginf(model.log_prior(plane.to_space(wide))).any():
-        return found.mean(0) + np.array([[-0.5], [0.5]]) * np.ptp(found, axis=0).max()
-    return wide * max(1.0, float(np.abs(found).max()) / HALF_WIDTH)
-
-
-def prior_lines(model: Any, plane: Any, view: View) -> Generator[None, None, list[Array]]:
-    """Contour lines of the prior on the plane, in canvas coordinates, one level a slice."""
-    height, levels = prior_levels(model, plane, view)
-    lines: list[Array] = []
-    scale = np.array([view.x1 - view.x0, view.y1 - view.y0]) / (np.array(height.shape) - 1)
-    corner = np.array([view.x0, view.y0])
-    for level in levels:
-        yield
-        pieces = pg.functions.isocurve(height, level, connected=True, extendToEdge=False)
-        lines += [np.array([(p[0], p[1]) for p in piece]) * scale + corner for piece in pieces]
-    return lines

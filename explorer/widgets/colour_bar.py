@@ -14,7 +14,8 @@ from explorer.widgets.values import format_number
 
 BAR, TEXT, MARK = 8, 14, 5  # logical pixels: heights of the colours and the numbers, half width of the mark
 TICKS = (0.0, 0.5, 1.0)
-TICK_ROOM = 150  # logical pixels, from which on the middle has a number, too
+GAP = 8  # logical pixels between two numbers
+TINY = 1e-3  # below which numbers are scientific
 
 
 class ColourBar(QWidget):
@@ -87,8 +88,12 @@ class ColourBar(QWidget):
         if len(texts) == 1:
             painter.drawText(line, middle, texts[0])
         else:
+            room = self.width() - 2 * max(
+                painter.fontMetrics().horizontalAdvance(t) for t in (texts[0], texts[2])
+            )
+            wide = painter.fontMetrics().horizontalAdvance(texts[1]) + 2 * GAP
             for text, side in zip(texts, (left, middle, right), strict=True):
-                if side != middle or self.width() >= TICK_ROOM:
+                if side != middle or room >= wide:
                     painter.drawText(line, side, text)
         if self._value is not None:
             x = bar.left() + float(scale.level(self._value)) * bar.width()
@@ -109,6 +114,8 @@ class ColourBar(QWidget):
 
 def number(value: float, scale: Scale) -> str:
     """A value with as many decimals as tell it from its neighbours on the scale."""
-    size = value if scale.log else scale.high - scale.low or scale.high
-    digits = int(np.clip(2 - np.floor(np.log10(abs(size) or 1.0)), 0, 3))
-    return format_number(round(float(value), digits) if abs(size) > 10.0**-digits else float(value), digits)
+    size = abs(value if scale.log else scale.high - scale.low or scale.high)
+    if size < TINY:
+        return format_number(float(value), 1)
+    digits = int(np.clip(2 - np.floor(np.log10(size)), 0, 5))
+    return format_number(round(float(value), digits), digits)

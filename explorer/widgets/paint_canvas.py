@@ -36,8 +36,8 @@ class PaintCanvas(QWidget):
         colours: Array | None = None,
         hardness: float = HARDNESS,
     ) -> None:
-        """shown: logical pixels a side; colours: of the levels, (256, 3) uint8, those of all fields unless others are
-        given; hardness: what one touch adds at its centre."""
+        """shown: logical pixels a side; colours: of the levels, (256, 3) uint8, unless given those of fields;
+        hardness: what one touch adds at its centre."""
         super().__init__(parent)
         self._hardness = hardness
         self.levels: Array = np.zeros((CELLS, CELLS))

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 
 from backends.base import finish
 from backends.capabilities import latent_points
@@ -101,6 +102,12 @@ def test_the_samples_card_shows_the_way_between_data(flow):
     flow.until(lambda: drawn(lambda tiling: finish(samples(model, tiling.count, 0))))
 
 
+def choose_coordinates(program):
+    """From principal directions on by one entry."""
+    program.map.planes.kind.setFocus()
+    QTest.keyClick(program.map.planes.kind, Qt.Key.Key_Down)
+
+
 def test_a_plane_of_many_dimensions_is_the_principal_one_until_another_is_chosen(flow):
     session = flow.session
     flow.until(lambda: session.encodings is not None and session.plane.labels[0] == "principal plane, u")
@@ -110,8 +117,8 @@ def test_a_plane_of_many_dimensions_is_the_principal_one_until_another_is_chosen
     np.testing.assert_allclose(seen, along[-2:], rtol=1e-6)
     flow.settle()
     view = flow.map.view()
-    assert flow.map.planes.principal.isChecked()
-    flow.click(flow.map.planes.principal, QPoint(8, flow.map.planes.principal.height() // 2))
+    assert flow.map.planes.kind.currentData() == "principal"
+    choose_coordinates(flow)
     assert session.state.map.plane.kind == "coordinates"
     flow.until(lambda: session.plane.labels == ("z₁", "z₂"))
     np.testing.assert_array_equal(session.plane.origin, np.zeros(64))
@@ -146,7 +153,7 @@ def test_the_map_of_a_bounded_base_shows_its_support(start, tmp_path):
 
     program.until(lambda: session.plane.labels[0] == "principal plane, u")
     whole()
-    program.click(program.map.planes.principal, QPoint(8, program.map.planes.principal.height() // 2))
+    choose_coordinates(program)
     program.until(lambda: session.plane.labels == ("z₁", "z₂"))
     np.testing.assert_allclose(session.plane.origin[2:], 0.5, atol=0.03)
     whole()

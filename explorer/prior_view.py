@@ -1,0 +1,41 @@
+"""The prior on a plane of the latent space: the view that holds it, and its contours. Runs in exploration."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+
+from backends.base import Array
+from explorer.flow import corners_of
+from explorer.mosaic import prior_levels
+from explorer.plane import Plane
+from explorer.view import View
+
+HALF_WIDTH = 3.6  # of the standard view, or more: a normal prior's three circles with a margin
+PRIOR_ROWS = 2000  # draws from the prior that the standard view is found from
+
+
+def standard_view(model: Any, plane: Plane) -> Array:
+    """The corners of a rectangle of the plane that holds the prior, (2, 2): HALF_WIDTH each way, or as far as
+    its samples go; of a prior with an edge a square around these."""
+    wide = np.array([[-HALF_WIDTH] * 2, [HALF_WIDTH] * 2])
+    found = corners_of(plane.to_canvas(model.sample_prior(PRIOR_ROWS, 0)), margin=0.1)
+    if np.isneginf(model.log_prior(plane.to_space(wide))).any():
+        return found.mean(0) + np.array([[-0.5], [0.5]]) * np.ptp(found, axis=0).max()
+    return wide * max(1.0, float(np.abs(found).max()) / HALF_WIDTH)
+
+
+def prior_lines(model: Any, plane: Any, view: View) -> Generator[None, None, list[Array]]:
+    """Contour lines of the prior on the plane, in canvas coordinates, one level a slice."""
+    height, levels = prior_levels(model, plane, view)
+    lines: list[Array] = []
+    scale = np.array([view.x1 - view.x0, view.y1 - view.y0]) / (np.array(height.shape) - 1)
+    corner = np.array([view.x0, view.y0])
+    for level in levels:
+        yield
+        pieces = pg.functions.isocurve(height, level, connected=True, extendToEdge=False)
+        lines += [np.array([(p[0], p[1]) for p in piece]) * scale + corner for piece in pieces]
+    return lines

@@ -66,7 +66,9 @@ class Cost:
 
     @classmethod
     def of(cls, model: Any) -> Cost:
+        # of an MLP as many as there are weights; a convolution uses each of its own many times
         network = 2.0 * model.theta().size if isinstance(model, HasParameters) else 0.0
+        network = max(network, 2.0 * getattr(model, "multiplications", 0))
         dim = model.info.dim
         return cls(network + 40 * dim, network + 400 * dim * max(2, model.info.levels), 2 * dim + 200)
 

@@ -13,11 +13,25 @@ from backends.parameters import Parameter
 from backends.pytorch.flows import kinds as flows
 from backends.registry import Backend, ModelKind, lazy
 
+CONVOLVED = (8, 128)  # pixels a side of images that a convolutional network takes
 MOST_FULL = 128  # latents of a full covariance, which the encoder writes k²/2 numbers for
 MOST_LEVELS = 256  # of a pixel; its decoder's tables grow with them
 
 VAE_PARAMETERS = (
     Parameter("latent_dim", "int", 2, "Dimension k of the latent vector z.", minimum=1, maximum=512),
+    Parameter(
+        "network", "choice", "mlp",
+        "Of encoder and decoder: a multi-layer perceptron; or for images of 8 to 128 pixels a side, grey or "
+        "in colours, convolutions that halve the image until 4 pixels a side are left, and their mirror "
+        "image, with the hidden layers between them.",
+        choices=("mlp", "convolutional"),
+    ),
+    Parameter(
+        "channels", "int", 16,
+        "Channels of a convolutional network after the first halving of the image; up to 4 times as many "
+        "after the later ones.",
+        minimum=1, maximum=512,
+    ),
     Parameter(
         "depth", "int", 2,
         "Hidden layers in the encoder and in the decoder; 0 makes both linear, which with the Gaussian "
@@ -123,6 +137,18 @@ def check_vae_data(info: DataInfo, values: Mapping[str, Value]) -> None:
         raise InputError(
             f"the discrete decoder takes 2 to {MOST_LEVELS} levels, and {info.name} has {info.levels}"
         )
+    if values["network"] == "convolutional":
+        shape = info.image_shape
+        if shape is None:
+            raise InputError(
+                f"a convolutional network needs images, and {info.name} has none: choose network mlp"
+            )
+        low, high = CONVOLVED
+        if min(shape[:2]) < low or max(shape[:2]) > high:
+            raise InputError(
+                f"a convolutional network takes images of {low} to {high} pixels a side, and those of "
+                f"{info.name} have {shape[0]} × {shape[1]}: choose network mlp"
+            )
     if values["posterior"] == "full" and int(values["latent_dim"]) > MOST_FULL:
         raise InputError(
             f"a full covariance of {values['latent_dim']} latents has too many numbers: choose posterior "

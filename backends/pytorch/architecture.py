@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Generator, Tensor
 
 from backends.base import DataInfo, Value
+from backends.pytorch.convolutions import ConvolutionalDecoder, ConvolutionalEncoder
 from backends.pytorch.decoders import make_likelihood
 from backends.pytorch.gaussians import LOG_2PI, Diagonal, Full, Gaussians
 from backends.pytorch.latent_priors import LearnedMixture, Mixture, VampPrior, log_mixture
@@ -27,8 +28,16 @@ class Architecture:
         self.likelihood = make_likelihood(info, values)
         self._posterior: type[Diagonal] | type[Full] = Full if values["posterior"] == "full" else Diagonal
         outputs = self._posterior.outputs(k)
-        self._encoder = MLP("encoder", [info.dim, *hidden, outputs], activation)
-        self.decoder = MLP("decoder", [k, *hidden, self.likelihood.outputs], activation)
+        self._encoder: MLP | ConvolutionalEncoder
+        self.decoder: MLP | ConvolutionalDecoder
+        if values["network"] == "convolutional":
+            assert info.image_shape is not None
+            image, channels, out = info.image_shape, int(values["channels"]), self.likelihood.outputs
+            self._encoder = ConvolutionalEncoder(image, channels, hidden, outputs, activation)
+            self.decoder = ConvolutionalDecoder(image, channels, hidden, k, out, activation)
+        else:
+            self._encoder = MLP("encoder", [info.dim, *hidden, outputs], activation)
+            self.decoder = MLP("decoder", [k, *hidden, self.likelihood.outputs], activation)
         self.prior = self._make_prior(str(values["prior"]), int(values["prior_components"]))
         shapes = self._encoder.shapes | self.decoder.shapes | self.likelihood.shapes
         self.layout = Layout(shapes if self.prior is None else shapes | self.prior.shapes)
@@ -40,6 +49,11 @@ class Architecture:
         if name == "mixture":
             return LearnedMixture(components, self.latent_dim)
         return VampPrior(components, self.info.dim, self.encode)
+
+    @property
+    def multiplications(self) -> int:
+        """Of one row through encoder and decoder."""
+        return self._encoder.multiplications + self.decoder.multiplications
 
     def initialise(self, w: Weights, x: Tensor, generator: Generator) -> None:
         """Fill the weights, on the CPU, from ``generator``; x may have no rows."""

@@ -8,7 +8,7 @@ is a pure function of its input and of those views, so that a learner and its sn
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -84,8 +84,18 @@ class MLP:
         return functional.linear(h, w[weight], w[bias])
 
     def initialise(self, w: Weights, generator: Generator) -> None:
-        """Draw weights and biases from U(−1/√fan_in, 1/√fan_in), as ``torch.nn.Linear`` does."""
-        for weight, bias in (*self._hidden, self._last):
-            bound = 1 / math.sqrt(w[weight].shape[1])
-            w[weight].uniform_(-bound, bound, generator=generator)
-            w[bias].uniform_(-bound, bound, generator=generator)
+        initialise(w, (*self._hidden, self._last), generator)
+
+    @property
+    def multiplications(self) -> int:
+        """Those of one row."""
+        return sum(math.prod(shape) for shape in self.shapes.values() if len(shape) == 2)
+
+
+def initialise(w: Weights, keys: Iterable[tuple[str, str]], generator: Generator) -> None:
+    """Draw weights and biases, by their names, from U(−1/√fan_in, 1/√fan_in), as ``torch.nn.Linear`` and its
+    convolutions do."""
+    for weight, bias in keys:
+        bound = 1 / math.sqrt(w[weight][0].numel())
+        w[weight].uniform_(-bound, bound, generator=generator)
+        w[bias].uniform_(-bound, bound, generator=generator)

@@ -72,6 +72,11 @@ class VAE:
         self._w = architecture.layout.views(theta)
         self._shift, self._scale = shift, scale
 
+    @property
+    def multiplications(self) -> int:
+        """Of one row through both networks."""
+        return self._net.multiplications
+
     # -- what crosses the line ------------------------------------------------------------------
 
     def _rows(self, rows: Array, what: str, width: int, ndim: tuple[int, ...] = (2,)) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from backends.pytorch.networks import MLP, Weights
+from backends.pytorch.networks import ACTIVATIONS, MLP, Weights
 
 OCTAVES = (0.5, 1.0, 2.0, 4.0)  # of time; with equally spaced frequencies it learns half as fast
 
@@ -53,7 +53,7 @@ class Field:
         self._mlp = MLP("field", [dim + 2 * len(OCTAVES), *[width] * depth, dim], activation)
         self.shapes = self._mlp.shapes
         self._keys = [(f"field.{i}.weight", f"field.{i}.bias") for i in range(depth + 1)]
-        self._activation = SMOOTH[activation]
+        self._value, self._activation = ACTIVATIONS[activation], SMOOTH[activation]
 
     def initialise(self, w: Weights, generator: Generator) -> None:
         """Fill the weights, on the CPU, from ``generator``."""
@@ -73,7 +73,7 @@ class Field:
         """f(x, t): x (n, d) and t (n, 1), or (1, 1) for all rows."""
         a = self._first(x, t, w)
         for weight, bias in self._keys[1:]:
-            a = functional.linear(self._activation(a)[0], w[weight], w[bias])
+            a = functional.linear(self._value(a), w[weight], w[bias])
         return a
 
     def jvp(self, x: Tensor, t: Tensor, vectors: Tensor, w: Weights) -> tuple[Tensor, Tensor]:

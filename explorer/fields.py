@@ -16,6 +16,7 @@ import numpy as np
 
 from backends.base import Array, Gaussian
 from backends.capabilities import Decodes, Encodes, HasEntropy, HasMetric, HasPrior, LogJoint
+from backends.quadrature import DIMENSIONS, quadrature
 from explorer.colourmaps import diverging, premultiplied
 from explorer.density import CELLS, SHOW_EVERY, enlarged, on_grid
 from explorer.plane import Plane
@@ -28,6 +29,7 @@ FEW = math.exp(-2.0)  # weight in that window below which there are no data near
 BLOCK = 64  # points
 BAND = 48  # rows of cells that are coloured in one slice
 STRAY = 0.005  # share of the cells at either end that does not stretch the scale where a few stand out
+OPAQUE = 0.25  # level from which on a scale that begins clear lets nothing through
 SAMPLE = 20_000  # cells that this is found from
 
 Function = Callable[[Array], Array]  # canvas coordinates (n, 2) → values (n,)
@@ -38,13 +40,15 @@ Prepared = Generator[None, None, Function]
 class Scale:
     """How values become colours: low is the darkest, high the brightest; of log the colours follow log v.
 
-    below, above: there are values beyond these ends, in the colours of the ends. diverging: low = −high.
+    diverging: low = −high. clear: low values let through what is behind. below, above: there are values
+    beyond these ends, in the colours of the ends.
     """
 
     low: float
     high: float
     log: bool = False
     diverging: bool = False
+    clear: bool = False
     below: bool = False
     above: bool = False
 
@@ -95,6 +99,7 @@ class Kind:
     needs_data: whether it takes training rows, too.
 
     prepare(model, rows, plane, view) → the function, in slices. shade: the scale of values seen.
+    of_datum: the only row that it takes is the datum that is looked at closely.
     """
 
     title: str
@@ -105,6 +110,7 @@ class Kind:
     prepare: Callable[[Any, Array, Plane, View], Prepared]
     shade: Callable[[Array], Scale]
     needs_data: bool = False
+    of_datum: bool = False
 
 
 # -- scales ----------------------------------------------------------------------------------------
@@ -126,6 +132,12 @@ def spread(values: Array, span: float = math.inf, stray: float = 0.0, log: bool 
     if high - low <= 1e-6 * max(abs(high), 1e-12):  # all the same, but for rounding
         return Scale(high, high, log)
     return Scale(low, high, log, below=bool((values < low).any()), above=bool((values > high).any()))
+
+
+def risen(values: Array) -> Scale:
+    """From 0, which is clear, to the highest value."""
+    seen = values[np.isfinite(values)]
+    return Scale(0.0, float(seen.max(initial=0.0)) or 1.0, clear=True)
 
 
 def symmetric(values: Array) -> Scale:
@@ -246,6 +258,22 @@ def reconstruction_error(model: Any, rows: Array, plane: Plane, view: View) -> P
     return lambda uv: _in_blocks(mean, uv)
 
 
+def posterior(model: Any, rows: Array, plane: Plane, view: View) -> Prepared:
+    """p(z|x) = p(x, z)/p(x) of the first of the rows, p(x) by quadrature; NaN without one."""
+    if not len(rows):
+        yield
+        return lambda uv: np.full(len(uv), np.nan)
+    work = quadrature(model, rows[:1])
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            log_p = float(end.value.value[0])
+            break
+        yield
+    return lambda uv: np.exp(model.log_joint(rows[:1], plane.to_space(uv))[0] - log_p)
+
+
 def _errors(model: Any, x: Array) -> tuple[Array, Array]:
     """Encodings of rows x (n, d) and −log p(x|z) there, (n, k) and (n,)."""
     z = model.encode(x).mean
@@ -274,6 +302,13 @@ KINDS: dict[str, Kind] = {
         "p(z) − q(z). Warm: holes, where the prior draws z but no datum is encoded. Cool: more data than the "
         f"prior has. q over training rows, of more than {ROWS} a Monte Carlo estimate.",
         lambda m: isinstance(m, HasPrior) and _has_posterior(m), holes, symmetric, needs_data=True,
+    ),
+    "posterior": Kind(
+        "posterior p(z|x)", "p(z|x)", "",
+        "p(z|x) = p(x|z) p(z) / p(x) of the datum beside the map, p(x) by quadrature: what the "
+        "ellipse, q(z|x), stands for.",
+        lambda m: isinstance(m, LogJoint) and isinstance(m, Encodes) and m.latent_dim in DIMENSIONS,
+        posterior, risen, of_datum=True,
     ),
     "magnification": Kind(
         "magnification", "√det(JᵀJ), log scale", "",
@@ -366,5 +401,8 @@ def coloured(values: Array, scale: Scale, table: Array) -> Array:
     else:
         out = np.full((*np.shape(values), 4), 255, np.uint8)
         out[..., :3] = table[(np.nan_to_num(level) * 255).astype(np.uint8), ::-1]
+        if scale.clear:
+            out[..., 3] = 255 * np.minimum(1.0, np.nan_to_num(level) / OPAQUE)
+            out = premultiplied(np.take(out, (2, 1, 0, 3), axis=-1))
     out[np.isnan(level)] = 0
     return out

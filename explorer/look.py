@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Elbo, Estimate, Gaussian, Progress, Work
+from backends.base import Array, Estimate, Gaussian, Progress, Work
 from backends.capabilities import (
     Decodes,
     Encodes,
+    FitsPosterior,
     HasElbo,
     HasPrior,
     LogJoint,
@@ -68,7 +69,7 @@ class Score:
 
     x: Array
     step: int
-    elbo: Elbo | None
+    elbo: Estimate | None
     log_p: LogLikelihood | None
     kl: PosteriorKL | None = None
 
@@ -137,7 +138,7 @@ def portrait(model: Any, x: Array) -> Datum:
 def score(model: Any, datum: Array, seed: int = 0) -> Work[Score]:
     """The bound and log p(x) of a datum (d,), both by the same model."""
     x = datum[None]
-    elbo = model.elbo(x, ELBO_SAMPLES, seed=seed) if isinstance(model, HasElbo) else None
+    elbo = _elbo(model, x, seed)
     yield Progress(0, 1)
     log_p, kl = None, None
     if isinstance(model, LogJoint) and isinstance(model, Encodes) and model.latent_dim in DIMENSIONS:
@@ -145,6 +146,23 @@ def score(model: Any, datum: Array, seed: int = 0) -> Work[Score]:
     if has_log_likelihood(model) and (log_p is None or isinstance(model, LogProb)):
         log_p = yield from log_likelihood(model, x)
     return Score(datum, model.stamp.step, elbo, log_p, kl)
+
+
+def _elbo(model: Any, x: Array, seed: int) -> Estimate | None:
+    """The ELBO of the one row of x, with as little noise as can be."""
+    if isinstance(model, FitsPosterior):
+        first = next(model.fit_posterior(x[0], seed=seed))
+        few = model.latent_dim in DIMENSIONS
+        method = "E_q by Gauss–Hermite quadrature" if few else "Monte Carlo, fixed draws of z"
+        return Estimate(first.elbo, first.stderr, method)
+    if not isinstance(model, HasElbo):
+        return None
+    bound = model.elbo(x, ELBO_SAMPLES, seed=seed)
+    if bound.stderr is None:
+        return Estimate(float(bound.value[0]), 0.0, "analytic")
+    return Estimate(
+        float(bound.value[0]), float(bound.stderr[0]), f"Monte Carlo, {ELBO_SAMPLES} samples of z"
+    )
 
 
 def estimator(estimate: Estimate) -> str:

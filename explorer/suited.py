@@ -57,5 +57,6 @@ SUITED = {
     "clusters": Suited("Clusters", "clusters", "ClustersPanel"),
     "bayes": Suited("Parameters", "bayes", "BayesPanel"),
     "spectrum": Suited("Spectrum", "spectrum", "SpectrumPanel"),
+    "datum": Suited("One datum · nats", "datum", "DatumPanel", behind=True),
     "pins": Suited("Pins", "pins", "PinsPanel", behind=True),
 }

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 from backends.base import Array
 from backends.capabilities import Decodes
 from explorer.compute import Exploration, Priority
-from explorer.look import ELBO_SAMPLES, RADIUS, Datum, Look, Score, estimator, label_of, look, portrait, score
+from explorer.look import RADIUS, Datum, Look, Score, estimator, label_of, look, portrait, score
 from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.plane import subscript
@@ -37,7 +37,7 @@ DATUM_ROWS = [
     (
         "elbo",
         "ELBO",
-        f"E_q[log p(x|z)] − KL(q(z|x)||p(z)), in nats; {ELBO_SAMPLES} samples of z, the KL analytic.",
+        "E_q[log p(x|z)] − KL(q(z|x)||p(z)), in nats.",
     ),
     ("gap", "KL(q||p(z|x))", "log p(x) − ELBO: how far q(z|x) is from the true posterior, in nats."),
 ]
@@ -250,9 +250,8 @@ class CursorPanel(QWidget):
         rows, tips = self.datum_rows, {key: tip for key, _, tip in DATUM_ROWS}
         elbo, noise = None, 0.0
         if scored.elbo is not None:
-            elbo = float(scored.elbo.value[0])
-            noise = 0.0 if scored.elbo.stderr is None else float(scored.elbo.stderr[0])
-            rows.set_tooltip("elbo", f"{tips['elbo']} ± {noise:.2g}.")
+            elbo, noise = scored.elbo.value, scored.elbo.stderr
+            rows.set_tooltip("elbo", f"{tips['elbo']} {scored.elbo.method}; ± {noise:.2g}.")
         rows.set("elbo", format_number(elbo))
         if scored.log_p is None:
             return

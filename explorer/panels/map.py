@@ -234,8 +234,10 @@ class MapPanel(QWidget):
             ink = Ink((255, 255, 255), 0.7) if tokens.is_dark else Ink((20, 24, 32), 0.6)
             self._ask_field(lambda: mosaic(model, model.info, plane, view, ink), self._draw_images)
         else:
-            data, moment = self._session.data, self._session.moment
+            data, moment, subject = self._session.data, self._session.moment, self._session.subject
             x = None if data is None else data.train.x
+            if KINDS[name].of_datum:
+                x = None if subject is None else subject.x[None]
             hurried = moment is not None and moment.training  # a fine one would be of a model long gone
             cells = CELLS[: CELLS.index(WHILE_TRAINING) + 1] if hurried else CELLS
             self._ask_field(lambda: shaded(name, model, x, plane, view, table, cells), self._draw_shaded)
@@ -360,6 +362,8 @@ class MapPanel(QWidget):
 
     def _subject_changed(self, subject: Subject | None) -> None:
         self._posterior_pace.poke()
+        if (kind := KINDS.get(self.fields.shown)) is not None and kind.of_datum:
+            self._pace.renew()
         if subject is not None and subject.given:  # whose encoding the point will be
             self.held = True
             self.marker.set_held(True)

@@ -1,0 +1,136 @@
+"""One datum: exact posterior, best Gaussian and the two gaps, against importance sampling and each other."""
+
+import numpy as np
+import pytest
+from PySide6.QtWidgets import QApplication
+
+from backends.base import finish
+from backends.run import Run
+from explorer.fields import CELLS, shaded
+from explorer.gaps import gaps, moments
+from explorer.plane import coordinate_plane
+from explorer.theme import theme
+from explorer.view import View
+from tests.explorer.conftest import Driver
+
+ROW = 7
+
+
+@pytest.fixture(scope="module")
+def opened(small_run):
+    run = Run.open(small_run)
+    return run.model(), run.data
+
+
+@pytest.fixture(scope="module")
+def found(opened):
+    model, data = opened
+    return finish(gaps(model, data.test.x[ROW], steps=60))
+
+
+def test_the_elbo_never_falls_and_both_gaps_add_up_to_the_kl(found):
+    elbos = [fit.elbo for fit in found.fits]
+    assert len(elbos) == 61
+    assert (np.diff(elbos) >= 0).all()
+    assert found.amortisation > 0
+    assert found.approximation > -0.005
+    assert found.amortisation + found.approximation == pytest.approx(found.direct.value, abs=0.02)
+    assert found.elbo <= found.best.elbo <= found.log_p.value + 0.005
+    assert found.reconstruction - found.kl_prior == pytest.approx(found.elbo)
+    assert found.complete
+
+
+def test_the_terms_are_those_of_the_models_own_bound(opened, found):
+    model, data = opened
+    bound = model.elbo(data.test.x[ROW : ROW + 1], 20_000, seed=1)
+    assert found.elbo == pytest.approx(bound.value[0], abs=4 * bound.stderr[0])
+    assert found.kl_prior == pytest.approx(bound.kl_prior[0])
+
+
+def test_the_posterior_field_is_a_density_with_the_moments_of_a_long_importance_sample(opened, found):
+    model, data = opened
+    x = data.test.x[ROW : ROW + 1]
+    mean, covariance = moments(found.best.q)
+    reach = 8 * np.sqrt(np.diag(covariance).max())
+    (x0, y0), (x1, y1) = mean - reach, mean + reach
+    view = View(x0, x1, y0, y1, 300, 300)
+    field = finish(shaded("posterior", model, x, coordinate_plane(2), view, theme().table, CELLS))
+    n = field.values.shape[0]
+    step = (x1 - x0) / 300 * field.cell
+    u, v = x0 + (np.arange(n) + 0.5) * step, y1 - (np.arange(n) + 0.5) * step
+    mass = field.values * step**2
+    assert mass.sum() == pytest.approx(1, abs=0.005)
+    z = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2)
+    of_field = mass.ravel() @ z
+    spread_of_field = ((z - of_field) * mass.reshape(-1, 1)).T @ (z - of_field)
+
+    rng = np.random.default_rng(0)  # from the best Gaussian, widened, so that weights are bounded
+    scale = 1.5 * np.linalg.cholesky(covariance)
+    noise = rng.standard_normal((200_000, 2))
+    draws = (mean + noise @ scale.T).astype(np.float32)
+    log_w = model.log_joint(x, draws)[0] + 0.5 * (noise**2).sum(1)
+    w = np.exp(log_w - log_w.max())
+    w /= w.sum()
+    of_sample = w @ draws
+    spread_of_sample = ((draws - of_sample) * w[:, None]).T @ (draws - of_sample)
+    np.testing.assert_allclose(of_field, of_sample, atol=0.005)
+    np.testing.assert_allclose(spread_of_field, spread_of_sample, atol=0.02 * np.trace(spread_of_sample))
+
+
+def test_without_a_datum_the_field_is_empty(opened):
+    view = View(-1, 1, -1, 1, 40, 40)
+    field = finish(shaded("posterior", opened[0], None, coordinate_plane(2), view, theme().table, (20,)))
+    assert np.isnan(field.values).all()
+    assert not field.picture.image.any()
+
+
+def value(panel, key: str) -> float:
+    return float(panel.rows.value(key).replace("−", "-"))
+
+
+def test_the_panel_follows_the_datum_beside_the_map(program: Driver):
+    program.window.docks["datum"].raise_()
+    QApplication.processEvents()
+    panel = program.window.suited["datum"]
+    program.hover(0.3, -0.8)
+    program.until(lambda: panel.found is not None and panel.found.complete)
+    subject = program.session.subject
+    assert panel.found.x is subject.x
+    assert value(panel, "amortisation") + value(panel, "approximation") == pytest.approx(
+        value(panel, "direct"), abs=0.02
+    )
+    assert value(panel, "reconstruction") - value(panel, "kl_prior") == pytest.approx(
+        value(panel, "elbo"), abs=0.0011
+    )
+    program.until(lambda: panel.field.picture is not None and panel.field.picture.complete)
+    image = program.pixels(panel.canvas)
+    best, _ = moments(panel.found.best.q)
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 50
+    (x0, x1), (y0, y1) = panel.canvas.box.viewRange()
+    assert x0 < best[0] < x1
+    assert y0 < best[1] < y1
+
+    cursor = program.window.cursor_panel.datum_rows  # both cards say the same of it
+    program.until(lambda: cursor.value("elbo") != "–")
+    assert float(cursor.value("elbo").replace("−", "-")) == pytest.approx(panel.found.elbo, abs=0.006)
+
+    known = program.session.encodings.z
+    program.hover(*known[np.linalg.norm(known - program.session.point, axis=1).argmax()])
+    program.until(lambda: program.session.subject is not subject)
+    program.until(lambda: panel.found is not None and panel.found.x is program.session.subject.x)
+
+
+def test_on_the_map_the_posterior_lies_behind_the_points(program: Driver):
+    program.click_map(0.3, -0.8)
+    program.until(lambda: program.session.subject is not None)
+    bar = program.map.fields
+    bar.field.setCurrentIndex(bar.field.findData("posterior"))
+    bar.field.activated.emit(bar.field.currentIndex())
+    assert program.session.state.map.field == "posterior"
+    program.until(lambda: program.map._shaded is not None and program.map._shaded.picture.complete)
+    shown = program.map._shaded
+    z = program.session.model.encode(program.session.subject.x[None]).mean[0]
+    assert shown.at(*z) > 0.1 * np.nanmax(shown.values)
+    assert shown.at(-3.0, 3.0) < 1e-3 * np.nanmax(shown.values)
+    program.trigger("undo")
+    assert program.session.state.map.field == "images"

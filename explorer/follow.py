@@ -31,9 +31,16 @@ IWAE = (1, 5, 50)
 class Follower(QObject):
     """Keeps the session's curves and plane up with the newest snapshot, at a steady pace."""
 
-    def __init__(self, session: Session, exploration: Exploration, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        exploration: Exploration,
+        parent: QObject | None = None,
+        evaluates: bool = True,
+    ) -> None:
+        """evaluates: False for a model that is only looked at."""
         super().__init__(parent)
-        self._session, self._exploration = session, exploration
+        self._session, self._exploration, self._evaluates = session, exploration, evaluates
         self._training = False
         self._done: LiveReport | None = None  # the newest of this run
         self._laid: PlaneSpec | None = None  # which plane it is that lies through this run's encodings
@@ -138,7 +145,7 @@ class Follower(QObject):
 
     def _request_evaluation(self) -> bool:
         moment, run = self._session.moment, self._session.run
-        if moment is None or run is None or run.data is None:
+        if moment is None or run is None or run.data is None or not self._evaluates:
             return False
         model: Any = moment.model  # the newest, whichever is looked at
         data, with_iwae = run.data, self._session.state.curves.iwae

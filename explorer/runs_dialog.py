@@ -118,7 +118,6 @@ class RunsDialog(QDialog):
             button.setToolTip(tip)
             button.setAutoDefault(False)
             buttons.addWidget(button)
-        self.beside.hide()
         self.note = QLabel("", self)
         self.note.setProperty("role", "muted")
         buttons.addWidget(self.note, 1)

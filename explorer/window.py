@@ -49,6 +49,7 @@ from explorer.widgets.reading_bar import ReadingBar
 from explorer.widgets.values import format_number
 
 if TYPE_CHECKING:
+    from explorer.beside import BesideDock
     from explorer.preview import DataPreview
 
 QWIDGETSIZE_MAX = (1 << 24) - 1
@@ -218,6 +219,7 @@ class Window(QMainWindow):
         dialog = self.findChild(RunsDialog)
         if dialog is None:
             dialog = RunsDialog(self.session, self._exploration, self.actions_, self)
+            dialog.beside_wanted.connect(self._show_run_beside)
         dialog.runs.reload()
         dialog.show()
         dialog.raise_()
@@ -242,6 +244,34 @@ class Window(QMainWindow):
     def _preview_gone(self, _: object) -> None:
         if self.preview is not None and not isValid(self.preview):
             self.preview = None
+
+    def _show_run_beside(self, one: Any) -> None:
+        self._beside().show_run(one)
+
+    def hold_beside(self) -> None:
+        """Show the model that is on show also beside, where it stays."""
+        run, model = self.session.run, self.session.model
+        if run is None or model is None or not model.latent_dim:
+            self.session.say("What is beside is a latent map, and this run has none.")
+        else:
+            self._beside().show_model(run, model)
+
+    def _beside(self) -> BesideDock:
+        """The card of the second map, at the right of the first; made when it is first asked for."""
+        from explorer.beside import BesideDock
+
+        dock = self.findChild(BesideDock)
+        if dock is None:
+            dock = BesideDock(self.session, self._exploration, self)
+            dock.hide()
+        if dock.isHidden():
+            self._lay_beside(dock)
+        return dock
+
+    def _lay_beside(self, dock: BesideDock) -> None:
+        self.splitDockWidget(self.docks["map"], dock, Qt.Orientation.Horizontal)
+        self.messages.raise_()
+        QTimer.singleShot(0, self, self._size_columns)
 
     def ask_painting(self) -> None:
         """Have a density painted, beginning with the last one that was."""
@@ -353,8 +383,11 @@ class Window(QMainWindow):
 
     def _size_columns(self) -> None:
         docks, middle = self.docks, max(self.width() - LEFT - RIGHT - 40, 200)
-        columns = [docks["run"], docks["map"], docks["cursor"]]
-        self.resizeDocks(columns, [LEFT, middle, RIGHT], Qt.Orientation.Horizontal)
+        columns, widths = [docks["run"], docks["map"], docks["cursor"]], [LEFT, middle, RIGHT]
+        beside = self.findChild(CardDock, "beside")
+        if beside is not None and not beside.isHidden():
+            columns[2:2], widths[1:2] = [beside], [middle // 2, middle // 2]
+        self.resizeDocks(columns, widths, Qt.Orientation.Horizontal)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """In the standard arrangement a smaller window, too, takes its room from the canvas: Qt would take it

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, QSize, QTimer
-from PySide6.QtGui import QActionGroup
+from PySide6.QtGui import QActionGroup, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
 
 from backends.branch import branch
@@ -26,6 +26,7 @@ from explorer.widgets.form import Choice
 from explorer.widgets.scrubber import Scrubber
 from explorer.widgets.values import format_number
 
+NARROW, NARROWEST = 480, 280  # logical pixels
 FRAME = 33  # ms between two frames of a film
 SECONDS = (5, 10, 20, 60)
 MEMORIES = (64, 128, 256, 512, 1024, 2048, 4096)  # MB
@@ -79,6 +80,7 @@ class HistoryBar(QWidget):
             self._memories.addAction(action)
         self.memory.setMenu(self.menu)
         row = QHBoxLayout(self)
+        row.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)  # see resizeEvent
         row.setContentsMargins(0, 4, 0, 0)
         row.setSpacing(4)
         for widget in (self.play, self.loop, self.speed):
@@ -112,6 +114,17 @@ class HistoryBar(QWidget):
         button.setToolTip(tip)
         button.setAccessibleName(tip.partition("\n")[0].partition(" (")[0].partition(":")[0])
         return button
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(NARROWEST, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """On a narrow canvas the slider has the room; what is rarely set is in the way."""
+        super().resizeEvent(event)
+        narrow = event.size().width() < NARROW
+        for widget in (self.loop, self.speed, self.memory):
+            widget.setVisible(not narrow)
+        self.scrubber.set_narrow(narrow)
 
     # -- what is set -----------------------------------------------------------------------------
 
@@ -199,6 +212,7 @@ class HistoryBar(QWidget):
         """Open a new run at the moment on show."""
         run, past = self._session.run, self._session.past
         if run is None or past is None or not self.can_branch:
+            self._session.say("A branch begins at an earlier moment: look back at one first.")
             return
         self._stop()
         self._exploration.request(

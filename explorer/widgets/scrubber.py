@@ -11,6 +11,7 @@ from explorer.widgets.slider import Slider
 from explorer.widgets.values import LiveLabel, format_number
 
 _LABEL = 152  # pixels: "step 100 000 of 100 000"
+_NARROW_LABEL = 124  # "step 1 000 of 1 000"
 
 
 class Scrubber(QWidget):
@@ -40,6 +41,10 @@ class Scrubber(QWidget):
         self.slider.valueChanged.connect(self._moved)
         self.live.clicked.connect(self._go_live)
         self.set_unit(unit)
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Leave as much room as can be to the slider."""
+        self.label.setFixedWidth(_NARROW_LABEL if narrow else _LABEL)
 
     def set_unit(self, unit: str) -> None:
         """What a moment is called from now on."""

@@ -13,6 +13,7 @@ from backends.base import Array, DataInfo, Model
 from backends.capabilities import Decodes
 from backends.run import Run
 from explorer.compute import Exploration, Priority
+from explorer.encoder import Encoder
 from explorer.follow import Follower
 from explorer.icons import set_icon
 from explorer.linked import Aside, Link, OtherSession, link, side
@@ -41,6 +42,7 @@ class BesideDock(CardDock):
         self.other = OtherSession(session)
         aside: Any = Aside(exploration)  # stands in for an Exploration
         self.follower = Follower(self.other, aside, self, evaluates=False)
+        self.encoder = Encoder(self.other, aside, self)
         self.map = MapPanel(self.other, aside)
         self.map.canvas.setAccessibleName("Latent map beside")
         self._leads = session  # where the hand was last

@@ -12,7 +12,7 @@ import numpy as np
 from backends.base import Array
 from backends.capabilities import Decodes, has_latent_points, latent_points
 from explorer.compute import Exploration
-from explorer.look import Look, look, row_name
+from explorer.look import Look, look, nearest_row, row_name
 from explorer.session import Encodings, Session
 from explorer.state import State
 
@@ -105,11 +105,13 @@ def link(ours: Side, theirs: Side, z: Array, shared: str, labels: tuple[Any, tup
         same = theirs.model.latent_dim == len(z)
         return Link(seen, _look(theirs.model, z) if same else None, "z")
     known, x, other = ours.encodings, ours.x, theirs.model
-    if known is None or x is None or not len(x):
+    if known is None or x is None:
         return Link(seen, None, "x")
     if not has_latent_points(other) or other.info.dim != x.shape[1]:
         return Link(seen, None, "x")
-    row = int(np.square(known.z - z).sum(axis=1).argmin())
+    row = nearest_row(known, z)
+    if row is None:
+        return Link(seen, None, "x")
     partner = latent_points(other, x[row : row + 1])[0]
     split, names = labels
     return Link(seen, _look(other, partner), row_name(split, row, names))

@@ -72,9 +72,11 @@ def show_beside(program, name) -> BesideDock | None:
 
 
 def linked(program, dock, z, theirs) -> None:
-    program.until(
-        lambda: dock.other.point is not None and np.allclose(dock.other.point, theirs(z), atol=1e-5)
-    )
+    program.until(lambda: is_at(dock.other, theirs(z)))
+
+
+def is_at(session, z) -> bool:
+    return session.point is not None and np.allclose(session.point, z, atol=1e-5)
 
 
 def test_a_moment_held_beside_stays_while_the_run_goes_on(program, beside):
@@ -109,9 +111,7 @@ def test_a_hand_on_the_map_beside_moves_both(program, beside):
     at = canvas.mapFromScene(canvas.box.mapViewToScene(QPointF(-0.5, 0.8)))
     QTest.mouseMove(canvas.viewport(), at)
     z = np.array(canvas.at(QPointF(at)))
-    program.until(
-        lambda: program.session.point is not None and np.allclose(program.session.point, z, atol=1e-5)
-    )
+    program.until(lambda: is_at(program.session, z))
     np.testing.assert_allclose(beside.other.point, z, atol=1e-5)
 
 
@@ -147,11 +147,11 @@ def test_another_run_of_more_dimensions_is_linked_by_x_alone(program, tmp_path):
 
 def test_what_the_user_sets_holds_for_both_maps_and_is_undone_once(program, beside):
     program.trigger("points")
-    assert not program.map.points.isVisible()
-    assert not beside.map.points.isVisible()
+    assert not program.map.points.item.isVisible()
+    assert not beside.map.points.item.isVisible()
     program.trigger("undo")
-    assert program.map.points.isVisible()
-    assert beside.map.points.isVisible()
+    assert program.map.points.item.isVisible()
+    assert beside.map.points.item.isVisible()
 
 
 def test_a_run_without_latents_is_not_shown_beside(program):

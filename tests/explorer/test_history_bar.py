@@ -100,8 +100,9 @@ def test_the_past_stays_while_training_goes_on_and_curves_grow(program, bar):
     assert run.curves.get("test/elbo")[0][-1] > 122
 
 
-def test_the_film_shows_every_moment_in_order_and_ends_with_the_newest(program, bar):
+def test_the_film_shows_moment_after_moment_and_ends_with_the_newest(program, bar):
     run = trained(program)
+    bar.scrubber.slider.setValue(6)
     bar.speed.setCurrentIndex(bar.speed.findData(5))
     bar.speed.activated.emit(bar.speed.currentIndex())
     shown = []
@@ -111,9 +112,9 @@ def test_the_film_shows_every_moment_in_order_and_ends_with_the_newest(program, 
     program.until(lambda: not bar.playing)
     assert program.session.past is None
     assert shown == sorted(shown)
-    assert shown[0] == 120
     assert shown[-1] == run.steps
-    assert len(set(shown)) > STEPS // 2  # a slow machine leaves some out
+    assert len(set(shown)) > 2  # a slow machine leaves some out
+    assert min(shown) > 120 + 5
 
 
 def test_the_film_begins_where_one_is_loops_and_stops_at_a_drag(program, bar):

@@ -12,6 +12,7 @@ import numpy as np
 
 from backends.base import Array, DataInfo
 from backends.capabilities import Decodes, HasPrior
+from backends.prior_levels import prior_levels
 from explorer.plane import Plane
 from explorer.view import Picture, View
 
@@ -72,15 +73,14 @@ def paint(unit: Array, ink: Ink, alpha: Array) -> Array:
     return out
 
 
-def fade(model: object, z: Array) -> Array:
-    """How strongly to draw what decodes from z (n, k): 1 at the prior's mode, less where it has no mass, and
-    0 outside its support, from where nothing may decode."""
+def fade(model: object, z: Array, top: float = 0.0) -> Array:
+    """How strongly to draw what decodes from z (n, k): 1 where log p(z) reaches ``top``, less where the prior
+    has no mass, and 0 outside its support, from where nothing may decode. Without a prior 1 everywhere."""
     if not isinstance(model, HasPrior):
         return np.ones(len(z), np.float32)
-    height = model.log_prior(np.concatenate([z, np.zeros((1, z.shape[1]), np.float32)]))
-    mode = height[-1] if np.isfinite(height[-1]) else height.max(initial=-1e300)  # 0 is outside some
-    strength = np.clip(np.exp(np.minimum(height[:-1] - mode, 0.0) / 6.0), 0.1, 1.0)
-    return np.where(np.isneginf(height[:-1]), 0.0, strength).astype(np.float32)
+    height = model.log_prior(z)
+    strength = np.clip(np.exp(np.minimum(height - top, 0.0) / 6.0), 0.1, 1.0)
+    return np.where(np.isneginf(height), 0.0, strength).astype(np.float32)
 
 
 def interlaced(rows: int, columns: int) -> Array:
@@ -117,10 +117,11 @@ def mosaic(
     z = plane.to_space(view.to_canvas(x + tile_w / 2, y + tile_h / 2))
     canvas = np.zeros((view.height, view.width, 4), np.uint8)
     step, done, chunk, shown = model.stamp.step, 0, 32, time.perf_counter()
+    highest = prior_levels(model).top if isinstance(model, HasPrior) else 0.0
     while done < len(order):
         start = time.perf_counter()
         part = slice(done, min(done + chunk, len(order)))
-        strength = fade(model, z[part])
+        strength = fade(model, z[part], highest)
         seen = strength > 0
         tiles = resize(normalise(model.decode(z[part][seen]).mean, info), tile_h, tile_w)
         pixels = paint(tiles, ink, strength[seen] * ink.strength)
@@ -137,18 +138,3 @@ def mosaic(
         else:
             yield None
     return Picture(canvas, view, step, detail)
-
-
-def prior_levels(model: Any, plane: Plane, view: View, size: int = 96) -> tuple[Array, list[float]]:
-    """log p(z) on a size × size grid over the view, and the levels that contour it.
-
-    The levels are log p(0) − r²/2 for r = 1, 2, 3: for a standard normal prior, the circles of radius r.
-    There are none of a prior with an edge, which falls to zero at once.
-    """
-    u, v = np.linspace(view.x0, view.x1, size), np.linspace(view.y0, view.y1, size)
-    grid = np.stack(np.meshgrid(u, v, indexing="ij"), axis=-1).reshape(-1, 2)
-    height = model.log_prior(plane.to_space(grid)).reshape(size, size)
-    mode = float(model.log_prior(np.zeros((1, plane.dim), np.float32))[0])
-    if not np.isfinite(height).all() or not np.isfinite(mode):
-        return height, []
-    return height, [mode - r * r / 2 for r in (1.0, 2.0, 3.0)]

@@ -9,8 +9,8 @@ import numpy as np
 import pyqtgraph as pg
 
 from backends.base import Array
+from backends.prior_levels import prior_levels
 from explorer.flow import corners_of
-from explorer.mosaic import prior_levels
 from explorer.plane import Plane
 from explorer.view import View
 
@@ -28,9 +28,21 @@ def standard_view(model: Any, plane: Plane) -> Array:
     return wide * max(1.0, float(np.abs(found).max()) / HALF_WIDTH)
 
 
+def prior_heights(model: Any, plane: Plane, view: View, size: int = 96) -> Array:
+    """log p(z) on a size × size grid over the view, its first axis along the canvas's x."""
+    u, v = np.linspace(view.x0, view.x1, size), np.linspace(view.y0, view.y1, size)
+    grid = np.stack(np.meshgrid(u, v, indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.asarray(model.log_prior(plane.to_space(grid)).reshape(size, size))
+
+
 def prior_lines(model: Any, plane: Any, view: View) -> Generator[None, None, list[Array]]:
-    """Contour lines of the prior on the plane, in canvas coordinates, one level a slice."""
-    height, levels = prior_levels(model, plane, view)
+    """Contour lines of the prior on the plane, in canvas coordinates, one level a slice: of N(0, I) the
+    circles of radius 1, 2 and 3. There are none of a prior with an edge, which falls to zero at once."""
+    levels = prior_levels(model).levels
+    yield
+    height = prior_heights(model, plane, view)
+    if not np.isfinite(height).all():
+        return []
     lines: list[Array] = []
     scale = np.array([view.x1 - view.x0, view.y1 - view.y0]) / (np.array(height.shape) - 1)
     corner = np.array([view.x0, view.y0])

@@ -1,7 +1,7 @@
 """Convolutional networks for images of 8 to 128 pixels a side, grey or in colours.
 
 The encoder halves the image by convolutions of stride 2 until at most 4 pixels a side are left; an MLP does
-the rest. The decoder is its mirror image: each stage convolves the image, then doubles it by repeating pixels.
+the rest. The decoder is its mirror image: stages that convolve the image and double it by repeating pixels.
 The last one writes 2 × 2 pixels at once in place of each, which begin equal (Aitken et al. 2017): neither way
 has the checkerboards that transposed convolutions leave (Odena, Dumoulin & Olah 2016).
 

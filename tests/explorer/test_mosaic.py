@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.base import DataInfo, Decoded, Stamp
-from explorer.mosaic import Ink, fade, interlaced, mosaic, normalise, paint, prior_levels, resampling, resize
+from backends.prior_levels import prior_levels
+from explorer.mosaic import Ink, fade, interlaced, mosaic, normalise, paint, resampling, resize
 from explorer.plane import coordinate_plane
+from explorer.prior_view import prior_heights
 from explorer.view import View
 
 INFO = DataInfo("waves", "Waves", 16, image_shape=(4, 4))
@@ -127,7 +129,7 @@ def test_pictures_grow_from_coarse_to_complete(monkeypatch):
 
 def test_what_the_prior_does_not_hold_fades():
     z = np.array([[0, 0], [1, 0], [2, 2], [9, 9]], np.float32)
-    strength = fade(Normal(), z)
+    strength = fade(Normal(), z, prior_levels(Normal()).top)
     assert strength[0] == 1
     assert (np.diff(strength) < 0).all()
     assert strength[-1] == pytest.approx(0.1)
@@ -135,7 +137,8 @@ def test_what_the_prior_does_not_hold_fades():
 
 
 def test_the_priors_contours_are_circles_of_radius_one_two_three():
-    height, levels = prior_levels(Normal(), coordinate_plane(2), View(-3, 3, -3, 3, 100, 100), size=61)
+    height = prior_heights(Normal(), coordinate_plane(2), View(-3, 3, -3, 3, 100, 100), size=61)
+    levels = prior_levels(Normal()).levels
     for radius, level in zip((1, 2, 3), levels, strict=True):
         assert height[30 + 10 * radius, 30] == pytest.approx(level, abs=1e-5)
         assert height[30, 30 - 10 * radius] == pytest.approx(level, abs=1e-5)

@@ -118,7 +118,7 @@ def lines(log_p: Array, peak: float, view: View, cell: int) -> Array:
 
 
 def profile(
-    log_prob: Callable[[Array], Array], step: int, view: View, table: Array
+    log_prob: Callable[[Array], Any], step: int, view: View, table: Array
 ) -> Generator[Picture | Lines | None, None, Picture | None]:
     """A density of one column over a view: its height above the line v = 0, filled, with its outline.
 
@@ -127,8 +127,7 @@ def profile(
     if not view.width or not view.height:
         return None
     u = view.to_canvas(np.arange(view.width) + 0.5, np.zeros(view.width))[:, 0]
-    p = np.exp(log_prob(np.stack([u, np.zeros_like(u)], axis=1)))
-    yield None
+    p = np.exp(np.concatenate((yield from in_slices(log_prob, np.stack([u, np.zeros_like(u)], axis=1)))))
     level = p / max(float(p.max(initial=0.0)), np.finfo(float).tiny)
     top = HIGHEST * view.y1 * level if view.y1 > 0 else np.zeros_like(level)
     v = view.to_canvas(np.zeros(view.height), np.arange(view.height) + 0.5)[:, 1]

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from backends.capabilities import Bayesian, has_latent_points
+from backends.capabilities import Bayesian, Bijects, has_latent_points
 from explorer.actions import Actions
 from explorer.compute import Exploration
 from explorer.flow import is_flow
@@ -185,7 +185,8 @@ class Stage(QObject):
             return "flow"
         if self.has_both:
             return self._session.state.canvas
-        return "latent" if model is None or model.latent_dim else "data"
+        on_a_line = isinstance(model, Bijects) and model.info.dim == 1  # its density says more than its z
+        return "latent" if model is None or (model.latent_dim and not on_a_line) else "data"
 
     def choose(self, name: str) -> None:
         """Show the "latent" map or the "data" plane of a model that has both."""

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from backends.base import Array
 from backends.capabilities import Encodes, LogProb
+from backends.carry import log_prob
 from explorer.actions import Actions
 from explorer.compute import Exploration, Failure, Priority
 from explorer.data_points import DataPoints
@@ -304,13 +305,13 @@ class DataPanel(QWidget):
         )
         return True
 
-    def _log_prob(self, model: Any) -> tuple[Callable[[], Callable[[Array], Array]] | None, str, str]:
+    def _log_prob(self, model: Any) -> tuple[Callable[[], Callable[[Array], Any]] | None, str, str]:
         """What makes, in exploration, log p of canvas coordinates; what to call it; and what it is."""
         plane, preview = self._plane, self.hand.preview
         if plane.dim <= 2 and isinstance(model, LogProb):
             if preview is not None and plane.dim == 2:
                 return lambda: preview.log_prob, "p(x)", IN_PLANE
-            return lambda: lambda uv: model.log_prob(plane.to_space(uv)), "p(x)", IN_PLANE
+            return lambda: lambda uv: log_prob(model, plane.to_space(uv)), "p(x)", IN_PLANE
         if plane.dim > 2 and is_gaussian(model):
             if preview is not None:
                 return lambda: preview.log_prob, "projected p(x)", PROJECTED

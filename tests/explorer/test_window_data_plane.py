@@ -60,3 +60,23 @@ def test_another_run_brings_the_latent_map_back(start, mixture, small_run, tmp_p
     program.until(lambda: window.stage.panel is window.map)
     assert window.stage.stacks[1].currentWidget() is window.cursor_panel
     assert window.docks["map"].windowTitle() == "Latent map"
+
+
+@pytest.mark.parametrize("kind", ["nsf", "cnf"])
+def test_a_flow_of_one_column_is_seen_as_its_density(start, tmp_path, kind):
+    run = Run.start(kind, open_data("normal-1d"), {"width": 16})
+    for _ in range(40):
+        run.step()
+    run.save(tmp_path / "line.safetensors")
+    program = start(tmp_path / "line.safetensors")
+    program.wait_for_run()
+    stage, model = program.window.stage, program.session.model
+    assert stage.panel is stage.data
+    field = stage.data.field
+    program.until(lambda: field.picture is not None and field.picture.complete)
+    picture = field.picture
+    height = (picture.image[..., 3] > 0).sum(0)
+    u = picture.view.to_canvas(np.arange(picture.view.width) + 0.5, np.zeros(picture.view.width))[:, :1]
+    p = np.exp(model.log_prob(u.astype(np.float32)))
+    np.testing.assert_allclose(height / height.max(), p / p.max(), atol=0.03)
+    assert not program.said

@@ -55,6 +55,8 @@ class Program(QObject):
         theme().set(self.session.state.theme)
         theme().set_map(self.session.state.colours)
         self.window = Window(self.session, self.exploration, self.actions)
+        self.encoder.progressed.connect(self.window.encoding.show_progress)
+        self.window.encoding.cancelled.connect(self.encoder.cancel)
         self.window.add_commands(self._commands())
         self.window.show_recent(remembered.recent)
         self.window.recent.triggered.connect(self._open_recent)

@@ -45,7 +45,7 @@ from explorer.suited import SUITED
 from explorer.widgets.card import CardDock
 from explorer.widgets.messages import MessageBar
 from explorer.widgets.palette import Palette
-from explorer.widgets.reading_bar import ReadingBar
+from explorer.widgets.task_bar import TaskBar
 from explorer.widgets.values import format_number
 
 if TYPE_CHECKING:
@@ -121,9 +121,12 @@ class Window(QMainWindow):
         self.setContentsMargins(12, 0, 12, 0)
 
         self.busy, self.where = QLabel(self), QLabel(self)
-        self.reading = ReadingBar(self)
+        self.reading = TaskBar("reading", "Read no more; what there was before stays", self)
         self.statusBar().addWidget(self.reading)
         self.statusBar().addWidget(self.busy, 1)
+        tip = "Encode no more; those that are encoded while it trains stay"
+        self.encoding = TaskBar("encoding", tip, self, "Encoding all rows:")
+        self.statusBar().addPermanentWidget(self.encoding)
         self.statusBar().addPermanentWidget(self.where)
         self.statusBar().setSizeGripEnabled(False)
         self._pace = Pace(self._show_title, interval=0.25, duty=0.2, parent=self)

@@ -20,6 +20,13 @@ from backends.pytorch.networks import Layout
 Arrays = dict[str, Array]
 
 
+def shared(x: Array) -> Tensor:
+    """Rows as a float32 tensor over the same memory, which nobody writes to; a copy where that is forbidden,
+    since torch knows no such tensors."""
+    rows = np.ascontiguousarray(x, dtype=np.float32)
+    return torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+
+
 class Batches:
     """Rows of x (n, d) in a new random order each epoch; the last batch of an epoch may be smaller.
 

@@ -45,6 +45,7 @@ from backends.pytorch.training import (
     make_generator,
     require_device,
     require_finite,
+    shared,
 )
 from backends.states import check_arrays, whole_number
 
@@ -274,7 +275,7 @@ class VAELearner:
         self._values = resolve(VAE_PARAMETERS, values)
         check_vae_data(info, self._values)
         require_device(device)
-        rows = torch.tensor(np.asarray(x, dtype=np.float32))
+        rows = shared(x)
         if rows.ndim != 2 or rows.shape[1] != info.dim:
             raise InputError(f"x has shape {tuple(rows.shape)}, and {info.name} has {info.dim} columns")
         self._run = run
@@ -285,16 +286,19 @@ class VAELearner:
         self._noise = torch.Generator().manual_seed(int(noise_seed))
         self._batches = Batches(rows, int(self._values["batch_size"]), int(order_seed))
         shift, scale = self._net.likelihood.standardisation(rows)
-        self._use_standardisation(shift, scale)
+        standardised = self._use_standardisation(shift, scale)
         theta, generator = torch.empty(self._net.layout.size), torch.Generator().manual_seed(int(weight_seed))
-        self._net.initialise(self._net.layout.views(theta), (rows - shift) / scale, generator)
+        self._net.initialise(self._net.layout.views(theta), standardised, generator)
         self._optimiser = FlatAdam(self._net.layout, theta.to(device), float(self._values["learning_rate"]))
         self._steps = 0
 
-    def _use_standardisation(self, shift: Tensor, scale: Tensor) -> None:
+    def _use_standardisation(self, shift: Tensor, scale: Tensor) -> Tensor:
+        """Returns the standardised rows (n, d), on the CPU."""
         self._shift, self._scale = shift.to(self._device), scale.to(self._device)
         self._log_volume = float(self._net.likelihood.log_volume(scale))
-        self._batches.x = ((self._rows - shift) / scale).to(self._device)
+        standardised = (self._rows - shift).div_(scale)
+        self._batches.x = standardised.to(self._device)
+        return standardised
 
     @property
     def steps(self) -> int:

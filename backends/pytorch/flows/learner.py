@@ -27,6 +27,7 @@ from backends.pytorch.training import (
     make_generator,
     require_device,
     require_finite,
+    shared,
 )
 from backends.states import check_arrays, whole_number
 
@@ -60,7 +61,7 @@ class FlowLearner:
         self._values = resolve(self.parameters, values)
         check_flow_data(self.kind, info, self._values)
         require_device(device)
-        rows = torch.tensor(np.asarray(x, dtype=np.float32))
+        rows = shared(x)
         if rows.ndim != 2 or rows.shape[1] != info.dim:
             raise InputError(f"x has shape {tuple(rows.shape)}, and {info.name} has {info.dim} columns")
         if not bool(rows.isfinite().all()):

@@ -6,23 +6,24 @@ data's units: ∫ √(żᵀ G ż) dt with the pull-back metric G = JᵀJ, J = �
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from backends.base import Array, InputError
+from backends.carry import Slices
 
 FINE = 8  # parts of each segment that an image length is measured with
 STEP = 1e-2  # of the central differences: with it truncation and the rounding of float32 are about the same
-ROWS = 128  # decoded between two yields
+ROWS = 128  # decoded at a time for a few Jacobians
 ROUNDS = 60  # of Gauss–Newton, at most
 SHORTER = 1e-5  # by what share a path must be shorter to count as that: less is rounding
 COLUMNS = 41  # of the grid that a first path is looked for on
 NUMBERS = 4_000_000  # that the decodings of that grid may have
 
-_Slices = Generator[None, None, Any]
+Decode = Callable[[Array], Slices[Array]]  # g: (n, k) → (n, d), a slice at a time
 
 
 def straight(a: Array, b: Array, m: int) -> Array:
@@ -79,27 +80,18 @@ def subdivided(points: Array, parts: int = FINE) -> Array:
     return np.stack([np.interp(at, marks, column) for column in np.asarray(points, np.float64).T], axis=1)
 
 
-def decoded(model: Any, z: Array) -> _Slices:
-    """g(z) of rows (n, k) in slices: (n, d) float32."""
-    parts = []
-    for start in range(0, len(z), ROWS):
-        parts.append(model.decode(np.ascontiguousarray(z[start : start + ROWS], np.float32)).mean)
-        yield
-    return np.concatenate(parts)
-
-
-def image_marks(model: Any, points: Array) -> _Slices:
+def image_marks(decode: Decode, points: Array) -> Slices[Any]:
     """How far along its image each of a polyline's points (m, k) lies: (m,) float64, from 0. Measured with
     FINE chords a segment, which is a little less than the curve itself."""
-    fine = yield from decoded(model, subdivided(points))
+    fine = yield from decode(subdivided(points))
     sums = steps(fine).reshape(-1, FINE).sum(axis=1)
     return np.concatenate([[0.0], np.cumsum(sums)])
 
 
-def evenly(model: Any, points: Array, m: int) -> _Slices:
+def evenly(decode: Decode, points: Array, m: int) -> Slices[Any]:
     """m points on a polyline (n, k) whose images lie at equal steps along its image: (m, k)."""
     fine = subdivided(points)
-    images = yield from decoded(model, fine)
+    images = yield from decode(fine)
     return along(fine, marks_of(images), m)
 
 
@@ -113,7 +105,7 @@ class Geodesic:
 
 
 def geodesic(
-    model: Any, a: Array, b: Array, m: int = 32, begin: Array | None = None
+    decode: Decode, a: Array, b: Array, m: int = 32, begin: Array | None = None
 ) -> Generator[Geodesic | None, None, Geodesic]:
     """The shortest path from a to b (k,) under the decoder's metric, as m points; later as 2m − 1.
 
@@ -124,7 +116,7 @@ def geodesic(
     of work.
     """
     line = straight(a, b, m)
-    marks = yield from image_marks(model, line)
+    marks = yield from image_marks(decode, line)
     limit = float(marks[-1])
     best = Geodesic(line, limit, limit)
     starts = [line]
@@ -134,30 +126,32 @@ def geodesic(
         yield best
     for start in (*starts, None):
         if start is None:
-            start = yield from _on_grid(model, a, b)
+            start = yield from _on_grid(decode, a, b)
             if start is None:
                 continue
-        best = yield from _descended(model, start, m, best)
-    return (yield from _descended(model, best.path, 2 * m - 1, best))
+        best = yield from _descended(decode, start, m, best)
+    return (yield from _descended(decode, best.path, 2 * m - 1, best))
 
 
-def _descended(model: Any, path: Array, m: int, best: Geodesic) -> Generator[Geodesic | None, None, Geodesic]:
-    """The better of ``best`` and what Gauss–Newton makes of a path, with m points at equal steps of image."""
-    z = yield from evenly(model, path, m)
-    g = yield from decoded(model, z)
+def _descended(
+    decode: Decode, path: Array, m: int, best: Geodesic
+) -> Generator[Geodesic | None, None, Geodesic]:
+    """The better of ``best`` and what Gauss–Newton makes of a path, with m points at equal image steps."""
+    z = yield from evenly(decode, path, m)
+    g = yield from decode(z)
     energy, damping = _energy(g), 1e-3
     for _ in range(ROUNDS):
-        marks = yield from image_marks(model, z)
+        marks = yield from image_marks(decode, z)
         if marks[-1] < best.length * (1 - SHORTER):
             best = Geodesic(z, float(marks[-1]), best.straight)
             yield best
-        gradient, diagonal, beside = yield from _normal_equations(model, z, g)
+        gradient, diagonal, beside = yield from _normal_equations(decode, z, g)
         before = energy
         while damping < 1e6:
             step = yield from _solved(diagonal, beside, gradient, damping)
             new = z.copy()
             new[1:-1] -= step
-            there = yield from decoded(model, new)
+            there = yield from decode(new)
             if (after := _energy(there)) < energy:
                 z, g, energy, damping = new, there, after, damping / 5
                 break
@@ -172,7 +166,7 @@ def _energy(g: Array) -> float:
     return energy if np.isfinite(energy) else np.inf
 
 
-def _normal_equations(model: Any, z: Array, g: Array) -> _Slices:
+def _normal_equations(decode: Decode, z: Array, g: Array) -> Slices[Any]:
     """Of the inner points of a path z (m, k) with images g (m, d): half of the energy's gradient (m − 2, k),
     and the blocks of the Gauss–Newton matrix, on its diagonal (m − 2, k, k) and above it (m − 3, k, k)."""
     gradient, diagonal, beside = [], [], []
@@ -181,7 +175,7 @@ def _normal_equations(model: Any, z: Array, g: Array) -> _Slices:
     pulls = 2 * g[1:-1] - g[:-2] - g[2:]
     together = max(ROWS // (2 * k), 1)  # points whose Jacobians are computed at a time
     for start in range(0, len(pulls), together):
-        jacobians = yield from _jacobians(model, z[1:-1][start : start + together])
+        jacobians = yield from _jacobians(decode, z[1:-1][start : start + together])
         for jacobian, pull in zip(jacobians, pulls[start : start + together], strict=True):
             gradient.append(jacobian @ pull)
             diagonal.append(2 * jacobian @ jacobian.T)
@@ -191,16 +185,16 @@ def _normal_equations(model: Any, z: Array, g: Array) -> _Slices:
     return np.array(gradient), np.array(diagonal), beside
 
 
-def _jacobians(model: Any, z: Array) -> _Slices:
+def _jacobians(decode: Decode, z: Array) -> Slices[Any]:
     """∂g/∂z at z (n, k) by central differences, transposed: (n, k, d) float64."""
     n, k = z.shape
     shifts = STEP * np.concatenate([np.eye(k), -np.eye(k)])
-    both = yield from decoded(model, (z[:, None] + shifts).reshape(-1, k))
+    both = yield from decode((z[:, None] + shifts).reshape(-1, k))
     both = both.reshape(n, 2, k, -1).astype(np.float64)
     return (both[:, 0] - both[:, 1]) / (2 * STEP)
 
 
-def _solved(diagonal: Array, beside: list[Array], right: Array, damping: float) -> _Slices:
+def _solved(diagonal: Array, beside: list[Array], right: Array, damping: float) -> Slices[Any]:
     """The solution (n, k) of a block tridiagonal system, symmetric and positive definite, its diagonal raised
     by ``damping`` times its mean: forward elimination and substitution (Golub & Van Loan 2013, §4.5.1)."""
     n, k = right.shape
@@ -219,7 +213,7 @@ def _solved(diagonal: Array, beside: list[Array], right: Array, damping: float) 
     return out
 
 
-def _on_grid(model: Any, a: Array, b: Array) -> _Slices:
+def _on_grid(decode: Decode, a: Array, b: Array) -> Slices[Any]:
     """The shortest way from a to b (k,) over a grid in the plane through them and 0, half as far beyond them
     as they are apart: a polyline (n, k); None where there is no such plane."""
     first = b - a
@@ -231,11 +225,11 @@ def _on_grid(model: Any, a: Array, b: Array) -> _Slices:
     if np.linalg.norm(second) < 1e-6 * length:
         return None
     second = second / np.linalg.norm(second)
-    half = _grid_half(len(model.decode(a[None].astype(np.float32)).mean[0]))
+    half = _grid_half((yield from decode(a[None])).shape[1])
     ticks = np.arange(-half, half + 1) / half * length
     u, v = np.meshgrid(ticks + length / 2, ticks, indexing="ij")
     z = a + u.reshape(-1, 1) * first + v.reshape(-1, 1) * second
-    images = yield from decoded(model, z)
+    images = yield from decode(z)
     way = yield from _dijkstra(images, 2 * half + 1, (half // 2, half), (half + half // 2, half))
     return z[way]
 
@@ -246,7 +240,7 @@ def _grid_half(dim: int) -> int:
     return max(2 * (most // 4), 4)
 
 
-def _dijkstra(images: Array, size: int, begin: tuple[int, int], end: tuple[int, int]) -> _Slices:
+def _dijkstra(images: Array, size: int, begin: tuple[int, int], end: tuple[int, int]) -> Slices[Any]:
     """Indices of the nodes of a size × size grid on the way of the least image length, over edges to the
     nodes beside, diagonally, and by a knight's move."""
     from scipy.sparse import coo_array

@@ -3,20 +3,21 @@ beside them. Runs in exploration."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
 from backends.base import Array
 from backends.capabilities import HasPrior
+from backends.carry import Slices
 from backends.geodesics import (
     STEP,
     Geodesic,
     along,
-    decoded,
     geodesic,
     great_circle,
     marks_of,
@@ -25,11 +26,14 @@ from backends.geodesics import (
 )
 from explorer import pins
 from explorer.session import Encodings
+from explorer.slices import decoded
 from explorer.state import FilmSpec, State
 
+SHOW_EVERY = 0.05  # seconds between two paths that are not the shortest yet
+NO_PINS = "Choose two pins to join. N sets one where the point is."
 POINTS = 32  # of a line between two pins
 FINE_POINTS = 512  # of a path, about, that lengths are measured with
-NEIGHBOURS = 10  # encodings that half of the encodings have within the radius
+NEIGHBOURS = 20  # encodings that half of the encodings have within the radius
 SAMPLE, AMONG = 256, 2000  # encodings that the radius is found from, and those that it is found among
 _NUMBERS = 2**20  # distances computed between two yields
 
@@ -80,9 +84,12 @@ def route_of(state: State, dim: int) -> Route | str | None:
     if spec.kind == "drawn":
         fits = len(spec.points) > 1 and all(len(z) == dim for z in spec.points)
         return Route("drawn", np.array(spec.points)) if fits else None
-    a, b = pins.at(state, spec.a, dim), pins.at(state, spec.b, dim)
+    names = [pin.name for pin in pins.shown(state, dim)] or [""]
+    a, b = pins.at(state, spec.a or names[0], dim), pins.at(state, spec.b or names[-1], dim)
     if a is None or b is None:
-        return "Choose two pins to join. N sets one where the point is."
+        return NO_PINS
+    if len(names) < 2:
+        return NO_PINS
     if np.array_equal(a, b):
         return "The path begins and ends at the same place: choose two pins that lie apart."
     return Route(spec.kind, np.stack([a, b]))
@@ -98,27 +105,27 @@ def walk(
         join = {"straight": straight, "circle": great_circle}
         line = join[route.kind](first, last, POINTS) if route.kind in join else route.points
         return (yield from _along(model, route.kind, line, film, encodings))
-    search = geodesic(model, first, last, POINTS, begin)
+    shown = -np.inf
+    search = geodesic(partial(images_of, model), first, last, POINTS, begin)
     while True:
         try:
             found = next(search)
         except StopIteration as stop:
             best: Geodesic = stop.value
             break
-        if found is None:
+        if found is None or time.perf_counter() - shown < SHOW_EVERY:
             yield None
         else:
+            shown = time.perf_counter()
             there = yield from _along(model, route.kind, found.path, film, encodings)
             yield replace(there, shortest=found, complete=False)
     there = yield from _along(model, route.kind, best.path, film, encodings)
     return replace(there, shortest=best)
 
 
-def _along(
-    model: Any, kind: str, line: Array, film: FilmSpec, encodings: Encodings | None
-) -> Generator[None, None, Walk]:
+def _along(model: Any, kind: str, line: Array, film: FilmSpec, encodings: Encodings | None) -> Slices[Walk]:
     fine = subdivided(line, max(FINE_POINTS // len(line), 2))
-    images = yield from decoded(model, fine)
+    images = yield from images_of(model, fine)
     latent, image = marks_of(fine), marks_of(images)
     marks = image if film.spacing == "image" else latent
     if marks[-1] == 0:  # nothing changes along it
@@ -126,7 +133,7 @@ def _along(
     places = along(fine, marks, film.frames)
     latent, image = (np.interp(np.linspace(0, marks[-1], film.frames), marks, m) for m in (latent, image))
     z = np.ascontiguousarray(places, np.float32)
-    mean = yield from decoded(model, z)
+    mean = yield from images_of(model, z)
     speed = yield from speeds(model, places)
     log_prior = model.log_prior(z) if isinstance(model, HasPrior) else None
     within, radius = None, 0.0
@@ -136,12 +143,17 @@ def _along(
     return Walk(model.stamp.step, kind, line, z, mean, latent, image, speed, log_prior, within, radius)
 
 
-def speeds(model: Any, places: Array) -> Generator[None, None, Array]:
+def images_of(model: Any, z: Array) -> Slices[Array]:
+    """E[x|z] of rows (n, k), (n, d) float32."""
+    return (yield from decoded(model, np.ascontiguousarray(z, np.float32)))
+
+
+def speeds(model: Any, places: Array) -> Slices[Array]:
     """‖J ż‖ at each of m points (m, k) of a path, ż its direction there, ‖ż‖ = 1: (m,) float64."""
     direction = np.gradient(places, axis=0)
     length = np.linalg.norm(direction, axis=1, keepdims=True)
     shift = STEP * np.divide(direction, length, out=np.zeros_like(direction), where=length > 0)
-    both = yield from decoded(model, np.concatenate([places + shift, places - shift]))
+    both = yield from images_of(model, np.concatenate([places + shift, places - shift]))
     change = both[: len(places)].astype(np.float64) - both[len(places) :]
     return np.asarray(np.linalg.norm(change, axis=1) / (2 * STEP))
 
@@ -159,7 +171,7 @@ def typical_radius(encodings: Encodings) -> float:
     return float(np.median(radii))
 
 
-def counts(encodings: Array, z: Array, radius: float) -> Generator[None, None, Array]:
+def counts(encodings: Array, z: Array, radius: float) -> Slices[Array]:
     """How many of the encodings (n, k) lie no farther than the radius from each z (m, k): (m,) int64."""
     out, block = np.zeros(len(z), np.int64), max(_NUMBERS // len(z), 1)
     for start in range(0, len(encodings), block):

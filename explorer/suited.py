@@ -58,5 +58,6 @@ SUITED = {
     "bayes": Suited("Parameters", "bayes", "BayesPanel"),
     "spectrum": Suited("Spectrum", "spectrum", "SpectrumPanel"),
     "datum": Suited("One datum · nats", "datum", "DatumPanel", behind=True),
+    "path": Suited("Path", "film", "FilmPanel", behind=True),
     "pins": Suited("Pins", "pins", "PinsPanel", behind=True),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,19 @@ class Tiling:
             left = (i % self.columns) * (self.tile_width + self.gap)
             canvas[top : top + self.tile_height, left : left + self.tile_width] = tile
         return canvas
+
+
+def row_of(
+    x: Array, info: DataInfo, lefts: Sequence[int], size: tuple[int, int], width: int, ink: Ink
+) -> Array:
+    """Rows x (n, d) side by side from their left edges, each of (height, width) = ``size`` device pixels:
+    (height, ``width``, 4) uint8 premultiplied."""
+    canvas = np.zeros((size[0], width, 4), np.uint8)
+    tiles = paint(resize(normalise(x, info), *size), ink, np.ones(len(x), np.float32))
+    for tile, left in zip(tiles, lefts, strict=True):
+        room = canvas[:, left : left + size[1]]
+        room[:] = tile[:, : room.shape[1]]
+    return canvas
 
 
 def between(model: Any, a: Array, b: Array, n: int) -> Slices[Array]:

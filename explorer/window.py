@@ -41,6 +41,7 @@ from explorer.saved_session import SUFFIX
 from explorer.session import Message, Session
 from explorer.settings import Settings
 from explorer.stage import Stage
+from explorer.state import State
 from explorer.suited import SUITED
 from explorer.widgets.card import CardDock
 from explorer.widgets.messages import MessageBar
@@ -134,6 +135,7 @@ class Window(QMainWindow):
         self.resize(1440, 900)
         session.message.connect(self._say)
         session.run_opening.connect(self._run_opening)
+        session.changed.connect(self._state_changed)
         session.run_changed.connect(self._run_changed)
         session.moment_changed.connect(self._moment)
         actions.file_changed.connect(self._run_changed)
@@ -440,6 +442,12 @@ class Window(QMainWindow):
         if text:
             self.statusBar().clearMessage()  # which would lie over it
 
+    def play_path(self) -> None:
+        """Play the film of the path, or pause it."""
+        self.docks["path"].show()
+        self.docks["path"].raise_()
+        self.suited["path"].play()
+
     def _run_opening(self, run: Any) -> None:
         """Make the panels that this run is the first to suit."""
         for name, suited in SUITED.items():
@@ -452,6 +460,13 @@ class Window(QMainWindow):
                     panel.status.connect(dock.set_status)
                 if hasattr(panel, "follow_link"):
                     dock.status.linkActivated.connect(panel.follow_link)
+
+    def _state_changed(self, old: State, new: State) -> None:
+        """A path that is drawn or joined comes into view."""
+        film = self.suited.get("path")
+        hidden = film is not None and film.visibleRegion().isEmpty()  # which is so behind another tab
+        if old.path != new.path and new.path.kind != "nothing" and hidden:
+            self.docks["path"].raise_()
 
     def _run_changed(self, _: Any) -> None:
         self._show_suited()

@@ -1,0 +1,71 @@
+"""Playing a film: from frame to frame at a chosen speed, forwards or backwards."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+
+def following(frame: int, direction: int, frames: int, play: str) -> tuple[int, int] | None:
+    """The frame after this one, and the direction from there; None where a film that is played "once" ends.
+    In a "loop" it begins anew, and "back" turns it round."""
+    after = frame + direction
+    if 0 <= after < frames:
+        return after, direction
+    if play == "once" or frames < 2:
+        return None
+    if play == "loop":
+        return (0 if direction > 0 else frames - 1), direction
+    return frame - direction, -direction
+
+
+class Player(QObject):
+    """moved carries the next frame; playing which way it was asked to go, 1 or −1, or 0 for at rest."""
+
+    moved = Signal(object)
+    playing = Signal(object)
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.frame, self.frames, self.play = 0, 0, "back"
+        self.asked = 0
+        self._direction = 0  # in which it goes at the moment
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._tick)
+
+    def set_speed(self, frames_a_second: int) -> None:
+        """How fast it goes."""
+        self._timer.setInterval(round(1000 / frames_a_second))
+
+    def toggle(self, direction: int) -> None:
+        """Go that way; or stay, where it was asked to go that way before."""
+        if self.asked == direction:
+            self.stop()
+        elif self.frames > 1:
+            self._direction = direction
+            end = self.frames - 1 if direction > 0 else 0
+            if self.play == "once" and self.frame == end:
+                self._go(self.frames - 1 - end)
+            self._ask(direction)
+            self._timer.start()
+
+    def stop(self) -> None:
+        """Stay."""
+        self._timer.stop()
+        self._ask(0)
+
+    def _ask(self, direction: int) -> None:
+        if direction != self.asked:
+            self.asked = direction
+            self.playing.emit(direction)
+
+    def _tick(self) -> None:
+        after = following(self.frame, self._direction, self.frames, self.play)
+        if after is None:
+            self.stop()
+            return
+        frame, self._direction = after
+        self._go(frame)
+
+    def _go(self, frame: int) -> None:
+        self.frame = frame
+        self.moved.emit(frame)

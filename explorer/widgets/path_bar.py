@@ -1,0 +1,129 @@
+"""Which path is shown, and how it is played."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+
+from explorer.icons import set_icon
+from explorer.state import FilmSpec, PathSpec
+from explorer.widgets.form import Choice
+
+KINDS = (
+    ("nothing", "No path", ""),
+    (
+        "drawn",
+        "Drawn",
+        "Press and drag over the latent map; or move the point by keys, and press Enter at each corner",
+    ),
+    ("straight", "Straight", "The straight line in z from one pin to another"),
+    (
+        "circle",
+        "Great circle",
+        "Equal angles seen from 0, the length going evenly from that of one pin to that of the other "
+        "(Shoemake 1985). In many dimensions nearly all of N(0, I) lies at lengths about √k; a straight line "
+        "passes far below that, where hardly anything is, and this stays there",
+    ),
+    (
+        "shortest",
+        "Shortest",
+        "The shortest path under the decoder's own metric G = JᵀJ: of all ways from one pin to another one "
+        "along which the image changes least in all (Arvanitidis et al. 2018; Shao et al. 2018). A local "
+        "minimum, the best found from several starts",
+    ),
+)  # fmt: skip
+SPACINGS = (
+    ("latent", "steps in z", "Frames at equal steps of length in z"),
+    ("image", "steps in x", "Frames at equal steps of length of their image, ‖g(zᵢ₊₁) − g(zᵢ)‖"),
+)
+FRAMES = (12, 24, 48, 96, 192)
+PLAYS = (
+    ("once", "once", "Stops at its end"),
+    ("loop", "loop", "Begins anew after its end"),
+    ("back", "to and fro", "Turns round at its ends"),
+)
+SPEEDS = (6, 12, 24, 48)
+
+
+class PathBar(QWidget):
+    """joined carries a PathSpec, filmed a FilmSpec, that the user asks for."""
+
+    joined = Signal(object)
+    filmed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._path, self._film = PathSpec(), FilmSpec()
+        self.kind = self._choice("Path", KINDS, (84, 128), "How the path leads")
+        self.begin = self._choice("First pin", (), (50, 76), "The pin where the path begins")
+        self.end = self._choice("Last pin", (), (50, 76), "The pin where the path ends")
+        self.spacing = self._choice("Spacing of the frames", SPACINGS, (80, 124), "Equal steps of what")
+        frames = [(n, f"{n} frames", "") for n in FRAMES]
+        self.frames = self._choice("Number of frames", frames, (62, 118), "Frames of the film")
+        self.play = self._choice("At its ends", PLAYS, (66, 132), "What a film does at its ends")
+        speeds = [(n, f"{n}/s", "") for n in SPEEDS]
+        self.speed = self._choice("Speed", speeds, (60, 84), "Frames a second")
+        self.export = QToolButton(self)
+        set_icon(self.export, "save")
+        self.export.setAccessibleName("Export the path")
+        self.export.setToolTip("Save the path: a strip, an animation, a video, or its numbers")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        for box in (self.kind, self.begin, self.end, self.spacing, self.frames, self.play, self.speed):
+            row.addWidget(box, box.maximumWidth())
+        row.addStretch(1)
+        row.addWidget(self.export)
+        for box in (self.kind, self.begin, self.end):
+            box.activated.connect(self._joined)
+        for box in (self.spacing, self.frames, self.play, self.speed):
+            box.activated.connect(self._filmed)
+
+    def _choice(
+        self, name: str, entries: Sequence[tuple[object, str, str]], widths: tuple[int, int], tip: str
+    ) -> Choice:
+        box = Choice(self)
+        box.setAccessibleName(name)
+        box.setToolTip(tip)
+        box.setMinimumContentsLength(2)
+        box.setMinimumWidth(widths[0])
+        box.setMaximumWidth(widths[1])
+        for value, text, explanation in entries:
+            box.addItem(text, value)
+            box.setItemData(box.count() - 1, explanation, 3)  # Qt.ToolTipRole
+        return box
+
+    def show_spec(self, path: PathSpec, film: FilmSpec, pins: tuple[str, ...]) -> None:
+        """Show what is chosen; pins: the names of those that there are."""
+        self._path, self._film = path, film
+        for box, name, default in ((self.begin, path.a, 0), (self.end, path.b, len(pins) - 1)):
+            with QSignalBlocker(box):
+                box.clear()
+                box.addItems(list(pins))
+                box.setCurrentIndex(pins.index(name) if name in pins else default)
+            box.setEnabled(len(pins) > 1)
+        for box, value in (
+            (self.kind, path.kind), (self.spacing, film.spacing), (self.play, film.play),
+            (self.frames, film.frames), (self.speed, film.speed),
+        ):  # fmt: skip
+            if box.findData(value) < 0:  # set elsewhere
+                box.addItem(f"{value}", value)
+            box.setCurrentIndex(box.findData(value))
+            box.setToolTip(str(box.currentData(3) or box.toolTip()))
+
+    def _joined(self, _: int) -> None:
+        kind = self.kind.currentData()
+        if self.sender() is not self.kind and kind in ("nothing", "drawn"):
+            kind = "straight"  # whoever chooses a pin wants a path to it
+        self.joined.emit(replace(self._path, kind=kind, a=self.begin.currentText(), b=self.end.currentText()))
+
+    def _filmed(self, _: int) -> None:
+        self.filmed.emit(
+            FilmSpec(
+                self.frames.currentData(), self.spacing.currentData(),
+                self.speed.currentData(), self.play.currentData(),
+            )
+        )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backends.base import Array, DataInfo, Gaussian, InputError
-from backends.capabilities import Encodes
+from backends.capabilities import Encodes, Samples
 from backends.dataset import SPLITS, DataSet, Split
 
 DRAWS = 16  # of z, a row; with fewer, a flow fitted to few rows learns them by heart
@@ -45,6 +45,24 @@ def open_encodings(path: Path) -> DataSet:
     if run.data is None:
         raise InputError(f"'{path}' cannot be used as data: {' '.join(run.notes)}")
     return encodings(run.model(), run.data, path.name, {"file": os.path.abspath(path), "sha256": sha256})
+
+
+def open_prior(path: Path, model: Any, name: str) -> tuple[Any, Any]:
+    """The run in a file, and its model, to draw the latents of a model from in place of that one's p(z).
+
+    name: of that model's run. Raises InputError where the latents do not go together, or cannot be drawn.
+    """
+    from backends.run import Run
+
+    run = Run.open(path)
+    prior = run.model()
+    if not isinstance(prior, Samples):
+        raise InputError(f"'{path}' holds a {run.kind.name}, which cannot be sampled from")
+    if prior.info.dim != model.latent_dim:
+        raise InputError(
+            f"'{path}' is of {prior.info.dim} columns, the latent space of '{name}' has {model.latent_dim}"
+        )
+    return run, prior
 
 
 def encodings(model: Any, data: DataSet, name: str, source: dict[str, Any]) -> DataSet:

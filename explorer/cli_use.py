@@ -23,7 +23,7 @@ from backends.capabilities import (
     latent_points,
 )
 from backends.data import SPLITS, data_sets, open_data
-from backends.encodings import file_hash, is_run_file
+from backends.encodings import file_hash, is_run_file, open_prior
 from backends.evaluation import has_log_likelihood
 from backends.files import read_table
 from backends.idx import is_idx
@@ -95,18 +95,14 @@ def _sample_by_prior(model: Any, path: str, file: str, n: int, seed: int) -> Arr
     """Rows drawn from the model of ``file``, its latents from the model of another file, ``path``."""
     if not isinstance(model, SamplesGiven):
         raise InputError(f"--prior: the {model.kind} in '{file}' has no p(x|z) to draw from")
-    run = Run.open(path)
-    prior = run.model()
-    if not isinstance(prior, Samples):
-        raise InputError(f"--prior: '{path}' holds a {run.kind.name}, which cannot be sampled from")
-    if prior.info.dim != model.latent_dim:
-        raise InputError(
-            f"--prior: '{path}' is of {prior.info.dim} columns, the latent space of '{file}' has "
-            f"{model.latent_dim}"
-        )
+    try:
+        run, prior = open_prior(Path(path), model, file)
+    except InputError as error:
+        raise InputError(f"--prior: {error}") from None
     if run.info.source.get("sha256") != file_hash(Path(file)):
         print(f"note: '{path}' was not fitted to the encodings of '{file}' as it is now", file=sys.stderr)
-    return model.sample_given(prior.sample(n, seed), seed)
+    given: Array = model.sample_given(prior.sample(n, seed), seed)
+    return given
 
 
 def encode(options: Namespace) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from backends.base import Progress
-from backends.capabilities import Encodes, HasPrior, SamplesGiven
+from backends.base import Array, Progress
+from backends.capabilities import Encodes, HasPrior, LogProb, SamplesGiven
 from backends.data import DataSet
-from backends.encodings import encodings
+from backends.encodings import encodings, open_prior
 from backends.run import Run
 from explorer.compute import Exploration, Priority
 from explorer.other_fit import Fit, train
@@ -28,12 +29,14 @@ class Fitted:
     """A flow of the latents of one model. step: of that model.
 
     better: by how much its mean log-density of held-out encodings is above that of the prior, in nats; None
-    while it is being fitted.
+    while it is being fitted, and where it has no log-density. file: where it comes from; "" where it was
+    fitted here.
     """
 
     flow: Any
     step: int
     better: float | None = None
+    file: str = ""
 
 
 def can_have_prior(model: Any) -> bool:
@@ -57,9 +60,22 @@ def fit(model: Any, data: DataSet, steps: int) -> Generator[Progress | Fitted, N
             break
         yield Fitted(part.model, step) if isinstance(part, Fit) else part
     assert found.run.data is not None
-    z = found.run.data.test.x
-    better = float(np.mean(found.model.log_prob(z) - model.log_prior(z))) if len(z) else None
-    return Fitted(found.model, step, better)
+    return Fitted(found.model, step, _better(found.model, model, found.run.data.test.x))
+
+
+def _better(flow: Any, model: Any, z: Array) -> float | None:
+    if not len(z) or not isinstance(flow, LogProb):
+        return None
+    return float(np.mean(flow.log_prob(z) - model.log_prior(z)))
+
+
+def opened(path: Path, model: Any, data: DataSet) -> Generator[None, None, Fitted]:
+    """The model in a file, to draw latents of this one from; raises InputError where that cannot be."""
+    _, flow = open_prior(path, model, model.kind)
+    yield
+    z = encodings(model, data, model.kind, {}).test.x
+    yield
+    return Fitted(flow, model.stamp.step, _better(flow, model, z), str(path))
 
 
 class FlowPrior(QObject):
@@ -79,6 +95,26 @@ class FlowPrior(QObject):
     def busy(self) -> bool:
         """Is it being fitted?"""
         return self._exploration.busy(SLOT)
+
+    def open(self, path: Path) -> None:
+        """Take the model in a file in its place. It stays until one is fitted again."""
+        model, data = self._session.model, self._session.data
+        if model is None or data is None or not can_have_prior(model):
+            return
+        self._wanted = -1
+        self._exploration.request(
+            SLOT,
+            Priority.FILE,
+            lambda: opened(path, model, data),
+            self._deliver,
+            doing=f"read '{path}'",
+            ended=self.changed.emit,
+        )
+
+    def follow(self) -> None:
+        """Fit it anew to a model that has been trained on; one from a file is what it is."""
+        if self.fitted is None or not self.fitted.file:
+            self.fit()
 
     def fit(self) -> None:
         """Fit it to the encodings of the model as it is now, unless that has been done."""

@@ -99,7 +99,7 @@ def principal_plane(points: Array, like: Plane | None = None) -> Plane:
     basis = _principal(points - mean)[:2]
     if like is not None:
         basis = _turned(basis, like.basis)
-    return Plane(mean, basis, ("principal plane, u", "principal plane, v"))
+    return Plane(mean, basis, ("principal u", "principal v"))
 
 
 def _principal(centred: Array, beside: Array | None = None) -> Array:

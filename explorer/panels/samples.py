@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QSize, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import Array
 from backends.capabilities import Decodes, Samples, has_latent_points
@@ -28,6 +30,7 @@ from explorer.tiles import TILE, Tiling, between, pairs
 from explorer.widgets.switch import Switch
 from explorer.widgets.values import LiveLabel, format_number
 
+RUNS = "Runs (*.safetensors);;All files (*)"
 CLOUD = 1500  # points of a scatter
 
 
@@ -118,6 +121,12 @@ class SamplesPanel(QWidget):
         self.caption.setToolTip(
             "Of a flow: by how much its mean log-density of held-out encodings is above that of p(z)."
         )
+        self.choose = QPushButton("Choose a run…", self)
+        self.choose.setToolTip(
+            "Draw z from the model in a file, as one that the command line fitted to the encodings, in place "
+            "of the flow that is fitted here. Flow, above, brings that back."
+        )
+        self.choose.clicked.connect(self._ask_prior)
         self._stack = QStackedLayout()
         self._stack.addWidget(self.tiles)
         self._stack.addWidget(self.plot)
@@ -126,6 +135,7 @@ class SamplesPanel(QWidget):
         layout.setSpacing(4)
         layout.addLayout(self._stack, 1)
         layout.addWidget(self.caption)
+        layout.addWidget(self.choose)
 
         self._pace = Pace(self._request, interval=0.7, duty=0.1, parent=self)
         session.run_changed.connect(self._run_changed)
@@ -178,7 +188,13 @@ class SamplesPanel(QWidget):
         for name, button in self.switch.buttons.items():
             button.setVisible(name in self.choices)
         self.switch.show_choice(self.shown)
+        self.choose.setVisible(self.shown == "flow")
         self._legend()
+
+    def _ask_prior(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Choose a run to draw z from", "", RUNS)
+        if path:
+            self.prior.open(Path(path))
 
     def _prior_changed(self) -> None:
         self._show_choice()
@@ -187,7 +203,7 @@ class SamplesPanel(QWidget):
     def _keep_up(self, moment: Any) -> None:
         """The flow follows a model that has been trained on, when that has come to rest."""
         if self.shown == "flow" and not moment.training:
-            self.prior.fit()
+            self.prior.follow()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -242,6 +258,8 @@ class SamplesPanel(QWidget):
         if self.prior.busy or fitted is None:
             return f"Fitting the flow to the encodings: {self.prior.progress:.0%}"
         better = "" if fitted.better is None else f": {fitted.better:+.2f} nats".replace("-", "−")
+        if fitted.file:
+            return f"z ~ {escape(Path(fitted.file).stem)}{better}"
         return f"z ~ flow of step {format_number(fitted.step)}{better}"
 
     def _model_changed(self, _: object) -> None:

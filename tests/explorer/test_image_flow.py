@@ -110,7 +110,7 @@ def choose_coordinates(program):
 
 def test_a_plane_of_many_dimensions_is_the_principal_one_until_another_is_chosen(flow):
     session = flow.session
-    flow.until(lambda: session.encodings is not None and session.plane.labels[0] == "principal plane, u")
+    flow.until(lambda: session.encodings is not None and session.plane.labels[0] == "principal u")
     z = session.encodings.z.astype(float)
     along = np.linalg.eigvalsh(np.cov(z.T))
     seen = np.linalg.eigvalsh(np.cov(session.plane.to_canvas(z).T))
@@ -151,7 +151,7 @@ def test_the_map_of_a_bounded_base_shows_its_support(start, tmp_path):
         assert min(view.x1 - view.x0, view.y1 - view.y0) < 2 * size
         assert ((inside > (view.x0, view.y0)) & (inside < (view.x1, view.y1))).mean() > 0.8
 
-    program.until(lambda: session.plane.labels[0] == "principal plane, u")
+    program.until(lambda: session.plane.labels[0] == "principal u")
     whole()
     choose_coordinates(program)
     program.until(lambda: session.plane.labels == ("z₁", "z₂"))

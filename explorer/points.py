@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.base import Array
+from explorer.fields import Scale
 from explorer.plane import Plane
 from explorer.view import Picture, View
 
@@ -116,6 +117,17 @@ def label_colours(labels: Array | None, rows: Array, palette: Array) -> Generato
             part = slice(start, start + _BLOCK)
             out[part] = palette[labels[rows[part]] % len(palette)]
             yield
+    return out
+
+
+def value_colours(values: Array, rows: Array, scale: Scale, table: Array) -> Generator[None, None, Array]:
+    """(n, 3) uint8: the colours of points that are of these rows (n,), by the rows' values (N,), from dark to
+    bright in a table (256, 3) uint8."""
+    out = np.empty((len(rows), 3), np.uint8)
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        out[part] = table[(scale.level(values[rows[part]]) * 255).astype(np.uint8)]
+        yield
     return out
 
 

@@ -88,13 +88,15 @@ FIELDS = ("images", "prior", "aggregate", "holes", "magnification", "entropy", "
 class MapSpec:
     """What the latent map draws over what. plane: of a latent space of more than two dimensions. field: what
     lies behind, the decoded "images" or one of :data:`explorer.fields.KINDS`; opacity: of that. sliders:
-    whether there are some for what the plane leaves out."""
+    whether there are some for what the plane leaves out. colour: of the points, by their "label", all alike,
+    "plain", or by one of the data's factors; by their label where the data have no such factor."""
 
     plane: PlaneSpec = PlaneSpec("principal")
     field: str = setting("images", FIELDS.__contains__)
     opacity: float = setting(1.0, lambda a: 0.0 <= a <= 1.0)
     sliders: bool = False
     points: bool = True
+    colour: str = setting("label", lambda name: 0 < len(name) <= 80)
     prior: bool = True
     split: str = setting("train", ("train", "validation", "test").__contains__)
 

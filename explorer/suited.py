@@ -56,6 +56,7 @@ SUITED = {
     "selection": Suited("Choosing K", "selection", "SelectionPanel"),
     "clusters": Suited("Clusters", "clusters", "ClustersPanel"),
     "bayes": Suited("Parameters", "bayes", "BayesPanel"),
+    "factors": Suited("Factors found · %", "factors", "FactorsPanel"),
     "spectrum": Suited("Spectrum", "spectrum", "SpectrumPanel"),
     "datum": Suited("One datum · nats", "datum", "DatumPanel", behind=True),
     "path": Suited("Path", "film", "FilmPanel", behind=True),

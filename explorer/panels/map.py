@@ -34,6 +34,7 @@ from explorer.view import Picture, View
 from explorer.widgets.field_bar import FieldBar
 from explorer.widgets.left_out import LeftOutSliders
 from explorer.widgets.plane_bar import PlaneBar
+from explorer.widgets.points_bar import PointsBar
 from explorer.widgets.values import format_number
 
 WHILE_TRAINING = 4  # device pixels a cell of a field of numbers
@@ -59,10 +60,10 @@ class MapPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self.planes, self.left_out = PlaneBar(self), LeftOutSliders(self)
-        self.fields = FieldBar(self)
+        self.fields, self.colours = FieldBar(self), PointsBar(self)
         self._shaded: Shaded | None = None
         self._show_spec()
-        for bar in (self.planes, self.left_out, self.fields):
+        for bar in (self.planes, self.left_out, self.fields, self.colours):
             layout.addWidget(bar)
         layout.addWidget(self.canvas, 1)
         self.held = self._training = False
@@ -75,6 +76,8 @@ class MapPanel(QWidget):
         self.planes.opened.connect(self._open_sliders)
         self.left_out.moved.connect(self._move_plane)
         self.fields.chosen.connect(self._choose_field)
+        self.colours.chosen.connect(self._colour_points)
+        self.points.scaled.connect(self.colours.show_scale)
         self.fields.faded.connect(self._fade_field)
         self.fields.coloured.connect(self._colour_fields)
         self.canvas.moved.connect(self._hovered)
@@ -154,6 +157,9 @@ class MapPanel(QWidget):
         state = replace(self._session.state, map=spec)
         self._session.apply(state, "change the field's opacity", merge="opacity")
 
+    def _colour_points(self, spec: MapSpec) -> None:
+        self._session.apply(replace(self._session.state, map=spec), "colour the points")
+
     def _colour_fields(self, name: str) -> None:
         self._session.apply(replace(self._session.state, colours=name), "change the colour map")
 
@@ -162,6 +168,7 @@ class MapPanel(QWidget):
         self.planes.show_spec(state.map.plane, state.map.sliders)
         self._show_left_out()
         self.fields.show_spec(state.map, state.colours)
+        self.colours.show_spec(state.map)
         self.field.setOpacity(state.map.opacity)
 
     def _show_left_out(self) -> None:
@@ -183,6 +190,7 @@ class MapPanel(QWidget):
     def _run_changed(self, _: object) -> None:
         self._show_space()
         self.fields.offer(offered(self._session.model, self._session.data is not None))
+        self.colours.offer(None if self._session.data is None else self._session.data.info)
         self.let_go()
         self._home_of = None
         self._clear_field()
@@ -218,7 +226,7 @@ class MapPanel(QWidget):
             self._show_spec()
             self.points.set_visible(new.map.points)
             self.contours.setVisible(new.map.prior)
-            if replace(old.map, opacity=new.map.opacity) != new.map:
+            if replace(old.map, opacity=new.map.opacity, colour=new.map.colour) != new.map:
                 self._view_changed()
 
     def _request_field(self) -> bool:

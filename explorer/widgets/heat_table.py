@@ -1,4 +1,4 @@
-"""A small table of counts, each cell as dark as its share of its row."""
+"""A small table of counts, each cell as dark as its share of its row; or of shares."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class HeatTable(QWidget):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.counts: Array = np.zeros((0, 0), np.int64)
+        self._shares = False
         self._rows: tuple[str, ...] = ()
         self._columns: tuple[str, ...] = ()
         self._framed: frozenset[tuple[int, int]] = frozenset()
@@ -37,8 +38,20 @@ class HeatTable(QWidget):
     ) -> None:  # fmt: skip
         """Show counts (len(rows), len(columns)). names: of what the rows and the columns are."""
         self.counts, self._rows, self._columns = counts, tuple(rows), tuple(columns)
-        self._framed, self._names = frozenset(framed), names
+        self._framed, self._names, self._shares = frozenset(framed), names, False
         self.update()
+
+    def set_shares(self, shares: Array, rows: Sequence[str], columns: Sequence[str]) -> None:
+        """Show shares in [0, 1], (len(rows), len(columns)), in percent: how much of a row's variance
+        a column explains."""
+        percent = np.rint(100 * shares).astype(np.int64)
+        self.set_counts(percent, rows, columns)
+        self._shares = True
+        said = (
+            f"{r}: " + ", ".join(f"{c} {n} %" for c, n in zip(columns, line, strict=True))
+            for r, line in zip(rows, percent, strict=True)
+        )
+        self.setAccessibleDescription("; ".join(said))
 
     def sizeHint(self) -> QSize:
         return QSize(240, 200)
@@ -66,7 +79,8 @@ class HeatTable(QWidget):
         if not self.counts.size:
             painter.end()
             return
-        share = self.counts / np.maximum(self.counts.sum(1, keepdims=True), 1)
+        whole = np.maximum(self.counts.sum(1, keepdims=True), 1)
+        share = self.counts / (np.full_like(whole, 100) if self._shares else whole)
         first = self.cell(0, 0)
         painter.setFont(font(11 if first.width() >= 24 else 9))
         room = min(first.width(), first.height()) >= READABLE
@@ -98,4 +112,6 @@ class HeatTable(QWidget):
             if self.cell(i, j).contains(point):
                 one, other = self._names
                 tip = f"{count} rows of {one} {self._rows[i]} in {other} {self._columns[j]}"
+                if self._shares:
+                    tip = f"{self._columns[j]} explains {count} % of the variance of {self._rows[i]}"
         self.setToolTip(tip)

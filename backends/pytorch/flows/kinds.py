@@ -138,7 +138,7 @@ CNF_PARAMETERS = (
     *(
         replace(p, default="flow-matching") if p.name == "objective" else p
         for p in common(
-            layers=1, width=96, depth=3, learning_rate=5e-3, decay_steps=30_000, batch_size=256,
+            layers=1, width=96, depth=3, learning_rate=5e-3, decay_steps=30_000, batch_size=512,
             objectives=("flow-matching",),
         )
         if p.name != "layers"
@@ -150,7 +150,8 @@ CNF_PARAMETERS = (
     Parameter(
         "coupling", "choice", "independent",
         "With flow matching, which row and which draw of the base a straight line joins: independent, any "
-        "two; or optimal-transport, those pairs of a batch that make its lines as short as can be.",
+        "two, and with a normal base the field then follows the mean of all lines of the batch; or "
+        "optimal-transport, those pairs of a batch that make its lines as short as can be.",
         choices=("independent", "optimal-transport"),
     ),
     Parameter(

@@ -32,7 +32,7 @@ class Travel:
     data (T, n, 2) of the rows ``which`` (n,); samples (T, m, 2); grid (T, G + 1, G + 1, 2), the corners of
     square cells in z, and stretch (G, G), log|det ∂x/∂z| in the middle of each.
     log_det (T,): log|det| from x to each station, the mean over the data.
-    x_corners, z_corners: the standard views, (2, 2).
+    corners (T, 2, 2): the standard view of each station, x_corners and z_corners those of both ends.
     """
 
     step: int
@@ -43,8 +43,17 @@ class Travel:
     grid: Array
     stretch: Array
     log_det: Array
-    x_corners: Array
-    z_corners: Array
+    corners: Array
+
+    @property
+    def x_corners(self) -> Array:
+        """(2, 2)."""
+        return np.asarray(self.corners[0])
+
+    @property
+    def z_corners(self) -> Array:
+        """(2, 2)."""
+        return np.asarray(self.corners[-1])
 
     def at(self, points: Array, time: float) -> Array:
         """Points (T, …) at a time, on straight lines from station to station."""
@@ -92,8 +101,7 @@ def travel(model: Any, x: Array, seed: int = 0) -> Generator[None, None, Travel]
         grid[::-1].reshape(len(times), CELLS + 1, CELLS + 1, 2),
         stretch[-1].reshape(CELLS, CELLS),
         log_det.mean(1) if len(x) else np.zeros(len(times)),
-        corners_of(x, margin=0.15),
-        z_corners,
+        np.stack([*(corners_of(there, margin=0.15) for there in data[:-1]), z_corners]),
     )
 
 
@@ -186,11 +194,12 @@ class Gauges:
     solver: float | None
 
 
-def gauges(model: Any, x: Array, corners: Array) -> Generator[None, None, Gauges]:
-    """Read the gauges on rows x (n, 2) and the rectangle with these corners (2, 2)."""
+def gauges(model: Any, x: Array, corners: Array, time: float = 0.0) -> Generator[None, None, Gauges]:
+    """Read the gauges on rows x (n, 2) and the rectangle with these corners (2, 2), where the mass is that of
+    what the data have become at a station."""
     coarse, fine = MASS_CELLS[is_continuous(model)]
-    roughly = yield from mass(model, corners, coarse)
-    found = yield from mass(model, corners, fine)
+    roughly = yield from mass(model, corners, coarse, time)
+    found = yield from mass(model, corners, fine, time)
     x = x.astype(np.float32)
     z = np.concatenate([z for z, _ in (yield from in_slices(lambda some: transform(model, some), x))])
     back = np.concatenate([y for y, _ in (yield from in_slices(lambda some: inverse(model, some), z))])
@@ -204,13 +213,13 @@ def gauges(model: Any, x: Array, corners: Array) -> Generator[None, None, Gauges
     return Gauges(model.stamp.step, found, abs(found - roughly), off, solver)
 
 
-def mass(model: Any, corners: Array, cells: int) -> Generator[None, None, float]:
+def mass(model: Any, corners: Array, cells: int, time: float = 0.0) -> Generator[None, None, float]:
     """∫ p over a rectangle by the midpoint rule."""
     (x0, y0), (x1, y1) = corners
     at = (np.arange(cells) + 0.5) / cells
     u, v = np.meshgrid(x0 + at * (x1 - x0), y0 + at * (y1 - y0))
     points = np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float32)
-    parts = yield from in_slices(lambda some: log_prob(model, some), points)
+    parts = yield from in_slices(lambda some: log_prob(model, some, time), points)
     return float(np.exp(np.concatenate(parts)).sum()) * float((x1 - x0) * (y1 - y0)) / cells**2
 
 

@@ -53,6 +53,7 @@ class FlowPanel(QWidget):
         self.right = FlowPlane("Base space z", "z", self)
         self.bar, self.time, self.gauges = FlowBar(self), TimeSlider(self), GaugeStrip(self)
         self._training = False
+        self._by_hand = False  # the left plane shows what a hand chose, and no standard view
         self._fresh = True  # the next travel is the first of this run: it brings the standard views
         self._asked: tuple[Array, float, object] | None = None  # point, time, tag: what is being followed
         planes = QHBoxLayout()
@@ -77,6 +78,7 @@ class FlowPanel(QWidget):
         self.left.canvas.moved.connect(self._hovered_x)
         self.right.canvas.moved.connect(self._hovered_z)
         self.left.canvas.viewed.connect(self._x_viewed)
+        self.left.canvas.box.sigRangeChangedManually.connect(self._moved_by_hand)
         self.right.canvas.viewed.connect(self._z_viewed)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
@@ -98,9 +100,13 @@ class FlowPanel(QWidget):
     def reset_view(self) -> None:
         """The standard views of both spaces."""
         found = self._session.travel
+        self._by_hand = False
         if found is not None:
-            self.left.show_corners(found.x_corners)
+            self.left.show_corners(found.at(found.corners, self._session.state.flow.time))
             self.right.show_corners(found.z_corners)
+
+    def _moved_by_hand(self, *_: object) -> None:
+        self._by_hand = True
 
     # -- what is chosen ------------------------------------------------------------------------
 
@@ -121,6 +127,10 @@ class FlowPanel(QWidget):
             return
         self._show_spec(new.flow)
         if old.flow.time != new.flow.time:
+            found = self._session.travel
+            if found is not None and not self._by_hand:
+                self.left.show_corners(found.at(found.corners, new.flow.time))
+            self._gauge_pace.poke()
             self._draw_travel()
             self._draw_passage()
         self._x_pace.renew()
@@ -370,11 +380,11 @@ class FlowPanel(QWidget):
         if model is None or self._session.travel is None:
             return False
         x = data.test.x[:256] if data is not None else np.zeros((0, 2), np.float32)
-        corners = self.left.corners()
+        corners, time = self.left.corners(), self._shown_time()
         self._exploration.request(
             "gauges",
             Priority.EVALUATION,
-            lambda: gauges(model, x, corners),
+            lambda: gauges(model, x, corners, time),
             self._take_gauges,
             doing="read the gauges",
             ended=self._gauge_pace.done,
@@ -382,9 +392,8 @@ class FlowPanel(QWidget):
         return True
 
     def _take_gauges(self, found: Gauges) -> None:
-        travelled = self._session.travel
-        whole = travelled is not None and bool(
-            (self.left.corners()[0] <= travelled.x_corners[0]).all()
-            and (self.left.corners()[1] >= travelled.x_corners[1]).all()
-        )
+        travelled, whole = self._session.travel, False
+        if travelled is not None:
+            seen, standard = self.left.corners(), travelled.at(travelled.corners, self._shown_time())
+            whole = bool((seen[0] <= standard[0]).all() and (seen[1] >= standard[1]).all())
         self.gauges.show_gauges(found, whole)

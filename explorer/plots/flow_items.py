@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 from backends.base import Array
 
 _HEAD = 5.0  # logical pixels: length of an arrow's head
+_FULL, _SHADES = 12.0, 5  # pixels a side of cells whose lines are full; shades below
 
 
 class GridItem(pg.GraphicsObject):
@@ -62,12 +63,31 @@ class GridItem(pg.GraphicsObject):
         if len(self._colours) != len(self._cells):
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        pen = QPen(self._lines, 0.6)
-        pen.setCosmetic(True)
-        painter.setPen(pen)
-        for cell, colour in zip(self._cells, self._colours, strict=True):
+        pens = self._pens()
+        sizes = self._sizes(painter.worldTransform().determinant())
+        for cell, colour, size in zip(self._cells, self._colours, sizes, strict=True):
+            painter.setPen(pens[size])
             painter.setBrush(colour)
             painter.drawPolygon(cell)
+
+    def _pens(self) -> list[QPen]:
+        """Fainter where cells are small: many lines close together would hide the density."""
+        out = []
+        for i in range(1, _SHADES + 1):
+            colour = QColor(self._lines)
+            colour.setAlphaF(self._lines.alphaF() * i / _SHADES)
+            pen = QPen(colour, 0.6)
+            pen.setCosmetic(True)
+            out.append(pen)
+        return out
+
+    def _sizes(self, scale: float) -> Array:
+        """Which pen each cell has, by the root of its area in pixels; scale: their number a unit of area."""
+        c = self._corners
+        one, other = c[1:, 1:] - c[:-1, :-1], c[1:, :-1] - c[:-1, 1:]
+        area = np.abs(one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0]).ravel() / 2
+        shade = np.sqrt(area * abs(scale)) / _FULL * _SHADES
+        return np.clip(shade.astype(int), 0, _SHADES - 1)
 
 
 class WayItem(pg.GraphicsObject):

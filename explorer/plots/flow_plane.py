@@ -27,7 +27,7 @@ class FlowPlane(QWidget):
         self.canvas = PlaneCanvas(name, self)
         self.canvas.getAxis("bottom").room = 64  # there are two planes in the place of one
         self.field, self.contours, self.grid = FieldItem(), ContourItem(), GridItem()
-        self.points, self.samples = PointsItem(4.0), PointsItem(3.2)
+        self.points, self.samples = PointsItem(3.2), PointsItem(2.8)
         self.arrows, self.way = ArrowsItem(), WayItem()
         self.points.setZValue(10)
         self.samples.setZValue(5)
@@ -80,7 +80,7 @@ class FlowPlane(QWidget):
         tokens = theme().tokens
         colours = [QColor(c) for c in tokens.labels]
         for colour in colours:
-            colour.setAlphaF(0.8)
+            colour.setAlphaF(0.7)
         self.points.set_colours(colours)
         self.samples.set_colours([_faint(tokens.text, 0.6)])
         self.contours.set_colour(_faint(tokens.text, 0.4))

@@ -1,5 +1,7 @@
 """Flows in the window: two planes that show what the model says, a way between them, gauges that tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
@@ -274,3 +276,20 @@ def test_a_continuous_flow_has_arrows_divergence_and_a_solver(flow):
     panel.time.slider.setFocus()
     program.click(panel.time.slider)
     assert panel.left.title.text().startswith("t = 0.")
+
+
+def test_the_view_travels_along_until_a_hand_moves_it(flow):
+    program = flow()
+    panel, session = program.window.stage.flow, program.session
+    for time in (0.5, 1.0):
+        session.apply(replace(session.state, flow=replace(session.state.flow, time=time)), "travel")
+        seen, x = panel.left.corners(), session.travel.at(session.travel.data, time)
+        assert ((x > seen[0]) & (x < seen[1])).all(1).mean() > 0.98
+        assert (np.ptp(seen, axis=0) < 4 * np.ptp(x, axis=0)).any()
+    panel.left.canvas.box.scaleBy((0.5, 0.5))
+    panel.left.canvas.box.sigRangeChangedManually.emit([True, True])
+    seen = panel.left.corners()
+    session.apply(replace(session.state, flow=replace(session.state.flow, time=0.0)), "travel")
+    np.testing.assert_allclose(panel.left.corners(), seen)
+    program.trigger("home")
+    assert (panel.left.corners()[1] > session.travel.x_corners[1] - 1e-6).all()

@@ -18,8 +18,11 @@ from torch import Tensor
 from backends.base import Gaussian, PosteriorFit
 from backends.pytorch.gaussians import LOG_2PI
 
-NODES = 20  # an axis, of Gauss–Hermite quadrature
-_COARSE = 15  # the resolution that it is compared with
+_NODES = (
+    8,
+    20,
+)  # an axis, of Gauss–Hermite quadrature: at least, and where that is no more than a slice of work
+_COARSE = 0.75  # of the nodes an axis of the rule that it is compared with
 _DRAWS = 64  # a step, where quadrature would need too many nodes
 _JUDGES = 512  # fixed draws by which one q is compared with another there
 _EVERY = 10  # steps between two such comparisons
@@ -27,28 +30,30 @@ _RATE = 0.1  # of Adam at the start, in standard deviations of the q that it beg
 
 
 def fit_posterior(
-    log_joint: Callable[[Tensor], Tensor], mean: Tensor, scale_tril: Tensor, steps: int, seed: int
+    log_joint: Callable[[Tensor], Tensor], mean: Tensor, scale_tril: Tensor, steps: int, seed: int, rows: int
 ) -> Generator[PosteriorFit, None, None]:
     """Climb the ELBO from N(mean, LLᵀ), mean (k,) and L = scale_tril (k, k), float32 on the CPU or elsewhere.
 
-    log_joint: z (s, k) → log p(x, z), (s,), differentiable. Yields the best q met so far: first the one that
-    it begins at, then after each of ``steps`` steps of Adam on (a, T), where q has mean + L·a and L·T.
+    log_joint: z (s, k) → log p(x, z), (s,), differentiable. rows: of z that fit in a slice of work. Yields
+    the best q met so far: first the one that it begins at, then after each of ``steps`` steps of Adam on
+    (a, T), where q has mean + L·a and L·T.
 
-    Of one or two latents E_q is taken at 20 Gauss–Hermite nodes an axis: no noise, and stderr is how far 15
-    give another ELBO. Of more, steps use fresh draws and comparisons the same 512 draws of ε, whose noise
-    then cancels; stderr is that of their mean.
+    Of one or two latents E_q is taken at 20 Gauss–Hermite nodes an axis (fewer, to 8, where a slice has not
+    room for all): no noise, and stderr is how far three quarters of them give another ELBO. Of more, steps
+    use fresh draws and comparisons the same 512 draws of ε, whose noise then cancels; stderr is that of their
+    mean.
     """
     k = len(mean)
     exact = k <= 2
     generator = torch.Generator().manual_seed(seed)
-    noise, weights = _nodes(NODES, k) if exact else _draws(_JUDGES, k, generator)
+    points = int(np.clip(rows ** (1 / k), *_NODES))
+    noise, weights = _nodes(points, k) if exact else _draws(_JUDGES, k, generator)
     parameters = torch.zeros(k + k * (k + 1) // 2, device=mean.device, requires_grad=True)
-    rows, columns = torch.tril_indices(k, k, device=mean.device)
-    diagonal = rows == columns
+    row, column = torch.tril_indices(k, k, device=mean.device)
 
     def q_of(flat: Tensor) -> tuple[Tensor, Tensor]:
         triangle = flat.new_zeros(k, k)
-        triangle[rows, columns] = torch.where(diagonal, flat[k:].exp(), flat[k:])
+        triangle[row, column] = torch.where(row == column, flat[k:].exp(), flat[k:])
         return mean + scale_tril @ flat[:k], scale_tril @ triangle
 
     def terms(q: tuple[Tensor, Tensor], at: Tensor, landing: bool = False) -> Tensor:
@@ -68,7 +73,7 @@ def fit_posterior(
             values = terms(q, noise)
             elbo = float(weights.to(values) @ values)
             if exact:
-                coarse, coarse_weights = _nodes(_COARSE, k)
+                coarse, coarse_weights = _nodes(int(_COARSE * points), k)
                 stderr = abs(elbo - float(coarse_weights.to(values) @ terms(q, coarse)))
             else:
                 stderr = float(values.std()) / math.sqrt(len(values))

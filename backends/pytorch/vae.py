@@ -30,7 +30,7 @@ from backends.base import (
     State,
     Value,
 )
-from backends.estimates import log_normal, log_sum_exp, slices
+from backends.estimates import SLICE, log_normal, log_sum_exp, slices
 from backends.parameters import check_live, resolve
 from backends.pytorch import VAE_PARAMETERS, check_vae_data
 from backends.pytorch.architecture import Architecture
@@ -235,7 +235,8 @@ class VAE:
 
         with torch.no_grad():
             q = net.encode(row, w)
-        return fit_posterior(log_joint, q.mean[0], q.tril[0], steps, seed)
+        rows = int(5 * SLICE / (6 * net.multiplications))  # there and back; products of matrices are quick
+        return fit_posterior(log_joint, q.mean[0], q.tril[0], steps, seed, rows)
 
     def theta(self) -> Array:
         """All weights (and the decoder's log σ) as one vector, float64."""

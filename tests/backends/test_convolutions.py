@@ -91,6 +91,7 @@ def test_images_of_any_size_go_through(shape, decoder):
         assert model.encode(x[:n]).mean.shape == (n, 3)
     assert model.log_joint(x, z).shape == (6, 2)
     assert model.metric(z).shape == (2, 3, 3)
+    assert len(list(model.fit_posterior(x[0], 2))) == 3
     assert find_kind("vae")[1].size(info, learner.values) == len(model.theta())
 
 

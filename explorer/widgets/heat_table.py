@@ -62,7 +62,9 @@ class HeatTable(QWidget):
     def cell(self, row: int, column: int) -> QRect:
         """Where a cell lies."""
         rows, columns = self.counts.shape
-        wide = min((self.width() - self._side()) // max(columns, 1), WIDEST)
+        names = (self.fontMetrics().horizontalAdvance(name) + 8 for name in self._columns)
+        widest = max(names, default=0) if self._shares else 0  # shares have headings of words
+        wide = min((self.width() - self._side()) // max(columns, 1), max(widest, WIDEST))
         high = min((self.height() - HEAD) // max(rows, 1), WIDEST, max(wide, READABLE + 4))
         return QRect(self._side() + column * wide, HEAD + row * high, max(wide, 1), max(high, 1))
 

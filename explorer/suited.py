@@ -60,5 +60,6 @@ SUITED = {
     "spectrum": Suited("Spectrum", "spectrum", "SpectrumPanel"),
     "datum": Suited("One datum · nats", "datum", "DatumPanel", behind=True),
     "path": Suited("Path", "film", "FilmPanel", behind=True),
+    "traversals": Suited("Traversals", "traversals", "TraversalsPanel", behind=True),
     "pins": Suited("Pins", "pins", "PinsPanel", behind=True),
 }

@@ -43,6 +43,7 @@ STATES = st.builds(
         ),
         field=st.sampled_from(FIELDS),
         opacity=st.floats(0, 1),
+        sliders=st.booleans(),
         points=st.booleans(),
         prior=st.booleans(),
         split=SPLITS,

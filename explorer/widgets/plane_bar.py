@@ -108,8 +108,9 @@ class PlaneBar(QWidget):
                 box.addItems(names)
             box.setCurrentIndex(min(at[number], box.count() - 1) if number < len(at) else -1)
             box.setVisible(bool(names) and bool(tip))
-            box.setAccessibleName(tip)
-            box.setToolTip(tip)
+            if tip:
+                box.setAccessibleName(tip)
+                box.setToolTip(tip)
 
     def _open(self, shown: bool) -> None:
         self.opened.emit(shown)

@@ -3,43 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor, QHideEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
+    QFileDialog,
     QHBoxLayout,
     QLabel,
+    QMenu,
+    QProgressBar,
     QStackedLayout,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from backends.base import Array
+from backends.base import Array, Progress
 from backends.capabilities import Decodes
 from explorer import pins
 from explorer.actions import Actions
-from explorer.compute import Exploration, Priority
+from explorer.compute import Exploration, Failure, Priority
 from explorer.flow import is_flow
 from explorer.icons import set_icon
+from explorer.lanes import lanes, summary
 from explorer.mosaic import Ink
 from explorer.paths import Walk
 from explorer.player import Player
-from explorer.plots.canvas import PointsItem, to_qimage
-from explorer.plots.items import Axis
+from explorer.plots.canvas import to_qimage
+from explorer.plots.plane_film import PlaneFilm
 from explorer.session import Session
 from explorer.state import FilmSpec, PathSpec, State
 from explorer.theme import theme
 from explorer.tiles import row_of
-from explorer.widgets.film_strip import FilmStrip, Lane
+from explorer.widgets.button import PassingButton
+from explorer.widgets.film_strip import FilmStrip
 from explorer.widgets.path_bar import PathBar
-from explorer.widgets.values import format_number
 
 CLOUD = 1500  # data that are drawn behind a path of two-dimensional means
+#: What a path is saved as: the menu's text, a file's name, and what is saved.
+SAVED = (
+    ("Film strip (PNG)…", "path.png", "strip"),
+    ("Animation (GIF)…", "path.gif", "gif"),
+    ("Video (MP4)…", "path.mp4", "mp4"),
+    ("Numbers (NPZ)…", "path.npz", "numbers"),
+)
 EMPTY = (
     "Press and drag over the latent map to draw a path.\n"
     "Or set two pins, N where the point is, and join them."
@@ -60,6 +71,7 @@ class FilmPanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self._session, self._exploration = session, exploration
+        self._saving = ""  # the file that is being written
         self.bar = PathBar(self)
         self.strip = FilmStrip(self)
         self.player = Player(self)
@@ -92,6 +104,21 @@ class FilmPanel(QWidget):
         layout.setSpacing(8)
         layout.addWidget(self.bar)
         layout.addLayout(self._stack, 1)
+        self.progress, self.cancel = QProgressBar(self), PassingButton("Cancel", self)
+        self.progress.setTextVisible(False)
+        self.progress.setAccessibleName("Progress of the export")
+        self.cancel.setToolTip("Save nothing")
+        saving = QHBoxLayout()
+        saving.addWidget(self.progress, 1)
+        saving.addWidget(self.cancel)
+        layout.addLayout(saving)
+        menu = QMenu(self)
+        for text, name, work in SAVED:
+            menu.addAction(text, partial(self._ask_save, text, name, work))
+        self.bar.export.setMenu(menu)
+        self.bar.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.cancel.clicked.connect(self._cancel_saving)
+        self._show_saving(False)
 
         self.bar.joined.connect(self._join)
         self.bar.filmed.connect(self._film)
@@ -204,6 +231,64 @@ class FilmPanel(QWidget):
         picture.setDevicePixelRatio(self.devicePixelRatioF())
         self.strip.set_picture(picture)
 
+    # -- export --------------------------------------------------------------------------------
+
+    def _ask_save(self, text: str, name: str, save: str) -> None:
+        walk, run = self._session.walk, self._session.run
+        if walk is None or run is None:
+            return
+        ending = name.rpartition(".")[2]
+        path, _ = QFileDialog.getSaveFileName(self, text.rstrip("…"), name, f"{ending.upper()} (*.{ending})")
+        if not path:
+            return
+        info, film = run.info, self._session.state.film
+        data = run.data.train.x[:CLOUD] if run.data is not None else None
+
+        def work() -> Any:
+            from explorer import path_export as export
+
+            if save == "numbers":
+                return export.save_numbers(path, walk, info)
+            if save == "strip":
+                return export.save_strip(path, walk, info, data)
+            animation = export.save_gif if save == "gif" else export.save_mp4
+            return animation(path, walk, info, data, film)
+
+        self._show_saving(True)
+        self._saving = path
+        self._exploration.request(
+            "path-export",
+            Priority.FILE,
+            work,
+            lambda _: None,
+            doing="save the path",
+            progress=self._show_progress,
+            failed=self._saving_failed,
+            ended=self._saved,
+        )
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.progress.setRange(0, progress.total)
+        self.progress.setValue(progress.done)
+
+    def _show_saving(self, busy: bool) -> None:
+        self.progress.setVisible(busy)
+        self.cancel.setVisible(busy)
+        self.progress.setValue(0)
+
+    def _saving_failed(self, failure: Failure) -> None:
+        self._saving = ""
+        self._session.say(f"{failure.sentence}.", "error", None if failure.expected else failure.details)
+
+    def _saved(self) -> None:
+        self._show_saving(False)
+        if self._saving:
+            self._session.say(f"Saved {self._saving}")
+
+    def _cancel_saving(self) -> None:
+        self._exploration.cancel("path-export")
+        self._show_saving(False)
+
     # -- frames --------------------------------------------------------------------------------
 
     def play(self) -> None:
@@ -234,103 +319,3 @@ class FilmPanel(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self.player.stop()
-
-
-class PlaneFilm(pg.PlotWidget):
-    """The decoded means of a path as a line, over the data: the first two columns of what is no picture."""
-
-    def __init__(self, parent: QWidget) -> None:
-        axes = {side: Axis(side) for side in ("left", "bottom")}
-        super().__init__(parent, axisItems=axes, enableMenu=False)
-        self.setAccessibleName("Decoded means of the path")
-        self.hideButtons()
-        self.setAspectLocked(True)
-        self.setMinimumSize(120, 80)
-        self._mean = np.zeros((0, 2))
-        self._data, self._line = PointsItem(3.0), pg.PlotCurveItem(antialias=True)
-        self._dots = pg.ScatterPlotItem(size=5, pen=None, antialias=True)
-        self._here = pg.ScatterPlotItem(size=10, antialias=True)
-        for item in (self._data, self._line, self._dots, self._here):
-            self.addItem(item, ignoreBounds=True)
-        theme().changed.connect(self._retint)
-        self._retint()
-
-    def set_data(self, x: Array | None) -> None:
-        """Rows (n, d) to draw behind, and the view that shows them."""
-        xy = two(x) if x is not None else np.zeros((0, 2))
-        self._data.set_points(xy, None)
-        if len(xy):
-            (x0, y0), (x1, y1) = np.quantile(xy, (0.002, 0.998), axis=0)
-            self.setRange(xRange=(float(x0), float(x1)), yRange=(float(y0), float(y1)), padding=0.1)
-
-    def set_path(self, mean: Array, frame: int) -> None:
-        """The means (m, d), in their order."""
-        self._mean = two(mean)
-        self._line.setData(*self._mean.T)
-        self._dots.setData(*self._mean.T)
-        self.set_frame(frame)
-
-    def set_frame(self, frame: int) -> None:
-        """Mark one of them."""
-        here = self._mean[frame : frame + 1]
-        self._here.setData(here[:, 0], here[:, 1])
-
-    def _retint(self, *_: Any) -> None:
-        tokens = theme().tokens
-        self.setBackground(None)
-        for side in ("left", "bottom"):
-            self.getAxis(side).tint(tokens.axis, tokens.muted, None)
-        colour = QColor(tokens.muted)
-        colour.setAlphaF(0.5)
-        self._data.set_colours([colour])
-        self._line.setPen(pg.mkPen(tokens.accent, width=1.5))
-        self._dots.setBrush(QColor(tokens.accent))
-        self._here.setBrush(QColor(tokens.danger))
-        self._here.setPen(pg.mkPen(tokens.surface, width=1.5))
-
-
-def two(x: Array) -> Array:
-    """The first two columns of x (n, d); a single one lies on a line."""
-    x = np.asarray(x, np.float64)
-    return x[:, :2] if x.shape[1] > 1 else np.column_stack([x, np.zeros_like(x)])
-
-
-def lanes(walk: Walk) -> list[Lane]:
-    """What is drawn along a path."""
-    out = []
-    if walk.log_prior is not None:
-        finite = walk.log_prior[np.isfinite(walk.log_prior)]
-        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-        tip = "log p(z), nats: the density of the prior along the path. Exact."
-        out.append(
-            Lane("log p(z)", walk.log_prior, min(low, high - 1) - 0.1, high, texts(walk.log_prior), tip)
-        )
-    if walk.within is not None:
-        reach = format_number(walk.radius)
-        tip = (
-            f"Encodings within {reach} of the frame. Half of all encodings have 20 others within that "
-            "radius, or more. Where there is none the path leads through empty space, and is shaded."
-        )
-        counted = [format_number(int(n)) for n in walk.within]
-        top = max(float(walk.within.max()), 10.0)
-        out.append(Lane(f"data in {reach}", walk.within.astype(float), 0.0, top, counted, tip))
-    tip = (
-        "‖J ż‖, ‖ż‖ = 1: by how much the image changes, in the data's units, for each unit of length in z. "
-        "By central differences of 0.01; J = ∂E[x|z]/∂z."
-    )
-    out.append(Lane("speed ‖J ż‖", walk.speed, 0.0, float(walk.speed.max()) or 1.0, texts(walk.speed), tip))
-    return out
-
-
-def texts(values: Array) -> list[str]:
-    """A text for each number."""
-    return [format_number(float(value)) for value in values]
-
-
-def summary(walk: Walk) -> str:
-    """How long the path is."""
-    z, x = format_number(float(walk.latent[-1])), format_number(float(walk.image[-1]))
-    if walk.shortest is None:
-        return f"length {z} in z, {x} in x"
-    straight, length = format_number(walk.shortest.straight), format_number(walk.shortest.length)
-    return f"length {z} in z, {length} in x; the straight line's: {straight}"

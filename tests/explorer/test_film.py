@@ -157,16 +157,18 @@ def test_a_path_without_its_pin_says_so(program):
 
 def test_empty_space_is_shaded(program, film):
     session = program.session
-    middle = np.median(session.encodings.z, axis=0)
-    draw(program, middle, (3.4, 3.4))
+    z = session.encodings.z
+    densest = z[(np.linalg.norm(z[:, None] - z, axis=2) < 0.2).sum(axis=1).argmax()]
+    outside = z[np.linalg.norm(z - densest, axis=1).argmax()]
+    draw(program, densest, densest + 1.2 * (outside - densest))
     walk = walked(program)
+    assert walk.within.min() == 0
     room, layout, pixels = film.strip.room(), film.strip.arrangement(), program.pixels(film.strip)
     row = round(film.strip._lane_rects()[2].top())  # between two lanes
     known = np.flatnonzero(walk.within > 0)[1:]  # the first is marked as the frame that is shown
     full = known[walk.speed[known].argmin()]
-    x = [room.left() + layout.centre(i, len(walk), room.width()) for i in (full, len(walk) - 2)]
+    x = [room.left() + layout.centre(i, len(walk), room.width()) for i in (full, walk.within.argmin())]
     there, beyond = (pixels[row, round(at)] for at in x)
-    assert walk.within[-2] == 0
     assert beyond[0] - there[0] > 15  # towards amber
 
 

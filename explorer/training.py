@@ -19,6 +19,7 @@ from explorer.threads import TRAINING, step_back
 
 PUBLISH_EVERY = 1 / 30
 RATE_WINDOW = 1.0
+REMEMBERING = 0.02  # of the time, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,7 @@ class Trainer(QObject):
         self._remaining = 0  # steps still to make; -1 is no end
         self._tolerance = 0.0  # EM ends when a step raises its bound by less; 0 is never
         self._memory = MEMORY  # bytes of the run's earlier moments
+        self._rested = 0.0  # when another of them may be taken
         self._slow = {"half": 0.0, "row": 0.0}  # seconds to look at each half-step of EM, or each row
         self._rate: deque[tuple[float, int]] = deque()
         self._closing = False
@@ -109,6 +111,8 @@ class Trainer(QObject):
             self._remaining = 0 if run.finished else -1 if steps is None else steps
             self._tolerance = tolerance
             self._rate.clear()
+            self._rested = 0.0
+            self._publish()  # as it is before its first step: a film begins with it
 
         self.order(doing, action, failed=failed)
 
@@ -254,12 +258,22 @@ class Trainer(QObject):
         epoch = steps / max(run.learner.steps_per_epoch, 1e-9)
         try:
             self._model = run.model()
-            run.remember(self._model)
+            self._remember(run, self._model, training)
         except Exception as error:
             self._remaining, training = 0, False
             self._post((self.failed.emit, Failure.of(error, "take a snapshot")))
         if self._model is not None:  # of the last step that had one: the window must hear that training ended
             self._post(Moment(run, self._model, steps, epoch, training, target, rate))
+
+    def _remember(self, run: Run, model: Model, training: bool) -> None:
+        """Where the run's history wants this moment, it has it. In a training that goes on this takes no more
+        than a share REMEMBERING of the time."""
+        began = time.perf_counter()
+        if training and began < self._rested:
+            return
+        run.remember(model)
+        ended = time.perf_counter()
+        self._rested = ended + (ended - began) * (1 / REMEMBERING - 1)
 
     def _post(self, value: Any) -> None:
         with self._condition:

@@ -167,6 +167,19 @@ def test_the_memory_is_told_and_can_be_changed(program, bar):
     assert next(a for a in bar.menu.actions() if a.data() == 256).isChecked()
 
 
+def test_the_history_of_a_run_that_was_just_begun_starts_before_its_first_step(program, bar):
+    before = program.session.run
+    program.trigger("restart")
+    program.until(lambda: program.session.run is not before and program.session.moment.steps > 5)
+    program.actions.pause()
+    program.paused()
+    run = program.session.run
+    kept = [model.stamp.step for model in run.history.models]
+    assert kept[0] == 0
+    assert kept == sorted(set(kept))
+    assert len(kept) > 1
+
+
 def test_a_flow_has_a_history_too(start, tmp_path):
     run = Run.start("realnvp", open_data("two-moons"), {"width": 16, "layers": 2})
     run.save(tmp_path / "flow.safetensors")

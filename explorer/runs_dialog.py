@@ -185,7 +185,7 @@ class RunsDialog(QDialog):
         return self.list.state() == QAbstractItemView.State.EditingState
 
     def _fill(self, item: QTreeWidgetItem, one: Listed) -> None:
-        tokens, head = theme().tokens, one.head
+        head = one.head
         texts = {
             NAME: head.name, DATA: head.data, MODEL: head.model, STEP: format_number(head.step),
             WHERE: shown(one),
@@ -203,8 +203,15 @@ class RunsDialog(QDialog):
                 item.setToolTip(column, f"{what} {value}{about} at step {format_number(last[0])}")
         for column in (STEP, ELBO, LOG_P):
             item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self._draw_thumbnail(item, one)
+
+    def _draw_thumbnail(self, item: QTreeWidgetItem, one: Listed) -> None:
+        """In the colour of its curve below, which tells the curves apart where the legend has no room."""
+        tokens, head, colour = theme().tokens, one.head, theme().tokens.muted
+        for i, other in enumerate(self.chosen[:MOST]):
+            if same(one, other):
+                colour = tokens.curve(i)
         name = next((name for name in FIRST if len(head.curves.get(name)[0]) > 1), FIRST[0])
-        colour = tokens.accent if one.path is None else tokens.muted
         picture = thumbnail(
             *head.curves.get(name), THUMB.width(), THUMB.height(), colour, self.devicePixelRatioF()
         )
@@ -225,6 +232,11 @@ class RunsDialog(QDialog):
 
     def _selected(self) -> None:
         chosen = self.chosen
+        with QSignalBlocker(self.list):
+            for row, one in enumerate(self._shown):
+                item = self.list.topLevelItem(row)
+                if item is not None:
+                    self._draw_thumbnail(item, one)
         one = chosen[0] if len(chosen) == 1 else None
         self.open_.setEnabled(one is not None and one.path is not None)
         self.beside.setEnabled(one is not None)

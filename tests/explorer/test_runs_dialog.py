@@ -104,6 +104,10 @@ def test_curves_of_several_runs_lie_over_each_other(program, dialog, kept):
     for colour in DARK.series[:2]:
         near = (abs(pixels - np.array(QColor(colour).getRgb()[:3])).max(axis=2) < 90).any(axis=0)
         assert near.mean() > 0.5  # of the columns
+    for name, colour in zip(sorted(("vae", "gmm"), key=names(dialog).index), DARK.series, strict=False):
+        thumb = dialog.list.topLevelItem(names(dialog).index(name)).icon(NAME).pixmap(64, 22).toImage()
+        inks = {thumb.pixelColor(x, y).name() for x in range(64) for y in range(22)}
+        assert colour in inks  # of its curve
     choose(dialog, "gmm")
     assert "vae" not in plot.legend()
 

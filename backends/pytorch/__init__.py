@@ -85,13 +85,13 @@ VAE_PARAMETERS = (
     ),
     Parameter(
         "importance_samples", "int", 5, "Draws K of z a row and step, with objective iwae.",
-        title="Importance samples K", minimum=1, maximum=1000,
+        title="IWAE draws K", minimum=1, maximum=1000,
     ),
     Parameter(
         "anneal", "int", 0,
         "β-annealing: over so many steps the weight of the KL term rises linearly from 0 to β. It lets a "
         "decoder begin to use its latents before the prior pulls at them (Bowman et al. 2016).",
-        title="β-annealing steps", minimum=0, maximum=1_000_000_000,
+        title="β annealing", minimum=0, maximum=1_000_000_000,
     ),
     Parameter(
         "posterior", "choice", "diagonal",
@@ -107,7 +107,7 @@ VAE_PARAMETERS = (
     ),
     Parameter(
         "prior_components", "int", 16, "Components K of the prior, where it is a mixture or the VampPrior.",
-        title="Prior components K", minimum=1, maximum=1000,
+        title="Components K", minimum=1, maximum=1000,
     ),
     Parameter(
         "scaling", "choice", "shared",

@@ -37,7 +37,7 @@ from explorer.widgets.flow_bar import FlowBar, GaugeStrip, TimeSlider
 from explorer.widgets.values import format_number
 
 SLOTS = ("travel", "passage", "x-field", "z-field", "gauges", "arrows")
-WHILE_TRAINING = 4  # device pixels a cell of a field that takes long
+WHILE_TRAINING, AT_REST = 4, 2  # device pixels a cell of a field that takes long; gauges wait for it
 CIRCLE = 16.0  # logical pixels: radius of the small circle whose image is drawn
 
 
@@ -322,7 +322,8 @@ class FlowPanel(QWidget):
         model, table = self._session.model, theme().table
         assert model is not None
         step = model.stamp.step
-        cells = CELLS[: CELLS.index(WHILE_TRAINING) + 1] if self._hurries() else CELLS
+        finest = WHILE_TRAINING if self._hurries() else AT_REST if is_continuous(model) else CELLS[-1]
+        cells = CELLS[: CELLS.index(finest) + 1]
         return self._request(plane, slot, pace, lambda view: density(log_p, step, view, table, cells))
 
     def _hurries(self) -> bool:
@@ -343,7 +344,8 @@ class FlowPanel(QWidget):
             return False
         self._exploration.request(
             slot,
-            Priority.FOLLOW,  # after what travels, which is drawn over it
+            # after what travels, which is drawn over it; that of the base density is there at once
+            Priority.FOLLOW if plane is self.left else Priority.FIELD,
             lambda: work(view),
             lambda found: self._draw_field(plane, found),
             doing="draw the density",

@@ -22,6 +22,7 @@ from explorer.density import CELLS, SHOW_EVERY, enlarged, on_grid
 from explorer.plane import Plane
 from explorer.slices import in_slices
 from explorer.view import Picture, View
+from explorer.widgets.values import format_number
 
 ROWS = 2000  # of the training rows, drawn at random, where there are more
 WINDOW = 12.0  # logical pixels: standard deviation of the window that the reconstruction error is a mean in
@@ -367,9 +368,9 @@ def shaded(
         return None
     kind = KINDS[name]
     rows = np.zeros((0, model.info.dim), np.float32) if x is None else x
-    note = f"{len(rows)} training rows" if kind.needs_data else ""
+    note = f"{format_number(len(rows))} training rows" if kind.needs_data else ""
     if kind.needs_data and len(rows) > ROWS:
-        note = f"{ROWS} of {note}"
+        note = f"{format_number(ROWS)} of {note}"
         rows = rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:ROWS])]
     detail = f"{kind.label}, {note}" if note else kind.label
     function = yield from kind.prepare(model, rows, plane, view)

@@ -170,7 +170,8 @@ class TraversalsPanel(QWidget):
         shown = f" · the first {len(found.strips)} shown" if len(found.order) > len(found.strips) else ""
         self.status.emit(f"Σ KL {format_number(total, 2)} nats · {found.used} of {k} used{shown}")
         self.legend.setToolTip(
-            f"{LEGEND_TIP}\nKL(q(zⱼ|x) ‖ p(zⱼ)): the mean over {found.rows} held-out rows, {found.method}. "
+            f"{LEGEND_TIP}\nKL(q(zⱼ|x) ‖ p(zⱼ)): {found.method}; the mean over {format_number(found.rows)} "
+            "held-out rows. "
             f"Below {DEAD:g} nats a dimension is unused."
         )
 

@@ -11,6 +11,7 @@ from explorer.colourmaps import MAPS, colour_table
 from explorer.fields import KINDS, ROWS, Scale, coloured, offered, shaded, spread, symmetric
 from explorer.plane import Plane, coordinate_plane, plane_through
 from explorer.view import View
+from explorer.widgets.values import format_number
 
 TABLE = colour_table("viridis")
 VIEW = View(-6, 6, -5, 5, 120, 100)
@@ -91,7 +92,7 @@ def test_on_a_plane_of_many_dimensions_it_is_the_density_there(full):
 def test_of_more_rows_some_are_drawn_and_it_says_how_many():
     x = RNG.normal(size=(ROWS + 500, 7)).astype("f4")
     found = field("aggregate", Linear(k=2), x, view=View(-3, 3, -3, 3, 24, 24))
-    assert found.note == f"{ROWS} of {ROWS + 500} training rows"
+    assert found.note == f"{format_number(ROWS)} of {format_number(ROWS + 500)} training rows"
     assert found.note in found.picture.detail
 
 

@@ -233,10 +233,10 @@ class RunsDialog(QDialog):
     def _selected(self) -> None:
         chosen = self.chosen
         with QSignalBlocker(self.list):
-            for row, one in enumerate(self._shown):
+            for row, each in enumerate(self._shown):
                 item = self.list.topLevelItem(row)
                 if item is not None:
-                    self._draw_thumbnail(item, one)
+                    self._draw_thumbnail(item, each)
         one = chosen[0] if len(chosen) == 1 else None
         self.open_.setEnabled(one is not None and one.path is not None)
         self.beside.setEnabled(one is not None)

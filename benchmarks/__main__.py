@@ -54,6 +54,7 @@ def main() -> int:
     opened, size = call("checkpoint", "open_seconds")
     iteration = call("em", "measure", "100_000, 16, 16, 'full', 5")
     em, mixture = iteration["ours"] / iteration["theirs"], call("em_window", "measure", "5.0")
+    shortest = call("geodesic", "seconds")
     rows = [
         Row("hover → painted pixels, idle, p99", median(window, "idle p99"), "ms", 16),
         Row("hover → painted pixels while training, p99", median(window, "training p99"), "ms", 33),
@@ -61,6 +62,7 @@ def main() -> int:
         Row("training with the window, against without", ratio, "×", 0.95, least=True),
         Row("first paint, against the imports of Qt and pyqtgraph", start["ratio"], "×", 2),
         Row("first paint → first hover decode", start["paint to decode"], "s", 4),
+        Row("shortest path of 32 points, first picture", shortest["first"], "s", 1),
         Row(f"open a checkpoint of {size:.0f} MB", opened, "s", 1),
         Row("pan over 4 curves of 100 000 points, p99 of a frame", frames, "ms", 33),
         Row("EM iteration, n = 100 000, d = 16, K = 16, against scikit-learn", em, "×", 1.0),

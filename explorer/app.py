@@ -228,7 +228,7 @@ class Program(QObject):
             Command("pin", "Set a pin", "View", window.map.pins.set_here, "N",
                     tip="Pin the point on the latent map, under a name",
                     enabled=lambda: window.stage.scene == "latent"),
-            Command("play-path", "Play the path", "View", window.play_path, "Shift+Space", "play",
+            Command("play-path", "Play the path", "View", window.play_path, "F", "play",
                     tip="Play the film of the path, or pause it",
                     enabled=lambda: session.walk is not None and "path" in window.suited),
             Command("canvas", "Data plane", "View", self._toggle_canvas, "D",

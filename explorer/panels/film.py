@@ -143,7 +143,7 @@ class FilmPanel(QWidget):
     def _button(self, direction: int, glyph: str, text: str) -> QToolButton:
         button = QToolButton(self.strip)
         set_icon(button, glyph)
-        button.setToolTip(f"{text} (Shift+Space)" if direction > 0 else text)
+        button.setToolTip(f"{text} (F)" if direction > 0 else text)
         button.setAccessibleName(text)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.clicked.connect(lambda: self.player.toggle(direction))

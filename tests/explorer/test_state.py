@@ -11,8 +11,11 @@ from explorer.state import (
     FIELDS,
     CurveSpec,
     EMSpec,
+    FilmSpec,
     HistorySpec,
     MapSpec,
+    PathSpec,
+    Pin,
     PlaneSpec,
     RunSpec,
     State,
@@ -23,6 +26,8 @@ from explorer.state import (
 
 NUMBERS = st.floats(allow_nan=False)
 VALUES = st.dictionaries(st.text(), st.one_of(st.booleans(), st.integers(), NUMBERS, st.text()), max_size=5)
+NAMES = st.from_regex(r"[A-Za-z]\w*", fullmatch=True)
+POINTS = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=5).map(tuple)
 INDICES = st.lists(st.integers(0, 511), min_size=2, max_size=2, unique=True)
 SPLITS = st.sampled_from(["train", "validation", "test"])
 STATES = st.builds(
@@ -61,6 +66,21 @@ STATES = st.builds(
         recent=st.booleans(),
         terms=st.booleans(),
         restarts=st.sampled_from([5, 10, 20, 50]),
+    ),
+    pins=st.lists(st.builds(Pin, NAMES, POINTS), max_size=4).map(tuple),
+    path=st.builds(
+        PathSpec,
+        kind=st.sampled_from(["nothing", "drawn", "straight", "circle", "shortest"]),
+        a=st.text(),
+        b=st.text(),
+        points=st.lists(POINTS, max_size=4).map(tuple),
+    ),
+    film=st.builds(
+        FilmSpec,
+        frames=st.integers(2, 240),
+        spacing=st.sampled_from(["latent", "image"]),
+        speed=st.integers(1, 60),
+        play=st.sampled_from(["once", "loop", "back"]),
     ),
     history=st.builds(
         HistorySpec,

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,15 @@ def throughput(seconds: float, rounds: int = 3) -> tuple[float, list[dict[str, f
     return sorted(ratios)[rounds // 2], inside
 
 
+def _million(seconds: float) -> dict[str, float]:
+    """The figures of :mod:`benchmarks.scale`, on a file made for them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "many.npz")
+        call("scale", "make", repr(path))
+        found: dict[str, float] = call("scale", "measure", f"{path!r}, {seconds}")
+        return found
+
+
 def main() -> int:
     """Measure, print the table, write the JSON; 0 when every budget is kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -55,6 +65,7 @@ def main() -> int:
     iteration = call("em", "measure", "100_000, 16, 16, 'full', 5")
     em, mixture = iteration["ours"] / iteration["theirs"], call("em_window", "measure", "5.0")
     shortest = call("geodesic", "seconds")
+    million = _million(options.seconds)
     rows = [
         Row("hover → painted pixels, idle, p99", median(window, "idle p99"), "ms", 16),
         Row("hover → painted pixels while training, p99", median(window, "training p99"), "ms", 33),
@@ -69,6 +80,12 @@ def main() -> int:
         Row("EM on digits, d = 64, K = 10, all drawn", mixture["iterations a second"], "/s", 10, least=True),
         Row("pan over 105 000 points while EM runs, p99 of a frame", mixture["frame p99"], "ms", 33),
         Row("VAE step, against plain PyTorch", call("plain", "step_ratio"), "×", 1.05),
+        Row("pan over 1 000 000 encodings, p99 of a frame", million["pan p99"], "ms", 33),
+        Row("zoom into 1 000 000 encodings, p99 of a frame", million["zoom p99"], "ms", 33),
+        Row("nearest of 1 000 000 points, p99", call("scale", "nearest_milliseconds"), "ms", 5),
+        Row("hover → pixels over 1 000 000 encodings, idle, p99", million["idle p99"], "ms", 16),
+        Row("the same while training, p99", million["training p99"], "ms", 33),
+        Row("1 000 000 rows trained on and encoded, peak of memory", million["peak memory"], "GB", 2),
     ]
     print(markdown(rows))
     for device in call("plain", "devices"):

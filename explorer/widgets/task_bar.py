@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from backends.base import Progress
 from explorer.widgets.values import LiveLabel, format_number
@@ -23,6 +23,8 @@ class TaskBar(QWidget):
         self._counts = counts
         self.label = LiveLabel(self)
         self.label.setFixedWidth(TEXT_WIDTH)
+        fixed = QSizePolicy.Policy.Fixed
+        self.label.setSizePolicy(fixed, fixed)
         self.label.setVisible(bool(counts))
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
@@ -31,6 +33,7 @@ class TaskBar(QWidget):
         self.cancel = QPushButton("Cancel", self)
         self.cancel.setAccessibleName(f"Cancel {what}")
         self.cancel.setToolTip(tip)
+        self.cancel.setSizePolicy(fixed, fixed)
         self.cancel.clicked.connect(self.cancelled)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

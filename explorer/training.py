@@ -19,7 +19,7 @@ from explorer.threads import TRAINING, step_back
 
 PUBLISH_EVERY = 1 / 30
 RATE_WINDOW = 1.0
-REMEMBERING = 0.02  # of the time, at most
+REMEMBERING = 0.01  # of the time, at most
 
 
 @dataclass(frozen=True, eq=False)

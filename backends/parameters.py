@@ -35,6 +35,8 @@ class Parameter:
     minimum and maximum are inclusive unless ``open_minimum``; ``live`` ones may change during a run.
     What was typed is exactly what is used: floats are never rounded on the way. A choice with a ``custom``
     form may also be JSON text in that form; where the path of a file is typed, the value is what it holds.
+    when: the name of a choice and those of its values with which this parameter means something; with others
+    it is allowed, and does nothing.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     live: bool = False
     custom: Custom | None = None
+    when: tuple[str, tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         if self.type not in _KINDS:
@@ -118,6 +121,10 @@ class Parameter:
             raise InputError(f"{self.name}: {number} is outside {self.range_text()}")
         return number
 
+    def counts(self, values: Mapping[str, Value]) -> bool:
+        """Whether the parameter means something beside these values of the others."""
+        return self.when is None or values.get(self.when[0]) in self.when[1]
+
     def format(self, value: Value) -> str:
         """The shortest text that parses back to exactly this value."""
         if isinstance(value, bool):
@@ -143,6 +150,7 @@ class Parameter:
             "name": self.name, "title": self.title, "type": self.type, "default": self.default,
             "minimum": self.minimum, "maximum": self.maximum, "choices": list(self.choices),
             "live": self.live, "doc": self.doc, "custom": self.custom and self.custom.name,
+            "when": self.when and {self.when[0]: list(self.when[1])},
         }  # fmt: skip
         return {k: v for k, v in out.items() if v not in (None, [])}
 

@@ -36,13 +36,13 @@ _FITTING = (
         "gradient_steps", "int", 10,
         "With posterior gradient: steps φ ← φ + η∇L in each E half-step, and steps θ ← θ + η∇L in each M "
         "half-step, by all rows of the data or batch, L in nats a datum.",
-        minimum=1, maximum=10_000, live=True,
+        minimum=1, maximum=10_000, live=True, when=("posterior", ("gradient",)),
     ),
     Parameter(
         "learning_rate", "float", 1.0,
         "With posterior gradient: the η of those steps. One that would lower L is halved until it does not, "
         "so that the bound never falls, whatever η.",
-        minimum=0, open_minimum=True, maximum=1e6, live=True,
+        minimum=0, open_minimum=True, maximum=1e6, live=True, when=("posterior", ("gradient",)),
     ),
     Parameter(
         "batch_size", "int", 0,

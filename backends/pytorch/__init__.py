@@ -30,7 +30,7 @@ VAE_PARAMETERS = (
         "channels", "int", 16,
         "Channels of a convolutional network after the first halving of the image; up to 4 times as many "
         "after the later ones.",
-        minimum=1, maximum=512,
+        minimum=1, maximum=512, when=("network", ("convolutional",)),
     ),
     Parameter(
         "depth", "int", 2,
@@ -53,7 +53,7 @@ VAE_PARAMETERS = (
         "variance", "choice", "shared",
         "The Gaussian decoder's learned σ: one for all columns, or one a column. In either case it is kept "
         "between 0.01 and 10 times the scale of the data.",
-        choices=("shared", "per-pixel"),
+        choices=("shared", "per-pixel"), when=("decoder", ("gaussian",)),
     ),
     Parameter(
         "learning_rate", "float", 1e-3, "Step size of Adam.",
@@ -85,7 +85,7 @@ VAE_PARAMETERS = (
     ),
     Parameter(
         "importance_samples", "int", 5, "Draws K of z a row and step, with objective iwae.",
-        title="IWAE draws K", minimum=1, maximum=1000,
+        title="IWAE draws K", minimum=1, maximum=1000, when=("objective", ("iwae",)),
     ),
     Parameter(
         "anneal", "int", 0,
@@ -107,14 +107,14 @@ VAE_PARAMETERS = (
     ),
     Parameter(
         "prior_components", "int", 16, "Components K of the prior, where it is a mixture or the VampPrior.",
-        title="Components K", minimum=1, maximum=1000,
+        title="Components K", minimum=1, maximum=1000, when=("prior", ("mixture", "vampprior")),
     ),
     Parameter(
         "scaling", "choice", "shared",
         "How the model standardises real-valued data inside: it subtracts each column's training mean and "
         "divides by one common scale, by a scale a column, or leaves the data as they are. Densities are in "
         "the data's own units all the same. Bernoulli and discrete decoders need none.",
-        choices=("shared", "per-column", "none"),
+        choices=("shared", "per-column", "none"), when=("decoder", ("gaussian",)),
     ),
 )  # fmt: skip
 

@@ -31,6 +31,18 @@ LABEL_WIDTH = 84  # logical pixels: forms one above the other are aligned
 BY_HAND, FROM_FILE = "By hand", "From a file…"
 
 
+#: How choices are written that are no words.
+NAMES = {
+    "mlp": "MLP", "elbo": "ELBO", "iwae": "IWAE", "vampprior": "VampPrior",
+    "relu": "ReLU", "silu": "SiLU", "gelu": "GELU",
+}  # fmt: skip
+
+
+def titled(choice: str) -> str:
+    """How a choice is written."""
+    return NAMES.get(choice) or (choice.upper() if len(choice) == 2 else choice[:1].upper() + choice[1:])
+
+
 class Choice(QComboBox):
     """A combo box that elides, and that leaves the wheel to the page until it has focus."""
 
@@ -103,6 +115,8 @@ class ParameterForm(QWidget):
             grid.addWidget(row.field, line, 1)
             grid.addWidget(row.error, line + 1, 0, 1, 2)
             row.committed.connect(self._committed)
+        self._hidden: set[str] = set()
+        self._show_rows()
 
     def values(self) -> dict[str, Value]:
         """The last valid value of every parameter, in declared order."""
@@ -113,14 +127,24 @@ class ParameterForm(QWidget):
         checked = {name: self._rows[name].parameter.check(value) for name, value in values.items()}
         for name, value in checked.items():
             self._rows[name].show_value(value)
+        self._show_rows()
 
     def set_row_visible(self, name: str, visible: bool) -> None:
-        """Show or hide a parameter that means nothing to the chosen model."""
-        row = self._rows[name]
-        row.label.setVisible(visible)
-        row.field.setVisible(visible)
-        if not visible:
-            row.show_value(row.value)  # what cannot be seen is not in error
+        """Show or hide a parameter that means nothing to the chosen model. One that means nothing beside the
+        values of the others is hidden in any case."""
+        self._hidden = self._hidden - {name} if visible else self._hidden | {name}
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        values = self.values()
+        for name, row in self._rows.items():
+            visible = name not in self._hidden and row.parameter.counts(values)
+            if visible == row.field.isVisibleTo(self):
+                continue
+            row.label.setVisible(visible)
+            row.field.setVisible(visible)
+            if not visible:
+                row.show_value(row.value)  # what cannot be seen is not in error
 
     def invalid(self) -> list[str]:
         """What is wrong with the fields that are marked, one sentence each."""
@@ -133,6 +157,7 @@ class ParameterForm(QWidget):
         return not self.invalid()
 
     def _committed(self, change: object) -> None:
+        self._show_rows()
         self.changed.emit(change)
 
 
@@ -192,8 +217,7 @@ class _Row(QObject):
         if self.parameter.type == "choice":
             combo = Choice(form)
             for choice in self.parameter.choices:
-                shown = choice.upper() if len(choice) == 2 else choice[:1].upper() + choice[1:]
-                combo.addItem(shown, choice)
+                combo.addItem(titled(choice), choice)
             if self.parameter.custom is not None:
                 combo.addItem(FROM_FILE, None)
             combo.currentIndexChanged.connect(self._edited)

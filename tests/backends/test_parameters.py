@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from backends.base import InputError
 from backends.parameters import Custom, Parameter, check_live, parse_settings, resolve
+from backends.registry import installed
 
 RATE = Parameter("rate", "float", 1e-3, "Step size.", minimum=0, maximum=1, open_minimum=True, live=True)
 WIDTH = Parameter("width", "int", 64, "Units.", minimum=1, maximum=8192)
@@ -204,3 +205,16 @@ def test_where_a_file_is_typed_the_value_is_what_it_holds(tmp_path):
         ORDER.parse(str(tmp_path / "other.txt"))
     with pytest.raises(InputError, match="is not one of"):  # a value is never a path
         ORDER.check(str(path))
+
+
+@pytest.mark.parametrize("kind", [k for b in installed().backends for k in b.kinds], ids=lambda k: k.name)
+def test_a_parameter_waits_for_values_that_there_are(kind):
+    by_name = {p.name: p for p in kind.parameters}
+    for parameter in kind.parameters:
+        if parameter.when is not None:
+            choice, values = parameter.when
+            assert values
+            assert set(values) < set(by_name[choice].choices)
+            assert parameter.counts({choice: values[0]})
+            assert not parameter.counts({choice: "something else"})
+            assert parameter.json()["when"] == {choice: list(values)}

@@ -263,3 +263,25 @@ def test_a_bad_file_or_none_leaves_the_choice_as_it_was(init, monkeypatch, tmp_p
     assert (field.currentText(), told) == ("K-means++", [])
     (sentence,) = init.invalid()
     assert "ragged.csv" in sentence
+
+
+def test_what_means_nothing_beside_the_other_values_is_hidden(qtbot):
+    form = ParameterForm(
+        [
+            Parameter("prior", "choice", "normal", "p(z).", choices=("normal", "mixture", "vampprior")),
+            Parameter("k", "int", 16, "Components.", minimum=1, when=("prior", ("mixture", "vampprior"))),
+        ]
+    )
+    qtbot.addWidget(form)
+    form.show()
+    prior, k = form.fields["prior"], form.fields["k"]
+    assert not k.isVisible()
+    prior.setCurrentIndex(prior.findText("VampPrior"))
+    assert k.isVisible()
+    form.set_values({"prior": "normal"})
+    assert not k.isVisible()
+    form.set_values({"prior": "mixture"})
+    assert k.isVisible()
+    form.set_row_visible("k", False)
+    assert not k.isVisible()
+    assert form.values() == {"prior": "mixture", "k": 16}

@@ -45,7 +45,7 @@ def common(
         ),
         Parameter(
             "components", "int", 8, "Gaussians of the base density, where that is a mixture.",
-            minimum=1, maximum=1024,
+            minimum=1, maximum=1024, when=("base", ("mixture",)),
         ),
         Parameter("layers", "int", layers, "Maps that the flow is made of.", minimum=1, maximum=64),
         Parameter("width", "int", width, "Units in each hidden layer of its networks.",
@@ -152,7 +152,7 @@ CNF_PARAMETERS = (
         "With flow matching, which row and which draw of the base a straight line joins: independent, any "
         "two, and with a normal base the field then follows the mean of all lines of the batch; or "
         "optimal-transport, those pairs of a batch that make its lines as short as can be.",
-        choices=("independent", "optimal-transport"),
+        choices=("independent", "optimal-transport"), when=("objective", ("flow-matching",)),
     ),
     Parameter(
         "solver", "choice", "rk4",
@@ -167,29 +167,29 @@ CNF_PARAMETERS = (
     ),
     Parameter(
         "tolerance", "float", 1e-4, "Absolute and relative error that dopri5 allows a step, in training.",
-        minimum=1e-5, maximum=0.1,
+        minimum=1e-5, maximum=0.1, when=("solver", ("dopri5",)),
     ),
     Parameter(
         "trace", "choice", "exact",
         "The divergence tr ∂f/∂y in training: exact, at the cost of as many products as columns; or "
         "Hutchinson's estimate εᵀ(∂f/∂y)ε with ε of entries ±1 (rademacher) or normal ones (gaussian).",
-        choices=("exact", "rademacher", "gaussian"),
+        choices=("exact", "rademacher", "gaussian"), when=("objective", ("forward-kl", "reverse-kl")),
     ),
     Parameter(
         "gradient", "choice", "backpropagation",
         "How gradients pass through the solver: by backpropagation, which keeps all its steps in memory; or "
         "by the adjoint equation, which is solved backwards and keeps none.",
-        choices=("backpropagation", "adjoint"),
+        choices=("backpropagation", "adjoint"), when=("objective", ("forward-kl", "reverse-kl")),
     ),
     Parameter(
         "kinetic", "float", 0.0,
         "Weight of the kinetic energy E∫‖f‖² dt, which makes paths short and straight (Finlay et al. 2020).",
-        minimum=0, maximum=100, live=True,
+        minimum=0, maximum=100, live=True, when=("objective", ("forward-kl", "reverse-kl")),
     ),
     Parameter(
         "jacobian", "float", 0.0,
         "Weight of E∫‖∂f/∂y‖² dt, Frobenius norm, which makes the field smooth (Finlay et al. 2020).",
-        minimum=0, maximum=100, live=True,
+        minimum=0, maximum=100, live=True, when=("objective", ("forward-kl", "reverse-kl")),
     ),
 )  # fmt: skip
 

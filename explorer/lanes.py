@@ -23,8 +23,9 @@ def lanes(walk: Walk) -> list[Lane]:
     if walk.within is not None:
         reach = format_number(walk.radius)
         tip = (
-            f"Encodings within {reach} of the frame. Half of all encodings have 20 others within that "
-            "radius, or more. Where there is none the path leads through empty space, and is shaded."
+            f"Encodings within {reach} of the frame. That is 0.25, or where encodings lie farther apart, as "
+            "they do in many dimensions, the radius within which half of them have 20 others. Where there is "
+            "none the path leads through empty space, and is shaded."
         )
         counted = [format_number(int(n)) for n in walk.within]
         top = max(float(walk.within.max()), 10.0)

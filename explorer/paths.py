@@ -25,6 +25,7 @@ from backends.geodesics import (
     subdivided,
 )
 from explorer import pins
+from explorer.look import RADIUS
 from explorer.session import Encodings
 from explorer.slices import decoded
 from explorer.state import FilmSpec, State
@@ -138,7 +139,7 @@ def _along(model: Any, kind: str, line: Array, film: FilmSpec, encodings: Encodi
     log_prior = model.log_prior(z) if isinstance(model, HasPrior) else None
     within, radius = None, 0.0
     if encodings is not None and len(encodings.z) > 1:
-        radius = typical_radius(encodings)
+        radius = max(typical_radius(encodings), RADIUS)
         within = yield from counts(encodings.z, z, radius)
     return Walk(model.stamp.step, kind, line, z, mean, latent, image, speed, log_prior, within, radius)
 

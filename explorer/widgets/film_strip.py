@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
@@ -28,6 +29,7 @@ from explorer.tokens import Tokens
 LABELS = 156  # logical pixels for the names and numbers at the left
 GAP = 3
 LEAST_TILE = 30  # logical pixels: narrower frames make room for one another
+BUTTONS = 32  # of room for what lies above the lanes where there are no pictures
 LANE = 16  # the least height of a lane
 
 
@@ -170,10 +172,10 @@ class FilmStrip(QWidget):
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            lane = next(
-                (n for n, r in enumerate(self._lane_rects()) if r.contains(QPointF(event.pos()))), None
-            )
-            QToolTip.showText(event.globalPos(), self.lanes[lane].tip if lane is not None else "", self)
+            at = QPointF(event.pos())
+            under = (lane for lane, r in zip(self.lanes, self._lane_rects(), strict=True) if r.contains(at))
+            text = next((f"<p>{escape(lane.tip)}</p>" for lane in under), "")
+            QToolTip.showText(event.globalPos(), text, self)
             return True
         return super().event(event)
 
@@ -183,7 +185,7 @@ class FilmStrip(QWidget):
         return QSize(480, 120)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(LABELS + 120, 3 * LANE + LEAST_TILE + 10)
+        return QSize(LABELS + 120, 3 * LANE + max(LEAST_TILE, BUTTONS) + 10)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -193,7 +195,7 @@ class FilmStrip(QWidget):
         self.update()
 
     def _lane_rects(self) -> list[QRectF]:
-        top = self.room().top() + self.arrangement().tile_height + 10 if self.images else 2
+        top = self.room().top() + self.arrangement().tile_height + 10 if self.images else BUTTONS
         height = (self.height() - top) / max(len(self.lanes), 1)
         return [QRectF(0, top + i * height, self.width(), height) for i in range(len(self.lanes))]
 

@@ -160,7 +160,7 @@ def test_empty_space_is_shaded(program, film):
     z = session.encodings.z
     densest = z[(np.linalg.norm(z[:, None] - z, axis=2) < 0.2).sum(axis=1).argmax()]
     outside = z[np.linalg.norm(z - densest, axis=1).argmax()]
-    draw(program, densest, densest + 1.2 * (outside - densest))
+    draw(program, densest, densest + 2 * (outside - densest))
     walk = walked(program)
     assert walk.within.min() == 0
     room, layout, pixels = film.strip.room(), film.strip.arrangement(), program.pixels(film.strip)

@@ -82,6 +82,20 @@ def test_the_log_determinant_is_that_of_the_jacobian(
     np.testing.assert_allclose(model.transform(BEND.train.x[:8])[1], want, atol=1e-4)
 
 
+@pytest.mark.parametrize("base", ["normal", "uniform"])
+def test_the_metric_is_that_of_the_jacobian_by_autograd(base: str) -> None:
+    flow = learner(20, base=base, learning_rate=0.01)
+    model, (net, w) = flow.snapshot(), inside(flow)
+    z = model.transform(BEND.train.x[:8])[0]
+    jacobian = torch.autograd.functional.jacobian(
+        lambda z: net.inverse(z, w)[0].sum(0), torch.tensor(z).double()
+    )
+    columns = jacobian.permute(1, 0, 2).numpy()
+    want = columns.swapaxes(1, 2) @ columns
+    np.testing.assert_allclose(model.metric(z), want, rtol=1e-3, atol=1e-4 * np.abs(want).max())
+    assert model.metric(z[:0]).shape == (0, 2, 2)
+
+
 def test_there_and_back(model: ContinuousFlow) -> None:
     x = BEND.test.x
     z, log_det = model.transform(x)

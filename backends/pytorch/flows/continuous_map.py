@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from backends.base import Array
 from backends.pytorch.flows.bijections import Mapped
 from backends.pytorch.flows.divergence import Probes, random_probes, unit_probes
-from backends.pytorch.flows.dynamics import Dynamics
+from backends.pytorch.flows.dynamics import Dynamics, Variations
 from backends.pytorch.flows.field import Field
 from backends.pytorch.flows.solvers import Counter, Solver
 from backends.pytorch.networks import Weights
@@ -72,15 +72,27 @@ class ContinuousMap:
         if not len(y):
             return y.new_zeros((len(times), 0, y.shape[1] + 1)), 0
         probes = probes or self.probes(y)
-        width = max(max(shape) for shape in self.shapes.values())
-        rows = max(1, _FLOATS // (width * (1 + len(probes.vectors))))
         dynamics = Dynamics(self.field, w, probes)
         parts, evaluations = [], 0
-        for part in y.split(rows):
+        for part in self._parts(y, len(probes.vectors)):
             counter = Counter(dynamics, self.solver.most)
             parts.append(self.solver.solve(counter, dynamics.start(part), times))
             evaluations = max(evaluations, counter.evaluations)
         return torch.cat(parts, 1), evaluations
+
+    def _parts(self, y: Tensor, products: int) -> Sequence[Tensor]:
+        """Rows in pieces that are solved at once, with so many Jacobian–vector products of each row."""
+        width = max(max(shape) for shape in self.shapes.values())
+        return y.split(max(1, _FLOATS // (width * (1 + products))))
+
+    def jacobian(self, z: Tensor, w: Weights) -> Tensor:
+        """∂y(0)/∂y(1) at rows y(1) (n, d): (n, d, d). Nothing is kept for a pass back."""
+        dynamics = Variations(self.field, w)
+        parts = [
+            self.solver.solve(dynamics, dynamics.start(part), (1.0, 0.0))[-1]
+            for part in self._parts(z, z.shape[1])
+        ]
+        return torch.cat([dynamics.jacobian(state) for state in parts])
 
     def transform(self, x: Tensor, w: Weights) -> Mapped:
         """y(0) (n, d) → y(1) and log|det ∂y(1)/∂y(0)| (n,)."""

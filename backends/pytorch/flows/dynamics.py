@@ -1,6 +1,7 @@
 """What a continuous flow integrates: rows, their log-determinant, and what regularisation asks for.
 
 dx/dt = f(x, t),    d/dt log|det ∂x(t)/∂x(0)| = tr ∂f/∂x                 (Chen et al. 2018, theorem 1)
+tangents  dv/dt = (∂f/∂x) v, from unit vectors: columns of ∂x(t)/∂x(0)         (the equation of variations)
 kinetic energy  dE/dt = ‖f(x, t)‖²,    Jacobian  dB/dt = ‖∂f/∂x‖²_F      (Finlay et al. 2020, eq. 8, 11)
 """
 
@@ -43,3 +44,25 @@ class Velocity:
 
     def __call__(self, t: float, x: Tensor) -> Tensor:
         return self._field(x, x.new_full((1, 1), t), self._w)
+
+
+class Variations:
+    """f(t, y) of the state y (n, d + d²), rows x (n, d) and the Jacobian of where they are by where they began,
+    transposed: its d columns one after the other."""
+
+    def __init__(self, field: Field, w: Weights) -> None:
+        self._field, self._w = field, w
+
+    def start(self, x: Tensor) -> Tensor:
+        """The state at rows x (n, d), which have not moved yet."""
+        unit = torch.eye(x.shape[1]).to(x)
+        return torch.cat((x, unit.reshape(1, -1).expand(len(x), -1)), -1)
+
+    def jacobian(self, y: Tensor) -> Tensor:
+        """∂x(t)/∂x(0) of each row, (n, d, d)."""
+        return y[:, self._field.dim :].unflatten(-1, (self._field.dim, -1)).mT
+
+    def __call__(self, t: float, y: Tensor) -> Tensor:
+        x, columns = y[:, : self._field.dim], self.jacobian(y).movedim(-1, 0)
+        velocity, products = self._field.jvp(x, x.new_full((1, 1), t), columns, self._w)
+        return torch.cat((velocity, products.movedim(0, 1).flatten(1)), -1)

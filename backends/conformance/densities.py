@@ -22,7 +22,7 @@ _DRAWS = 4000  # samples that are compared with a density
 
 def log_prob_integrates(case: Case) -> None:
     """∫ p(x) dx = 1: forgotten log-determinants show here."""
-    log_p = case.log_prob_on_grid()
+    log_p = case.log_prob_on_grid
     if case.grid is None or log_p is None:
         return
     mass = float(case.grid.moments(log_p[:, None])[0][0])
@@ -38,7 +38,7 @@ def samples_are_possible(case: Case) -> None:
 
 def samples_follow_log_prob(case: Case) -> None:
     """Means and second moments of the samples are those of the density."""
-    log_p = case.log_prob_on_grid()
+    log_p = case.log_prob_on_grid
     if case.grid is None or log_p is None:
         return
     mass, mean, second = case.grid.moments(log_p[:, None])

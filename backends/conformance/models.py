@@ -85,13 +85,13 @@ def frozen(case: Case) -> None:
 
 
 def threads(case: Case) -> None:
-    inputs = [case.inputs(150, seed) for seed in range(4)]
+    inputs = [case.inputs(50, seed) for seed in range(4)]
     want = [answers(case.model, *one) for one in inputs]
     start = threading.Barrier(len(inputs))
 
     def ask(one: tuple[Array, Array]) -> list[dict[str, Array]]:
         start.wait()
-        return [answers(case.model, *one) for _ in range(8)]
+        return [answers(case.model, *one) for _ in range(4)]
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)  # as many interleavings as there can be

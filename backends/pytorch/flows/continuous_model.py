@@ -80,8 +80,8 @@ class ContinuousFlow(Flow):
         return Decoded(self.move(z, 1.0, 0.0))
 
     def metric(self, z: Array) -> Array:
-        """G(z) = JᵀJ, J = ∂x/∂z: (n, d) → (n, d, d) float64. J by the equation of variations, solved beside the
-        rows: differentiating the solve would keep all of its steps in memory."""
+        """G(z) = JᵀJ, J = ∂x/∂z: (n, d) → (n, d, d) float64. J by the equation of variations, solved beside
+        the rows: differentiating the solve would keep all of its steps in memory."""
         rows, w, base = self._rows(z, "z"), self._w, self._net.base
         with torch.enable_grad():  # of the base's last step, which takes each column by itself
             rows.requires_grad_()

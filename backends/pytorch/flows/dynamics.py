@@ -47,8 +47,8 @@ class Velocity:
 
 
 class Variations:
-    """f(t, y) of the state y (n, d + d²), rows x (n, d) and the Jacobian of where they are by where they began,
-    transposed: its d columns one after the other."""
+    """f(t, y) of the state y (n, d + d²): rows x (n, d), and the Jacobian of where they are by where they
+    began, its d columns one after the other."""
 
     def __init__(self, field: Field, w: Weights) -> None:
         self._field, self._w = field, w

@@ -233,7 +233,9 @@ class Actions(QObject):
 
     def _begin_with(self, run: Run, state: State | None = None) -> None:
         """What is chosen for the next run is what this one was made of; state: with which all is to go on."""
-        state = state or self._session.state
+        if state is None:
+            state = self._session.state
+            state = replace(state, flow=replace(state.flow, time=0.0))  # a flow is met in the data's space
         spec, chosen = spec_of(run), state.run
         steps = chosen.steps if chosen.model == spec.model else run.kind.default_steps
         spec = replace(spec, steps=steps, tolerance=chosen.tolerance)

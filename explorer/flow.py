@@ -125,7 +125,8 @@ def corners_of(points: Array, margin: float) -> Array:
 class Passage:
     """One point on its way: path (T, 2) from x to z with log|det| from x so far, log_det (T,).
 
-    jacobian (2, 2): ∂z/∂x by central differences; the circle |dx| = 1 becomes its image.
+    jacobians (T, 2, 2): of each station with respect to x by central differences, the last of them ∂z/∂x;
+    the circle |dx| = 1 becomes their image.
     """
 
     step: int
@@ -133,7 +134,7 @@ class Passage:
     path: Array
     log_det: Array
     log_base: float
-    jacobian: Array
+    jacobians: Array
     tag: object = None
 
     @property
@@ -147,6 +148,11 @@ class Passage:
         return np.asarray(self.path[-1])
 
     @property
+    def jacobian(self) -> Array:
+        """∂z/∂x, (2, 2)."""
+        return np.asarray(self.jacobians[-1])
+
+    @property
     def log_prob(self) -> float:
         """log p(x) = log p(z) + log|det ∂z/∂x|."""
         return self.log_base + float(self.log_det[-1])
@@ -158,16 +164,16 @@ def passage(model: Any, x: Array, width: float, tag: object = None) -> Passage:
     around = x + h * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
     around = around.astype(np.float32)
     path = model.path(around, stations(model))
-    ends = path.points[-1].astype(np.float64)
+    there = path.points.astype(np.float64)
     exact = around.astype(np.float64)  # the differences that float32 made of them
-    columns = [(ends[i] - ends[i + 1]) / np.linalg.norm(exact[i] - exact[i + 1]) for i in (1, 3)]
+    columns = [(there[:, i] - there[:, i + 1]) / np.linalg.norm(exact[i] - exact[i + 1]) for i in (1, 3)]
     return Passage(
         model.stamp.step,
         stations(model),
-        path.points[:, 0].astype(np.float64),
+        there[:, 0],
         path.log_det[:, 0],
         float(model.log_prior(path.points[-1, :1])[0]),
-        np.stack(columns, axis=1),
+        np.stack(columns, axis=2),
         tag,
     )
 

@@ -174,6 +174,8 @@ class _Side(QObject):
 class DivergencesPanel(QWidget):
     """Follows the open run, a flow of the plane whose data have a known density; fits it the other way."""
 
+    status = Signal(object)
+
     def __init__(
         self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
     ) -> None:
@@ -206,11 +208,6 @@ class DivergencesPanel(QWidget):
         self.failure.setProperty("role", "error")
         self.failure.setWordWrap(True)
         self.failure.setAlignment(Qt.AlignmentFlag.AlignTop)
-        hint = QLabel(
-            "Lines: the contours of π. Colours: p, in both from none to twice the highest π in view.", self
-        )
-        hint.setProperty("role", "muted")
-        hint.setWordWrap(True)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self.go, 1)
@@ -224,7 +221,6 @@ class DivergencesPanel(QWidget):
         column.addLayout(buttons)
         column.addWidget(self.progress)
         column.addWidget(self.failure, 1)
-        column.addWidget(hint)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
@@ -260,6 +256,7 @@ class DivergencesPanel(QWidget):
 
     def showEvent(self, event: Any) -> None:
         super().showEvent(event)
+        self.status.emit("lines π · colours p, up to twice the highest π in view")
         for one in self.sides.values():
             one.refresh()
 

@@ -15,25 +15,24 @@ from backends.carry import Slices, log_prob
 from explorer.compute import Exploration, Priority
 from explorer.density import CELLS, Lines, density
 from explorer.flow import (
-    Gauges,
     Passage,
     Travel,
     arrows,
     divergence,
-    gauges,
     is_continuous,
     is_flow,
     passage_from,
     stretch_colours,
     travel,
 )
+from explorer.flow_gauges import FlowGauges
 from explorer.pace import Pace
 from explorer.plots.flow_plane import FlowPlane
 from explorer.session import Session
 from explorer.state import FlowSpec
 from explorer.theme import theme
 from explorer.view import Picture
-from explorer.widgets.flow_bar import FlowBar, GaugeStrip, TimeSlider
+from explorer.widgets.flow_bar import FlowBar, TimeSlider
 from explorer.widgets.values import format_number
 
 SLOTS = ("travel", "passage", "x-field", "z-field", "gauges", "arrows")
@@ -49,11 +48,13 @@ class FlowPanel(QWidget):
     def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session, self._exploration = session, exploration
-        self.left = FlowPlane("Data space x", "x", self)
-        self.right = FlowPlane("Base space z", "z", self)
-        self.bar, self.time, self.gauges = FlowBar(self), TimeSlider(self), GaugeStrip(self)
+        self.gauges = FlowGauges(session, exploration, self._looked_at, self)
+        self.left = FlowPlane("Data space x", "x", self.gauges.x, "layer 10.5 of 12", self)
+        self.right = FlowPlane("Base space z", "z", self.gauges.z, parent=self)
+        self.bar, self.time = FlowBar(self), TimeSlider(self)
         self._training = False
         self._by_hand = False  # the left plane shows what a hand chose, and no standard view
+        self._radius = 0.0  # of the circle in x, in the data's units: the one that is seen there
         self._fresh = True  # the next travel is the first of this run: it brings the standard views
         self._asked: tuple[Array, float, object] | None = None  # point, time, tag: what is being followed
         planes = QHBoxLayout()
@@ -66,12 +67,10 @@ class FlowPanel(QWidget):
         layout.addWidget(self.bar)
         layout.addLayout(planes, 1)
         layout.addWidget(self.time)
-        layout.addWidget(self.gauges)
 
         self._travel_pace = Pace(self._request_travel, interval=0.15, duty=0.15, parent=self)
         self._x_pace = Pace(self._request_x_field, interval=0.15, duty=0.2, parent=self)
         self._z_pace = Pace(self._request_z_field, interval=0.15, duty=0.2, parent=self)
-        self._gauge_pace = Pace(self._request_gauges, interval=1.0, duty=0.05, parent=self)
         self._passage_pace = Pace(self._request_passage, interval=0.08, duty=0.2, parent=self)
         self.bar.chosen.connect(self._choose)
         self.time.moved.connect(self._choose_time)
@@ -112,7 +111,7 @@ class FlowPanel(QWidget):
 
     @property
     def _paces(self) -> tuple[Pace, ...]:
-        return (self._travel_pace, self._x_pace, self._z_pace, self._gauge_pace, self._passage_pace)
+        return (self._travel_pace, self._x_pace, self._z_pace, self.gauges.pace, self._passage_pace)
 
     def _choose(self, spec: FlowSpec) -> None:
         self._session.apply(replace(self._session.state, flow=spec), "choose what the flow shows")
@@ -130,7 +129,7 @@ class FlowPanel(QWidget):
             found = self._session.travel
             if found is not None and not self._by_hand:
                 self.left.show_corners(found.at(found.corners, new.flow.time))
-            self._gauge_pace.poke()
+            self.gauges.pace.poke()
             self._draw_travel()
             self._draw_passage()
         self._x_pace.renew()
@@ -174,8 +173,8 @@ class FlowPanel(QWidget):
         self._refresh()
 
     def _x_viewed(self) -> None:
-        for pace in (self._x_pace, self._gauge_pace):
-            pace.renew()
+        self._x_pace.renew()
+        self.gauges.pace.renew()
         self._draw_passage()
         self._request_arrows()
 
@@ -187,6 +186,11 @@ class FlowPanel(QWidget):
         """The model on show, where it is a flow and there is somebody to look at it."""
         model = self._session.model
         return model if self.suits(model) and self.isVisible() else None
+
+    def _looked_at(self) -> tuple[Any, Array, float] | None:
+        """The model, and what of it the left plane shows: its corners (2, 2), and their time."""
+        model = self._flow()
+        return None if model is None else (model, self.left.corners(), self._shown_time())
 
     # -- what travels --------------------------------------------------------------------------
 
@@ -287,12 +291,12 @@ class FlowPanel(QWidget):
             plane.way.setVisible(found is not None)
         if found is None or travelled is None:
             return
-        at = travelled.at(found.path, self._session.state.flow.time)
-        circle = np.eye(2) * CIRCLE
-        image = found.jacobian @ circle * self.right.pixels() / self.left.pixels()
-        at_start = self._session.state.flow.time == 0.0
-        self.left.way.set_way(found.path, at, circle if at_start else None)
-        self.right.way.set_way(found.path[-1:], found.z, image)
+        time = self._session.state.flow.time
+        at, image = (travelled.at(way, time) for way in (found.path, found.jacobians))
+        if time == 0.0 or not self._radius:
+            self._radius = CIRCLE / self.left.pixels()
+        self.left.way.set_way(found.path, at, self._radius * self.left.pixels() * image)
+        self.right.way.set_way(found.path[-1:], found.z, self._radius * self.right.pixels() * found.jacobian)
 
     # -- fields --------------------------------------------------------------------------------
 
@@ -374,28 +378,3 @@ class FlowPanel(QWidget):
             lambda found: self.left.arrows.set_arrows(*found),
             doing="draw the vector field",
         )
-
-    # -- gauges --------------------------------------------------------------------------------
-
-    def _request_gauges(self) -> bool:
-        model, data = self._flow(), self._session.data
-        if model is None or self._session.travel is None:
-            return False
-        x = data.test.x[:256] if data is not None else np.zeros((0, 2), np.float32)
-        corners, time = self.left.corners(), self._shown_time()
-        self._exploration.request(
-            "gauges",
-            Priority.EVALUATION,
-            lambda: gauges(model, x, corners, time),
-            self._take_gauges,
-            doing="read the gauges",
-            ended=self._gauge_pace.done,
-        )
-        return True
-
-    def _take_gauges(self, found: Gauges) -> None:
-        travelled, whole = self._session.travel, False
-        if travelled is not None:
-            seen, standard = self.left.corners(), travelled.at(travelled.corners, self._shown_time())
-            whole = bool((seen[0] <= standard[0]).all() and (seen[1] >= standard[1]).all())
-        self.gauges.show_gauges(found, whole)

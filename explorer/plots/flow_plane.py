@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from backends.base import Array
 from explorer.plots.canvas import ContourItem, FieldItem, PointsItem
@@ -20,9 +20,12 @@ NO_GRID = np.zeros((0, 0, 2))
 
 
 class FlowPlane(QWidget):
-    """Field, contours, grid, data, samples, arrows and the way of a point, over a title."""
+    """Field, contours, grid, data, samples, arrows and the way of a point, below a title and what is ``told``
+    beside it. titles: the widest that there may be, for which there is room."""
 
-    def __init__(self, name: str, title: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, name: str, title: str, told: QWidget, titles: str = "", parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.canvas = PlaneCanvas(name, self)
         self.canvas.getAxis("bottom").room = 64  # there are two planes in the place of one
@@ -35,10 +38,15 @@ class FlowPlane(QWidget):
             self.canvas.addItem(item, ignoreBounds=True)
         self.title = QLabel(title, self)
         self.title.setProperty("role", "muted")
+        self.title.setMinimumWidth(self.title.fontMetrics().horizontalAdvance(titles))
+        head = QHBoxLayout()
+        head.setSpacing(16)
+        head.addWidget(self.title)
+        head.addWidget(told, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addWidget(self.title)
+        layout.addLayout(head)
         layout.addWidget(self.canvas, 1)
         theme().changed.connect(self._retint)
         self._retint()

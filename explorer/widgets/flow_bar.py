@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -166,25 +167,22 @@ MOST_MASS, LEAST_MASS, MOST_INVERSE, MOST_SOLVER = 1.01, 0.98, 1e-3, 0.01
 
 
 class GaugeStrip(QWidget):
-    """Mass, inverse error and solver error of the model on show; red when wrong."""
+    """Some gauges of the model on show, by their names; red when wrong."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, names: Sequence[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(16)
         self.values: dict[str, LiveLabel] = {}
-        self.wrong: dict[str, bool] = dict.fromkeys(GAUGES, False)
-        for name, (text, tip) in GAUGES.items():
+        self.wrong: dict[str, bool] = dict.fromkeys(names, False)
+        for name in names:
+            text, tip = GAUGES[name]
             value = self.values[name] = LiveLabel(self)
             value.setToolTip(tip)
             value.setAccessibleName(text)
             row.addWidget(value, 1)
         self.show_gauges(None)
-
-    def offer(self, continuous: bool) -> None:
-        """Show the gauges that this flow has."""
-        self.values["solver"].setVisible(continuous)
 
     def show_gauges(self, found: Gauges | None, whole: bool = False) -> None:
         """whole: all the data are in view."""
@@ -194,12 +192,18 @@ class GaugeStrip(QWidget):
             bad = low > MOST_MASS or (whole and high < LEAST_MASS)
             error = f" ± {found.mass_error:.1g}" if found.mass_error >= 5e-4 else ""
             shown["mass"] = (format_number(found.mass, 3) + error, bad)
-            shown["inverse"] = (format_number(found.inverse, 4), not found.inverse <= MOST_INVERSE)
+            shown["inverse"] = (_format_error(found.inverse), not found.inverse <= MOST_INVERSE)
             if found.solver is not None:
-                shown["solver"] = (format_number(found.solver, 4), not found.solver <= MOST_SOLVER)
+                shown["solver"] = (_format_error(found.solver), not found.solver <= MOST_SOLVER)
         tokens = theme().tokens
-        for name, (text, bad) in shown.items():
+        for name in self.values:
+            text, bad = shown[name]
             self.wrong[name] = bad
             colour = tokens.danger if bad else tokens.text
             sign = "⚠ " if bad else ""
             self.values[name].setText(f"{GAUGES[name][0]} <span style='color:{colour}'>{sign}{text}</span>")
+
+
+def _format_error(error: float) -> str:
+    """Two digits of what is small."""
+    return format_number(error, 3 if error >= 0.1 else 1)

@@ -34,7 +34,8 @@ BY_HAND, FROM_FILE = "By hand", "From a file…"
 #: How choices are written that are no words.
 NAMES = {
     "mlp": "MLP", "elbo": "ELBO", "iwae": "IWAE", "vampprior": "VampPrior",
-    "relu": "ReLU", "silu": "SiLU", "gelu": "GELU",
+    "relu": "ReLU", "silu": "SiLU", "gelu": "GELU", "rk4": "RK4", "dopri5": "Dormand–Prince",
+    "forward-kl": "Forward KL", "reverse-kl": "Reverse KL", "flow-matching": "Flow matching",
 }  # fmt: skip
 
 

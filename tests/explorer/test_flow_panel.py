@@ -135,6 +135,20 @@ def test_the_stretch_is_the_jacobian(flow):
     assert np.log(abs(np.linalg.det(seen.jacobian))) == pytest.approx(log_det[0], abs=0.01)
 
 
+def test_the_circle_becomes_its_ellipse_station_by_station(flow):
+    model = flow().session.model
+    x, width = np.array([0.3, 0.2]), 3.0
+    seen, h = passage(model, x, width), 1e-3
+    np.testing.assert_array_equal(seen.jacobians[0], np.eye(2))
+    for time, jacobian in zip(seen.times[1:], seen.jacobians[1:], strict=True):
+        sides = [
+            model.path((x + s * h * np.eye(2)).astype(np.float32), np.array([0.0, time])).points[-1]
+            for s in (1, -1)
+        ]
+        by_hand = ((sides[0] - sides[1]) / (2 * h)).T
+        np.testing.assert_allclose(jacobian, by_hand, atol=0.02 * np.abs(by_hand).max())
+
+
 def test_the_slider_travels_layer_by_layer(flow):
     program = flow()
     panel, model = program.window.stage.flow, program.session.model
@@ -200,9 +214,9 @@ def test_what_is_switched_off_is_not_drawn(flow):
 def test_the_gauges_tell_what_is_wrong(flow):
     program = flow()
     panel, model = program.window.stage.flow, program.session.model
-    program.until(lambda: "mass in view" in panel.gauges.values["mass"].text())
-    program.until(lambda: "–" not in panel.gauges.values["mass"].text())
-    assert not any(panel.gauges.wrong.values())
+    program.until(lambda: "mass in view" in panel.gauges.x.values["mass"].text())
+    program.until(lambda: "–" not in panel.gauges.x.values["mass"].text())
+    assert not any((panel.gauges.x.wrong | panel.gauges.z.wrong).values())
     corners = np.array([[-6.0, -6.0], [6.0, 6.0]])
     work = gauges(model, program.session.data.test.x[:50], corners)
     read = None
@@ -214,10 +228,10 @@ def test_the_gauges_tell_what_is_wrong(flow):
     assert read.mass == pytest.approx(1, abs=0.01)
     assert read.inverse < 1e-3
     panel.gauges.show_gauges(Gauges(1, 1.65, 0.01, 0.5, None), whole=True)
-    assert panel.gauges.wrong == {"mass": True, "inverse": True, "solver": False}
+    assert panel.gauges.x.wrong | panel.gauges.z.wrong == {"mass": True, "inverse": True, "solver": False}
     red = theme().tokens.danger
     wanted = np.array([int(red[i : i + 2], 16) for i in (1, 3, 5)])
-    assert (np.abs(program.pixels(panel.gauges.values["mass"]) - wanted).max(-1) < 40).sum() > 10
+    assert (np.abs(program.pixels(panel.gauges.x.values["mass"]) - wanted).max(-1) < 40).sum() > 10
 
 
 def test_everything_follows_training(flow):
@@ -271,8 +285,8 @@ def test_a_continuous_flow_has_arrows_divergence_and_a_solver(flow):
     divergence = model.divergence(x, 0.0)
     warm = picture.image[rows, columns, 2] > picture.image[rows, columns, 0]
     assert (warm == (divergence > 0)).all()
-    program.until(lambda: "–" not in panel.gauges.values["solver"].text())
-    assert panel.gauges.values["solver"].isVisible()
+    program.until(lambda: "–" not in panel.gauges.z.values["solver"].text())
+    assert panel.gauges.z.values["solver"].isVisible()
     panel.time.slider.setFocus()
     program.click(panel.time.slider)
     assert panel.left.title.text().startswith("t = 0.")

@@ -181,7 +181,9 @@ def _gap(density: Density, x: Array, log_p: Array) -> Estimate:
     Row by row against the data's own log p, whose mean is −entropy: that has far less noise.
     """
     off = density.log_prob(x) - log_p
-    stderr = float(off.std(ddof=1) / np.sqrt(len(off))) if len(off) > 1 else 0.0
+    stderr = 0.0
+    if len(off) > 1:
+        stderr = float(off.std(ddof=1) / np.sqrt(len(off))) if np.isfinite(off).all() else math.inf
     return Estimate(float(off.mean()), stderr, "mean over the rows of log p(x) of the data − log p(x)")
 
 

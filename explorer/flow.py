@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -215,7 +216,9 @@ def gauges(model: Any, x: Array, corners: Array, time: float = 0.0) -> Generator
         finer = model.finer()
         ours = yield from in_slices(lambda some: log_prob(model, some), x)
         theirs = yield from in_slices(lambda some: log_prob(finer, some), x)
-        solver = float(np.abs(np.concatenate(theirs) - np.concatenate(ours)).mean())
+        both = np.concatenate(ours), np.concatenate(theirs)
+        finite = all(np.isfinite(one).all() for one in both)
+        solver = float(np.abs(both[1] - both[0]).mean()) if finite else math.inf
     return Gauges(model.stamp.step, found, abs(found - roughly), off, solver)
 
 

@@ -57,6 +57,8 @@ class Axis(pg.AxisItem):
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         digits = max(0, -math.floor(math.log10(spacing) + 1e-9))
+        if spacing >= 1e6:
+            return [format_number(float(v), 0) for v in values]
         return [format_number(round(v) if digits == 0 else round(v, digits) + 0.0, digits) for v in values]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -205,5 +206,5 @@ class GaugeStrip(QWidget):
 
 
 def _format_error(error: float) -> str:
-    """Two digits of what is small."""
-    return format_number(error, 3 if error >= 0.1 else 1)
+    """Two digits of what is small or large."""
+    return f"{error:.1e}" if 1000 <= error < math.inf else format_number(error, 3 if error >= 0.1 else 1)

@@ -37,7 +37,8 @@ def format_number(x: float | None, digits: int = 2) -> str:
 
 def difference(a: float, b: float) -> float:
     """a − b, and 0 where all that is left of it is rounding: below 10⁻¹⁰ of either."""
-    return 0.0 if abs(a - b) <= 1e-10 * max(abs(a), abs(b)) else a - b
+    rounding = math.isfinite(a - b) and abs(a - b) <= 1e-10 * max(abs(a), abs(b))
+    return 0.0 if rounding else a - b
 
 
 class LiveLabel(QWidget):

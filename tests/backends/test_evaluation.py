@@ -174,11 +174,15 @@ class Shifted:
     kind: str = "shifted"
     latent_dim: int = 2
 
+    @property
+    def log_det(self):
+        return np.log(self.too_much) if self.too_much else -np.inf
+
     def transform(self, x):
-        return x - np.float32(self.shift), np.full(len(x), np.log(self.too_much))
+        return x - np.float32(self.shift), np.full(len(x), self.log_det)
 
     def inverse(self, z):
-        return z + np.float32(self.shift), np.full(len(z), -np.log(self.too_much))
+        return z + np.float32(self.shift), np.full(len(z), -self.log_det)
 
     def log_base(self, z):
         return -0.5 * (z.astype(np.float64) ** 2).sum(1) - np.log(2 * np.pi)
@@ -218,6 +222,13 @@ def test_a_mass_is_that_inside_its_rectangle_to_the_tolerance():
     assert found.value == pytest.approx(0.5, abs=1e-4)
     narrow = finish(mass(Shifted(), np.array([-1.0, -1.0]), np.array([1.0, 1.0])))
     assert narrow.value == pytest.approx(0.6826894921**2, abs=1e-4)
+
+
+def test_the_gap_of_a_flow_without_density_where_the_data_are_is_infinite():
+    report = finish(evaluate(Shifted(too_much=0.0), plane()))
+    gap = report.splits["test"]["gap"]
+    assert gap.value == gap.stderr == np.inf
+    assert report.whole["mass"].value == 0.0
 
 
 def test_without_a_known_density_there_is_no_gap_and_with_few_rows_no_mass():

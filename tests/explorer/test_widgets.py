@@ -20,7 +20,7 @@ from explorer.theme import DARK, LIGHT, theme
 from explorer.widgets.card import CardDock
 from explorer.widgets.image import ImageView, to_image
 from explorer.widgets.messages import DetailsDialog, MessageBar
-from explorer.widgets.values import ValueRows, format_number
+from explorer.widgets.values import ValueRows, difference, format_number
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +84,13 @@ def rows(qtbot):
     widget = ValueRows([("elbo", "ELBO", "E[log p(x|z)] − KL"), ("kl", "KL", "")])
     widget.resize(220, 60)
     return shown(qtbot, widget)
+
+
+def test_a_difference_of_what_is_equal_but_for_rounding_is_zero_and_one_from_infinity_is_none():
+    assert difference(0.1 + 0.2, 0.3) == 0.0
+    assert difference(3.0, 1.0) == 2.0
+    assert difference(math.inf, 1.0) == math.inf
+    assert math.isnan(difference(math.inf, math.inf))
 
 
 def test_rows_show_align_and_explain(rows):

@@ -172,26 +172,27 @@ class Program(QObject):
 
     def _commands(self) -> list[Command]:
         window, actions, session = self.window, self.actions, self.session
-        curves, history = window.curves.plot, window.stage.history
+        dialogs, curves, history = window.dialogs, window.curves.plot, window.stage.history
         return [
-            Command("open", "Open…", "File", window.ask_open, "Ctrl+O", "open", "Open a run or data"),
-            Command("open-folder", "Open folder…", "File", window.ask_folder, "Ctrl+Shift+O",
+            Command("open", "Open…", "File", dialogs.open, "Ctrl+O", "open", "Open a run or data"),
+            Command("open-folder", "Open folder…", "File", dialogs.open_folder, "Ctrl+Shift+O",
                     tip="Open a folder of images as data"),
-            Command("paint", "Paint a density…", "File", window.ask_painting, "",
+            Command("paint", "Paint a density…", "File", dialogs.paint, "",
                     tip="Paint a density on the plane, to train on"),
-            Command("runs", "Runs…", "File", window.open_runs, "Ctrl+L", "table",
+            Command("runs", "Runs…", "File", dialogs.runs, "Ctrl+L", "table",
                     "All runs: their figures and curves, to compare, rename, delete and open"),
-            Command("draw-input", "Draw an input…", "File", window.ask_drawing, "Ctrl+I", group=True,
+            Command("draw-input", "Draw an input…", "File", dialogs.draw_input, "Ctrl+I", group=True,
                     tip="Draw a picture, and see where the model encodes it",
                     enabled=lambda: actions.inputs.pictures),
-            Command("open-input", "Take an input from a picture…", "File", window.ask_input, "",
+            Command("open-input", "Take an input from a picture…", "File", dialogs.open_input, "",
                     tip="Encode a picture of your own, and see where it lies",
                     enabled=lambda: actions.inputs.pictures),
-            Command("save", "Save", "File", window.save, "Ctrl+S", "save", "Save the run", group=True),
-            Command("save-as", "Save as…", "File", window.ask_save, "Ctrl+Shift+S"),
-            Command("save-session", "Save session…", "File", window.ask_session, "",
+            Command("save", "Save", "File", dialogs.save, "Ctrl+S", "save", "Save the run", group=True),
+            Command("save-as", "Save as…", "File", dialogs.save_as, "Ctrl+Shift+S"),
+            Command("save-session", "Save session…", "File", dialogs.save_session, "",
                     tip="Save what is set, the pins, the arrangement of the window, and the run"),
-            Command("save-map", "Save the map as a picture…", "File", window.ask_map_picture, "", group=True),
+            Command("save-map", "Save the map as a picture…", "File", dialogs.save_map_picture, "",
+                    group=True),
             Command("copy-map", "Copy the map", "File", window.stage.copy_picture, "Ctrl+Shift+C", "copy"),
             Command("quit", "Quit", "File", window.close, "Ctrl+Q", group=True),
             Command("undo", "Undo", "Edit", session.undo, "Ctrl+Z", "undo",
@@ -201,7 +202,7 @@ class Program(QObject):
             Command("script", "Copy as Python", "Edit", actions.copy_script, "", "copy",
                     "Copy a script that makes this run again, without a window", group=True,
                     enabled=lambda: session.run is not None),
-            Command("preferences", "Preferences…", "Edit", window.open_preferences, "Ctrl+,", group=True),
+            Command("preferences", "Preferences…", "Edit", dialogs.preferences, "Ctrl+,", group=True),
             Command("toggle", "Train or pause", "Run", window.run.toggle, "Space", "play"),
             Command("step", "One step", "Run", actions.step, "Ctrl+Right", "step"),
             Command("half-step", "Half a step of EM", "Run", actions.half_step, "Ctrl+Shift+Right", "step",
@@ -259,7 +260,7 @@ class Program(QObject):
             Command("system", "As the system", "View", lambda: self._set_theme("system"), "",
                     checked=lambda: session.state.theme == "system"),
             Command("arrange", "Standard arrangement", "View", window.arrange, "", group=True),
-            Command("palette", "Commands…", "Help", window.open_palette, "Ctrl+Shift+P; Ctrl+K", "search"),
+            Command("palette", "Commands…", "Help", dialogs.palette, "Ctrl+Shift+P; Ctrl+K", "search"),
         ]  # fmt: skip
 
     def surprised(self, kind: type[BaseException], error: BaseException, trace: object) -> None:

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
@@ -25,19 +24,16 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from shiboken6 import isValid
 
-from backends.base import Array, InputError
 from backends.picture import is_picture
 from explorer.actions import Actions
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
+from explorer.dialogs import Dialogs
 from explorer.icons import set_icon
-from explorer.inputs import PICTURES
 from explorer.pace import Pace
 from explorer.panels.curves import CurvesPanel
 from explorer.panels.run import RunPanel
-from explorer.saved_session import SUFFIX
 from explorer.session import Message, Session
 from explorer.settings import Settings
 from explorer.stage import Stage
@@ -45,21 +41,15 @@ from explorer.state import State
 from explorer.suited import SUITED
 from explorer.widgets.card import CardDock
 from explorer.widgets.messages import MessageBar
-from explorer.widgets.palette import Palette
 from explorer.widgets.task_bar import TaskBar
 from explorer.widgets.values import format_number
 
 if TYPE_CHECKING:
     from explorer.beside import BesideDock
-    from explorer.preview import DataPreview
+    from explorer.runs import Listed
 
 QWIDGETSIZE_MAX = (1 << 24) - 1
 ARRANGEMENT, REARRANGED = 0, 1  # the standard one, and one of the user's
-FILTER = "Runs (*.safetensors);;All files (*)"
-RUNS_AND_DATA = (
-    "Runs, sessions and data (*.safetensors *.session *.npy *.npz *.csv *.tsv *.txt *ubyte *.gz "
-    "*.png *.jpg *.jpeg *.gif);;All files (*)"
-)
 LEFT, RIGHT = 284, 264
 WIDEST = 320
 READ_MS = 8000  # what is only information is to be read in
@@ -70,20 +60,19 @@ class Window(QMainWindow):
     """Everything that is seen. It knows the panels; the panels know the session."""
 
     first_painted = Signal()
+    closing = Signal()
 
     def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
         super().__init__()
-        self.session, self.actions_, self._exploration = session, actions, exploration
+        self.session, self.actions_, self.exploration = session, actions, exploration
         self._painted = False
         self._arrangement = ARRANGEMENT
-        self.preview: DataPreview | None = None
         self.setWindowTitle("Latent Explorer")
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
 
         self.run = RunPanel(session, actions)
-        self.run.painting_wanted.connect(self.ask_painting)
         self.stage = stage = Stage(session, exploration, actions, self)
         self.map, self.cursor_panel, self.samples = stage.map, stage.cursor, stage.samples
         self.curves = CurvesPanel(session)
@@ -100,6 +89,8 @@ class Window(QMainWindow):
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for dock in self.docks.values():
             dock.topLevelChanged.connect(self._rearranged)
+        self.dialogs = Dialogs(self)
+        self.run.painting_wanted.connect(self.dialogs.paint)
         self.curves.status.connect(self.docks["curves"].set_status)
         self.curves.explained.connect(self.docks["curves"].status.setToolTip)
         self.docks["curves"].status.linkActivated.connect(self.curves.plot.toggle)
@@ -141,7 +132,6 @@ class Window(QMainWindow):
         actions.file_changed.connect(self._run_changed)
         actions.busy.connect(self._busy)
         actions.progress.connect(self.reading.show_progress)
-        actions.data.preview_wanted.connect(self._preview)
         self.reading.cancelled.connect(actions.cancel)
 
     # -- commands ------------------------------------------------------------------------------
@@ -199,150 +189,6 @@ class Window(QMainWindow):
             action.setToolTip(path)
             action.setData(path)
         self.recent.setEnabled(bool(paths))
-
-    def open_palette(self) -> None:
-        """Show the command palette."""
-        self.refresh_commands()
-        Palette(list(self.commands.values()), self).open()
-
-    def open_preferences(self) -> None:
-        """Show what is set once and for all."""
-        from explorer.preferences import Preferences
-
-        Preferences(self.session, self).open()
-
-    def ask_open(self) -> None:
-        """Ask for a file and open it."""
-        path, _ = QFileDialog.getOpenFileName(self, "Open", "", RUNS_AND_DATA)
-        if path:
-            self.actions_.open(path)
-
-    def open_runs(self) -> None:
-        """Show the list of runs, beside the window."""
-        from explorer.runs_dialog import RunsDialog
-
-        dialog = self.findChild(RunsDialog)
-        if dialog is None:
-            dialog = RunsDialog(self.session, self._exploration, self.actions_, self)
-            dialog.beside_wanted.connect(self._show_run_beside)
-        dialog.runs.reload()
-        dialog.show()
-        dialog.raise_()
-        dialog.activateWindow()
-
-    def ask_folder(self) -> None:
-        """Ask for a folder of images, and look at it."""
-        path = QFileDialog.getExistingDirectory(self, "Open a folder of images")
-        if path:
-            self.actions_.open(path)
-
-    def _preview(self, text: str) -> None:
-        from explorer.preview import DataPreview
-
-        if self.preview is not None:
-            self.preview.reject()
-        self.preview = DataPreview(self._exploration, text, self)
-        self.preview.used.connect(self.actions_.data.use)
-        self.preview.failed.connect(self.actions_.data.failed)
-        self.preview.destroyed.connect(self._preview_gone)
-
-    def _preview_gone(self, _: object) -> None:
-        if self.preview is not None and not isValid(self.preview):
-            self.preview = None
-
-    def _show_run_beside(self, one: Any) -> None:
-        self._beside().show_run(one)
-
-    def hold_beside(self) -> None:
-        """Show the model that is on show also beside, where it stays."""
-        run, model = self.session.run, self.session.model
-        if run is None or model is None or not model.latent_dim:
-            self.session.say("What is beside is a latent map, and this run has none.")
-        else:
-            self._beside().show_model(run, model)
-
-    def _beside(self) -> BesideDock:
-        """The card of the second map, at the right of the first; made when it is first asked for."""
-        from explorer.beside import BesideDock
-
-        dock = self.findChild(BesideDock)
-        if dock is None:
-            dock = BesideDock(self.session, self._exploration, self)
-            dock.hide()
-        if dock.isHidden():
-            self._lay_beside(dock)
-        return dock
-
-    def _lay_beside(self, dock: BesideDock) -> None:
-        self.splitDockWidget(self.docks["map"], dock, Qt.Orientation.Horizontal)
-        self.messages.raise_()
-        QTimer.singleShot(0, self, self._size_columns)
-
-    def ask_painting(self) -> None:
-        """Have a density painted, beginning with the last one that was."""
-        self.actions_.data.last_painting(self._paint)
-
-    def _paint(self, begin: Array) -> None:
-        from explorer.painter import Painter
-
-        painter = Painter(self._exploration, begin, self)
-        painter.painted.connect(self.actions_.data.paint)
-        painter.open()
-
-    def ask_drawing(self) -> None:
-        """Show a sheet to draw on; what is drawn is encoded as it is drawn."""
-        from explorer.sketch import Sketch
-
-        run = self.session.run
-        if run is not None and run.info.image_shape is not None:
-            sketch = Sketch(max(run.info.image_shape[:2]), self)
-            sketch.drawn.connect(self._drawn)
-            self.session.run_changed.connect(sketch.close)
-            sketch.show()
-
-    def _drawn(self, levels: Array | None) -> None:
-        if levels is None:
-            self.stage.let_go()
-        else:
-            self.actions_.inputs.draw(levels)
-
-    def ask_input(self) -> None:
-        """Ask for a picture, and show where the model encodes it."""
-        path, _ = QFileDialog.getOpenFileName(self, "Take an input from a picture", "", PICTURES)
-        if path:
-            self.actions_.inputs.open(Path(path))
-
-    def save(self) -> None:
-        """Save to the run's file, or ask for one."""
-        if self.actions_.path is not None:
-            self.actions_.save(self.actions_.path)
-        else:
-            self.ask_save()
-
-    def ask_save(self) -> None:
-        """Ask for a file and save to it."""
-        run = self.session.run
-        name = f"{run.name.replace(' ', '-')}.safetensors" if run is not None else "run.safetensors"
-        path, _ = QFileDialog.getSaveFileName(self, "Save the run", name, FILTER)
-        if path:
-            self.actions_.save(path)
-
-    def ask_session(self) -> None:
-        """Ask for a file and save the session to it."""
-        run = self.session.run
-        name = f"{run.name.replace(' ', '-')}{SUFFIX}" if run is not None else f"work{SUFFIX}"
-        path, _ = QFileDialog.getSaveFileName(self, "Save the session", name, f"Sessions (*{SUFFIX})")
-        if path:
-            self.actions_.save_session(path, self.settings())
-
-    def ask_map_picture(self) -> None:
-        """Ask for a file and save the map to it."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save the map", "map.png", "PNG (*.png);;SVG (*.svg)")
-        if path:
-            try:
-                self.stage.canvas.save_picture(path)
-            except InputError as error:
-                self.session.say(str(error), "error")
 
     # -- arrangement -----------------------------------------------------------------------------
 
@@ -429,6 +275,37 @@ class Window(QMainWindow):
             self.actions_.settings, state=self.session.state, geometry=geometry, arrangement=arrangement
         )
 
+    # -- a second map --------------------------------------------------------------------------
+
+    def show_run_beside(self, one: Listed) -> None:
+        """Show a run of the list beside the open one."""
+        self._beside().show_run(one)
+
+    def hold_beside(self) -> None:
+        """Show the model that is on show also beside, where it stays."""
+        run, model = self.session.run, self.session.model
+        if run is None or model is None or not model.latent_dim:
+            self.session.say("What is beside is a latent map, and this run has none.")
+        else:
+            self._beside().show_model(run, model)
+
+    def _beside(self) -> BesideDock:
+        """The card of the second map, at the right of the first; made when it is first asked for."""
+        from explorer.beside import BesideDock
+
+        dock = self.findChild(BesideDock)
+        if dock is None:
+            dock = BesideDock(self.session, self.exploration, self)
+            dock.hide()
+        if dock.isHidden():
+            self._lay_beside(dock)
+        return dock
+
+    def _lay_beside(self, dock: BesideDock) -> None:
+        self.splitDockWidget(self.docks["map"], dock, Qt.Orientation.Horizontal)
+        self.messages.raise_()
+        QTimer.singleShot(0, self, self._size_columns)
+
     # -- what is shown -------------------------------------------------------------------------
 
     def _say(self, message: Message) -> None:
@@ -452,7 +329,7 @@ class Window(QMainWindow):
         """Make the panels that this run is the first to suit."""
         for name, suited in SUITED.items():
             if name not in self.suited and suited.panel.suits(run, self.session.model):
-                panel = suited.panel(self.session, self._exploration, self.actions_, None)
+                panel = suited.panel(self.session, self.exploration, self.actions_, None)
                 self.suited[name] = panel
                 dock = self.docks[name]
                 dock.fill(panel)
@@ -529,8 +406,6 @@ class Window(QMainWindow):
         to be looked at, and elsewhere to be trained on."""
         shown = (d for d in (self.docks["map"], self.docks["cursor"]) if d.isVisible() and not d.isFloating())
         return any(dock.geometry().contains(at) for dock in shown)
-
-    closing = Signal()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.closing.emit()

@@ -40,9 +40,11 @@ def iris(tmp_path):
 
 def dialog(program) -> DataPreview:
     """The preview, when it has seen what there is to see."""
-    program.until(lambda: program.window.preview is not None and program.window.preview.isVisible())
+    program.until(
+        lambda: program.window.dialogs.preview is not None and program.window.dialogs.preview.isVisible()
+    )
     program.until(lambda: not program.program.exploration.busy("preview"))
-    return program.window.preview
+    return program.window.dialogs.preview
 
 
 def choose(box, text: str) -> None:
@@ -84,7 +86,7 @@ def test_a_dropped_folder_is_seen_before_anything_changes_and_then_used(program,
     assert ((shown[..., 0] > 140) & (shown[..., 1] < 20)).sum() > 1000  # red is seen
     program.click(preview.ok)
     program.until(lambda: program.session.state.run.data == f"{faces}:size=28,colour=rgb")
-    assert program.window.preview is None or not program.window.preview.isVisible()
+    assert program.window.dialogs.preview is None or not program.window.dialogs.preview.isVisible()
     assert program.session.run is before[0]
     assert program.run_panel.data.currentText() == "faces"
     assert program.session.undo_text == "choose data"
@@ -238,8 +240,8 @@ def test_a_second_preview_takes_the_place_of_the_first(program, faces, iris):
     program.actions.open(iris)
     assert dialog(program) is not first
     visible = [w for w in QApplication.topLevelWidgets() if isinstance(w, DataPreview) and w.isVisible()]
-    assert visible == [program.window.preview]
-    program.window.preview.reject()
+    assert visible == [program.window.dialogs.preview]
+    program.window.dialogs.preview.reject()
 
 
 def test_the_command_line_opens_a_folder_over_the_starting_run(start, faces):

@@ -184,8 +184,10 @@ def table(tmp_path, monkeypatch):
 
 def accept(program) -> None:
     """Use what the preview shows."""
-    program.until(lambda: program.window.preview is not None and program.window.preview.ok.isEnabled())
-    program.click(program.window.preview.ok)
+    program.until(
+        lambda: program.window.dialogs.preview is not None and program.window.dialogs.preview.ok.isEnabled()
+    )
+    program.click(program.window.dialogs.preview.ok)
 
 
 @pytest.mark.parametrize("relative", [False, True])

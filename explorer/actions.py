@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from explorer.compute import Exploration, Failure, Priority
 from explorer.data_choice import DataChoice, is_data
 from explorer.given_rows import GivenRows
 from explorer.inputs import Inputs
-from explorer.kept import forget, keep, kept_path
-from explorer.saved_session import SUFFIX, read_session, write_session
+from explorer.run_files import RunFiles
+from explorer.saved_session import SUFFIX, read_session
 from explorer.session import Session
 from explorer.settings import Settings
 from explorer.spec import (
@@ -42,20 +42,9 @@ KEEPING = 20.0  # seconds that closing waits for a large run to be written
 STARTER = "digits-vae.safetensors"
 
 
-@dataclass
-class _Files:
-    """Where a run is on the disk: where it is kept, its own file, and the step that is safe in either."""
-
-    kept: Path
-    path: Path | None = None
-    saved: int | None = None
-
-
 class Actions(QObject):
-    """Holds the open run's file and carries out commands over session, trainer and exploration."""
+    """Carries out commands over session, trainer and exploration."""
 
-    file_changed = Signal(object)  # Path | None
-    recent_changed = Signal(object)  # tuple of paths
     session_opened = Signal(object)  # Settings: those of a saved session, whose run is open now
     busy = Signal(object)  # a sentence while a file is being read or written; "" after
     progress = Signal(object)  # Progress of the reading that can be cancelled; None after
@@ -71,19 +60,19 @@ class Actions(QObject):
     ) -> None:
         super().__init__(parent)
         self._session, self._exploration, self._trainer = session, exploration, trainer
-        self.settings, self._home = settings, home
+        self.files = RunFiles(session, trainer, settings, home, self.fail, self)
+        self.files.busy.connect(self.busy)
         self.data = DataChoice(session, exploration, home, self)
         self.data.busy.connect(self.busy)
         self.data.progress.connect(self.progress)
         self.data.failed.connect(self._data_failed)
-        self.by_hand = ByHand(session, trainer, self._changed)
-        self.given = GivenRows(session, trainer, self._changed)
+        self.by_hand = ByHand(session, trainer, self.files.changed)
+        self.given = GivenRows(session, trainer, self.files.changed)
         self.inputs = Inputs(session, exploration, self.fail, self)
-        self._files: dict[str, _Files] = {}  # by run.id: an answer that comes late is about its own run
         self._closing = False
         self._autosave = QTimer(self)
         self._autosave.setInterval(session.state.autosave * 1000)
-        self._autosave.timeout.connect(self._keep)
+        self._autosave.timeout.connect(self.files.keep)
         trainer.moment.connect(self._moment)
         trainer.failed.connect(self.fail)
         exploration.failed.connect(self.fail)
@@ -99,40 +88,6 @@ class Actions(QObject):
         self._session.say(failure.sentence, "error", None if failure.expected else failure.details)
 
     # -- files ---------------------------------------------------------------------------------
-
-    @property
-    def path(self) -> Path | None:
-        """The open run's own file."""
-        run = self._session.run
-        return None if run is None else self._files_of(run).path
-
-    @property
-    def home(self) -> Path:
-        """The program's own folder."""
-        return self._home
-
-    @property
-    def places(self) -> tuple[Path, ...]:
-        """The files that the open run is written to: its own, and where it is kept until it is saved."""
-        run = self._session.run
-        if run is None:
-            return ()
-        files = self._files_of(run)
-        return (files.kept,) if files.path is None else (files.kept, files.path.resolve())
-
-    def rename(self, run: Run, name: str) -> None:
-        """Give a run that is open another name, which the next writing of its file keeps."""
-        run.name = name
-        self._changed(run)
-        self.file_changed.emit(self.path)
-
-    def set_recent(self, recent: tuple[str, ...]) -> None:
-        """Have other files as the recent ones."""
-        self.settings = replace(self.settings, recent=recent)
-        self.recent_changed.emit(recent)
-
-    def _files_of(self, run: Run) -> _Files:
-        return self._files.setdefault(run.id, _Files(kept_path(self._home, run)))
 
     def open(self, path: str | Path) -> None:
         """Open a run, or choose a data file; nothing changes when it cannot be used.
@@ -175,32 +130,12 @@ class Actions(QObject):
         def opened(found: tuple[Run, Path, Settings]) -> None:
             run, file, settings = found
             self._opened(run, file, settings=settings)
-            self._remember(path)
+            self.files.remember(path)
 
         self._exploration.request(
             "open", Priority.FILE, work, opened, doing=f"open {path}",
             failed=lambda failure: self._not_opened(failure, path), progress=self._tell,
         )  # fmt: skip
-
-    def save_session(self, path: str | Path, settings: Settings) -> None:
-        """Write what is set to ``path``, and the open run to its own file, or else to one beside it."""
-        run, target = self._session.run, Path(path).with_suffix(SUFFIX)
-        if run is None:
-            return
-        file = self._files_of(run).path or target.with_suffix(".safetensors")
-
-        def work() -> int:
-            steps = self._write(run, file)
-            write_session(target, settings, file)
-            return steps
-
-        def saved(steps: int) -> None:
-            self._saved(run, steps, file)
-            self._remember(target)
-            self._session.say(f"Saved {target.name}, with its run in {file.name}.")
-
-        self.busy.emit(f"Saving {target.name}…")
-        self._trainer.order(f"save {target.name}", work, saved, self._not_saved)
 
     def open_starter(self) -> None:
         """Open the run that comes with the program. Saving it asks for a name."""
@@ -212,24 +147,26 @@ class Actions(QObject):
             lambda: Run.open(path),
             lambda run: self._opened(run, None),
             doing="open the run that comes with the program",
-            failed=self._not_saved,
+            failed=self._starter_failed,
         )
+
+    def _starter_failed(self, failure: Failure) -> None:
+        self._read_all()
+        self.fail(failure)
 
     def _opened(
         self, run: Run, path: Path | None, kept: Path | None = None, settings: Settings | None = None
     ) -> None:
         forget_modules()
         self._read_all()
-        self._keep()  # the run that was open until now
-        self._files[run.id] = _Files(kept or kept_path(self._home, run), path, run.steps)
+        self.files.keep()  # the run that was open until now
+        self.files.opened(run, path, kept)
         self._trainer.adopt(lambda: run)
         self._begin_with(run, None if settings is None else settings.state)
         if settings is not None:
             self.session_opened.emit(settings)
         for note in run.notes:
             self._session.say(note, "warning")
-        if path is not None:
-            self._remember(path)
 
     def _begin_with(self, run: Run, state: State | None = None) -> None:
         """What is chosen for the next run is what this one was made of; state: with which all is to go on."""
@@ -245,7 +182,7 @@ class Actions(QObject):
         """Have a run that was made elsewhere in the program as the open one; that which was is kept."""
         if run is self._session.run:
             return
-        self._keep()
+        self.files.keep()
         self._exploration.cancel("open")  # what is taken now is wanted more
         self.busy.emit("")
         self._trainer.adopt(lambda: run)
@@ -257,41 +194,10 @@ class Actions(QObject):
 
     def _not_opened(self, failure: Failure, path: Path) -> None:
         self._read_all()
-        self.settings = self.settings.forgotten(str(path))
-        self.recent_changed.emit(self.settings.recent)
+        self.files.forget(path)
         self.fail(failure)
         if self._session.run is None:
             self.open_starter()  # the window is never left empty
-
-    def save(self, path: str | Path) -> None:
-        """Write the open run to ``path``, between two steps."""
-        run, target = self._session.run, Path(path)
-        if run is None:
-            self._session.say("There is no run to save yet.", "warning")
-            return
-        if not target.suffix:
-            target = target.with_suffix(".safetensors")
-        self.busy.emit(f"Saving {target.name}…")
-        self._trainer.order(
-            f"save {target.name}",
-            lambda: self._write(run, target),
-            lambda steps: self._saved(run, steps, target),
-            self._not_saved,
-        )
-
-    @staticmethod
-    def _write(run: Run, path: Path) -> int:
-        run.save(path)
-        return run.steps
-
-    def _saved(self, run: Run, steps: int, path: Path) -> None:
-        self.busy.emit("")
-        files = self._files_of(run)
-        files.path, files.saved = path, steps
-        forget(files.kept)
-        self.file_changed.emit(self.path)
-        self._remember(path)
-        self._session.say(f"Saved {path.name} at step {steps:,}.".replace(",", "\u202f"))
 
     def copy_script(self) -> None:
         """Copy the open run, as far as it has come, as a Python script to the clipboard."""
@@ -302,14 +208,6 @@ class Actions(QObject):
     def _copied(self, script: str) -> None:
         QGuiApplication.clipboard().setText(script)
         self._session.say("Copied a Python script that makes this run again.")
-
-    def _not_saved(self, failure: Failure) -> None:
-        self.busy.emit("")
-        self.fail(failure)
-
-    def _remember(self, path: Path) -> None:
-        self.settings = self.settings.opened(str(path.resolve()))
-        self.recent_changed.emit(self.settings.recent)
 
     # -- data ----------------------------------------------------------------------------------
 
@@ -363,7 +261,7 @@ class Actions(QObject):
     def stop(self) -> None:
         """End this training: pause, and keep the run in a file."""
         self._trainer.pause()
-        self._keep()
+        self.files.keep()
 
     def step(self) -> None:
         """One step of the open run, or the first of another."""
@@ -380,10 +278,6 @@ class Actions(QObject):
             self._begin(0, self._trainer.half_step)
         else:
             self._trainer.half_step()
-
-    def _changed(self, run: Run) -> None:
-        """At the step at which it was saved it is not what was saved any more."""
-        self._files_of(run).saved = None
 
     def begin_without_rows(self) -> None:
         """Begin the open run anew on the set without rows, so that only rows given by hand count."""
@@ -406,7 +300,7 @@ class Actions(QObject):
 
     def _begin(self, steps: int | None, then: Callable[[], None] = lambda: None) -> None:
         spec = self._session.state.run
-        self._keep()
+        self.files.keep()
         self._exploration.cancel("open")  # what is begun now is wanted more
         self._read_all()
 
@@ -447,30 +341,18 @@ class Actions(QObject):
             self._autosave.start()
         elif not moment.training and self._autosave.isActive():
             self._autosave.stop()
-            self._keep()
+            self.files.keep()
         another = moment.run is not self._session.run
         self._session.set_moment(moment)
         if another:
-            self.file_changed.emit(self.path)
-
-    def unsaved(self) -> bool:
-        """Has the open run gone on since it was saved?"""
-        run = self._session.run
-        return run is not None and run.steps > 0 and self._files_of(run).saved != run.steps
-
-    def _keep(self) -> None:
-        """Keep the open run, between two steps, without disturbing anybody."""
-        run = self._session.run
-        if run is not None and self.unsaved():
-            place = self._files_of(run).kept
-            self._trainer.order("keep the run", lambda: keep(place, run))
+            self.files.file_changed.emit(self.files.path)
 
     def close(self) -> None:
         """Pause, keep what is not saved, and end both threads."""
         self._closing = True
         self._autosave.stop()
         self._trainer.pause()
-        self._keep()
+        self.files.keep()
         self._exploration.close()
         if not self._trainer.close() and not self._trainer.close(KEEPING):
             print("latent-explorer: the run could not be kept in time", file=sys.stderr)

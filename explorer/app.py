@@ -64,7 +64,7 @@ class Program(QObject):
         self.window.first_painted.connect(self._begin)
         self.window.closing.connect(self.close)
         self.actions.session_opened.connect(self.window.restore)
-        self.actions.recent_changed.connect(self.window.show_recent)
+        self.actions.files.recent_changed.connect(self.window.show_recent)
         self.session.changed.connect(self._state_changed)
         self._remember = QTimer(self)
         self._remember.setSingleShot(True)

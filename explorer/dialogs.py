@@ -61,8 +61,8 @@ class Dialogs(QObject):
 
     def save(self) -> None:
         """Save to the run's file, or ask for one."""
-        if self._actions.path is not None:
-            self._actions.save(self._actions.path)
+        if self._actions.files.path is not None:
+            self._actions.files.save(self._actions.files.path)
         else:
             self.save_as()
 
@@ -71,14 +71,14 @@ class Dialogs(QObject):
         name = self._name_for(".safetensors", "run")
         path, _ = QFileDialog.getSaveFileName(self._window, "Save the run", name, RUNS)
         if path:
-            self._actions.save(path)
+            self._actions.files.save(path)
 
     def save_session(self) -> None:
         """Ask for a file and save the session to it."""
         name = self._name_for(SUFFIX, "work")
         path, _ = QFileDialog.getSaveFileName(self._window, "Save the session", name, f"Sessions (*{SUFFIX})")
         if path:
-            self._actions.save_session(path, self._window.settings())
+            self._actions.files.save_session(path, self._window.settings())
 
     def save_map_picture(self) -> None:
         """Ask for a file and save the map to it."""

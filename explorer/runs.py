@@ -55,8 +55,8 @@ class Runs(QObject):
         self._found: tuple[Listed, ...] = ()
         self._pending: list[tuple[Callable[[], object], str]] = []
         session.run_changed.connect(self._reload)
-        actions.file_changed.connect(self._reload)
-        actions.recent_changed.connect(self._reload)
+        actions.files.file_changed.connect(self._reload)
+        actions.files.recent_changed.connect(self._reload)
         self.reload()
 
     @property
@@ -64,11 +64,11 @@ class Runs(QObject):
         """The open run first, then the others, the newest file first."""
         run = self._session.run
         own = () if run is None else (Listed(head_of(run)),)
-        return (*own, *(one for one in self._found if one.path not in self._actions.places))
+        return (*own, *(one for one in self._found if one.path not in self._actions.files.places))
 
     def reload(self) -> None:
         """Look at the files again."""
-        home, recent = self._actions.home, self._actions.settings.recent
+        home, recent = self._actions.files.home, self._actions.files.settings.recent
 
         def work() -> Iterator[Progress | tuple[Listed, ...]]:
             kept = kept_files(home)
@@ -104,7 +104,7 @@ class Runs(QObject):
             if path is not None:
                 self._order(lambda: rename(path, name), "rename the run")
             elif run is not None:
-                self._actions.rename(run, name)
+                self._actions.files.rename(run, name)
                 self.changed.emit()
 
         give(name)
@@ -115,13 +115,13 @@ class Runs(QObject):
     def delete(self, one: Listed) -> None:
         """Take it off the list: a kept run goes to a folder that is emptied when the program ends; a file of
         the user's own stays where it is."""
-        path, home = one.path, self._actions.home
+        path, home = one.path, self._actions.files.home
         if path is None:
             return
         if not one.kept:
-            before = self._actions.settings.recent
+            before = self._actions.files.settings.recent
             after = tuple(p for p in before if Path(p) != path)
-            show = self._actions.set_recent
+            show = self._actions.files.set_recent
             show(after)
             self._session.did(f"take {path.name} off the list", lambda: show(before), lambda: show(after))
             return

@@ -129,7 +129,7 @@ class Window(QMainWindow):
         session.changed.connect(self._state_changed)
         session.run_changed.connect(self._run_changed)
         session.moment_changed.connect(self._moment)
-        actions.file_changed.connect(self._run_changed)
+        actions.files.file_changed.connect(self._run_changed)
         actions.busy.connect(self._busy)
         actions.progress.connect(self.reading.show_progress)
         self.reading.cancelled.connect(actions.cancel)
@@ -272,7 +272,7 @@ class Window(QMainWindow):
         both = self.saveGeometry(), self.saveState(self._version(self._arrangement))
         geometry, arrangement = (bytes(part.toHex().data()).decode() for part in both)
         return replace(
-            self.actions_.settings, state=self.session.state, geometry=geometry, arrangement=arrangement
+            self.actions_.files.settings, state=self.session.state, geometry=geometry, arrangement=arrangement
         )
 
     # -- a second map --------------------------------------------------------------------------
@@ -370,7 +370,7 @@ class Window(QMainWindow):
         run, moment = self.session.run, self.session.moment
         if run is None or moment is None:
             return False
-        path = self.actions_.path
+        path = self.actions_.files.path
         name = path.stem if path is not None else run.name
         self.title.setText(f"{name} · step {format_number(moment.steps)}")
         self.where.setText(f"{run.device.upper()} · {run.kind.title} · {run.info.title}")

@@ -339,7 +339,7 @@ def test_a_run_with_rows_by_hand_is_saved_reopened_and_goes_on(bayes, tmp_path):
     program.until(lambda: program.session.moment.steps == 4)
     rest(program)
     evidence = program.window.stage.estimates.rows.value("evidence")
-    program.actions.save(tmp_path / "mine.safetensors")
+    program.actions.files.save(tmp_path / "mine.safetensors")
     program.until(lambda: any("Saved" in m.text for m in program.said))
     before = program.session.run
     program.actions.open(tmp_path / "mine.safetensors")

@@ -57,7 +57,7 @@ def choose(box, text: str) -> None:
 
 def everything(program):
     session = program.session
-    return session.run, session.model, session.state, program.actions.path, session.undo_text
+    return session.run, session.model, session.state, program.actions.files.path, session.undo_text
 
 
 def drop(program, path) -> None:
@@ -140,7 +140,7 @@ def test_the_label_column_is_chosen_in_the_preview_and_known_ever_after(program,
     program.until(lambda: program.session.run is not old)
     assert program.session.data.info.label_names == ("setosa", "virginica")
     program.until(lambda: program.session.moment.steps == 1)
-    program.actions.save(tmp_path / "run.safetensors")
+    program.actions.files.save(tmp_path / "run.safetensors")
     program.until(lambda: (tmp_path / "run.safetensors").exists())
     assert Run.open(tmp_path / "run.safetensors").data.info.columns == ("length", "site")
     box = program.run_panel.data  # another set, and back by the list

@@ -167,7 +167,7 @@ def test_a_file_of_the_users_own_is_only_taken_off_the_list(start, small_run, tm
     program = start(mine)
     program.wait_for_run()
     program.actions.open(small_run)
-    program.until(lambda: program.actions.path == small_run)
+    program.until(lambda: program.actions.files.path == small_run)
     program.settle()
     program.trigger("runs")
     dialog = program.window.findChild(RunsDialog)
@@ -181,6 +181,6 @@ def test_a_file_of_the_users_own_is_only_taken_off_the_list(start, small_run, tm
     program.click(dialog.delete)
     program.until(lambda: files() == ["open"])
     assert mine.exists()
-    assert str(mine) not in program.actions.settings.recent
+    assert str(mine) not in program.actions.files.settings.recent
     program.trigger("undo")
     program.until(lambda: files() == ["open", "mine.safetensors"])

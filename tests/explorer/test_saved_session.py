@@ -55,7 +55,7 @@ def test_another_day_everything_is_as_it_was(start, small_run, tmp_path):
     first.paused()
     state = first.session.state
     first.session.apply(replace(state, map=MapSpec(points=False), theme="light"), "set")
-    first.actions.save_session(tmp_path / "work", first.window.settings())
+    first.actions.files.save_session(tmp_path / "work", first.window.settings())
     first.until(lambda: (tmp_path / "work.session").exists())
     first.until(lambda: any("work.session" in m.text for m in first.said))
     saved = first.session.state
@@ -69,7 +69,7 @@ def test_another_day_everything_is_as_it_was(start, small_run, tmp_path):
     assert second.session.state == saved
     assert second.session.undo_text == ""
     assert not second.map.points.item.isVisible()
-    assert second.actions.path == path
+    assert second.actions.files.path == path
 
 
 def test_a_session_without_its_run_changes_nothing(start, small_run, tmp_path):

@@ -19,7 +19,7 @@ def test_it_opens_on_the_run_that_comes_with_it(start):
     assert (run.kind.name, run.info.name, run.learner.snapshot().latent_dim) == ("vae", "digits", 2)
     assert run.steps > 0
     assert (
-        program.actions.path is None
+        program.actions.files.path is None
     )  # saving asks for a name, and never writes into the program's own folder
     assert Run.open(resource("digits-vae.safetensors")).steps == run.steps
     program.hover(0.5, 0.5)

@@ -46,7 +46,7 @@ def answer(monkeypatch, which: str, path) -> None:
 
 def everything(program):
     session = program.session
-    return session.run, session.model, session.state, program.actions.path, session.undo_text
+    return session.run, session.model, session.state, program.actions.files.path, session.undo_text
 
 
 # -- save and open ---------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_save_and_reopen_gives_the_same_step_and_the_same_pictures(program, star
     target = tmp_path / "mine.safetensors"
     answer(monkeypatch, "getSaveFileName", target)
     program.trigger("save-as")
-    program.until(lambda: program.actions.path == target)
+    program.until(lambda: program.actions.files.path == target)
     assert "121" in program.said[-1].text
     assert program.window.windowTitle().startswith("mine")
     before = program.session.model
@@ -68,7 +68,7 @@ def test_save_and_reopen_gives_the_same_step_and_the_same_pictures(program, star
     after = other.session.model
     assert after.stamp.step == 121
     np.testing.assert_array_equal(after.decode(Z).mean, before.decode(Z).mean)
-    assert str(target) in other.actions.settings.recent
+    assert str(target) in other.actions.files.settings.recent
 
 
 def test_a_run_goes_on_from_its_file_as_it_would_have_gone_on(program, small_run):
@@ -89,12 +89,12 @@ def test_save_writes_to_the_runs_own_file_and_asks_where_there_is_none(start, tm
     answer(monkeypatch, "getSaveFileName", asked)
     program.trigger("save")
     target = asked.with_suffix(".safetensors")
-    program.until(lambda: program.actions.path == target)
+    program.until(lambda: program.actions.files.path == target)
     answer(monkeypatch, "getSaveFileName", tmp_path / "never")
     program.trigger("step")
-    program.until(lambda: program.actions.unsaved())
+    program.until(lambda: program.actions.files.unsaved())
     program.trigger("save")
-    program.until(lambda: not program.actions.unsaved())
+    program.until(lambda: not program.actions.files.unsaved())
     assert Run.open(target).steps == program.steps
     assert not (tmp_path / "never.safetensors").exists()
 
@@ -117,12 +117,12 @@ def test_saving_where_it_cannot_be_says_so(program, tmp_path, monkeypatch):
     folder = tmp_path / "a-file"
     folder.write_text("")
     answer(monkeypatch, "getSaveFileName", folder / "run.safetensors")
-    path = program.actions.path
+    path = program.actions.files.path
     program.trigger("save-as")
     program.until(lambda: bool(program.said))
     assert "run.safetensors" in program.said[-1].text
     assert program.said[-1].kind == "error"
-    assert program.actions.path == path
+    assert program.actions.files.path == path
 
 
 # -- drop ------------------------------------------------------------------------------------------
@@ -347,7 +347,7 @@ def test_closing_while_it_trains_ends_both_threads_and_keeps_the_run(start, smal
     assert offer[0] == "Open it"
     offer[1]()
     again.until(lambda: again.session.run.steps == kept.steps)
-    assert again.actions.path is None  # saving it asks for a name
+    assert again.actions.files.path is None  # saving it asks for a name
 
 
 def test_a_run_that_is_kept_while_it_trains_is_offered_back_after_a_crash(start, small_run, tmp_path):
@@ -355,7 +355,7 @@ def test_a_run_that_is_kept_while_it_trains_is_offered_back_after_a_crash(start,
     program = start(small_run, home)
     program.wait_for_run()
     program.click(program.run_panel.step)
-    program.until(lambda: program.actions.unsaved())
+    program.until(lambda: program.actions.files.unsaved())
     program.actions._autosave.timeout.emit()  # a minute has passed
     program.until(lambda: bool(kept_runs(home)))
     # No close: whatever is on the disk now is what a crash would leave.
@@ -391,13 +391,13 @@ def test_what_was_trained_is_kept_when_another_file_is_opened(start, small_run, 
     program = start(small_run, home)
     program.wait_for_run()
     program.click(program.run_panel.step)
-    program.until(lambda: program.actions.unsaved())
+    program.until(lambda: program.actions.files.unsaved())
     first = program.session.run
     program.actions.open(small_run)
     program.until(lambda: program.session.run is not first)
     program.until(lambda: bool(kept_runs(home)))
     assert Run.open(*kept_runs(home)).steps == 121
-    assert program.actions.path == small_run
+    assert program.actions.files.path == small_run
 
 
 def test_a_run_that_cannot_be_kept_at_the_end_is_told_of(start, small_run, tmp_path, capfd):
@@ -407,7 +407,7 @@ def test_a_run_that_cannot_be_kept_at_the_end_is_told_of(start, small_run, tmp_p
     program = start(small_run, home)
     program.wait_for_run()
     program.click(program.run_panel.step)
-    program.until(lambda: program.actions.unsaved())
+    program.until(lambda: program.actions.files.unsaved())
     program.window.close()
     program.said.clear()  # it is told where it can still be read
     assert "latent-explorer: Could not keep the run" in capfd.readouterr().err

@@ -194,7 +194,7 @@ def test_another_width_makes_a_new_run(program):
     program.paused()
     run = program.session.run
     assert dict(run.values)["width"] == 24
-    assert program.actions.path is None
+    assert program.actions.files.path is None
     assert program.run_panel.play.text() == "Train"
 
 

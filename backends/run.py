@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +24,21 @@ from backends.base import (
     finish,
 )
 from backends.curves import Curves
-from backends.data import DataSet, read_data
+from backends.data import DataSet
 from backends.history import History
 from backends.manifest import Change, Manifest, library_versions
 from backends.parameters import resolve
 from backends.registry import Backend, ModelKind, find_kind
+from backends.run_file import (
+    check_device,
+    check_size,
+    find_data,
+    fingerprint,
+    fitting,
+    flat,
+    group,
+    probe_note,
+)
 
 
 class Run:
@@ -98,7 +106,7 @@ class Run:
         kind.check_data(data.info, resolved)
         if not len(data.train) and "bayes" not in kind.capabilities:  # those take rows by hand
             raise InputError(f"the data set '{data.info.name}' has no training rows")
-        _check_device(found, device)
+        check_device(found, device)
         id = os.urandom(6).hex()
         learner = kind.load()(data.train.x, data.info, resolved, seed, device, id)
         return cls(
@@ -292,8 +300,7 @@ class Run:
             "curves": self.curves.to_arrays(),
             "probes": inputs | probes.probe_outputs(model, inputs),
         }
-        flat = {f"{group}/{name}": array for group, named in arrays.items() for name, array in named.items()}
-        checkpoint.write(path, manifest.json(), flat)
+        checkpoint.write(path, manifest.json(), flat(arrays))
 
     @classmethod
     def open(cls, path: str | Path, device: str | None = None, data: DataSet | None = None) -> Run:
@@ -322,12 +329,12 @@ class Run:
         backend, kind = find_kind(manifest.kind, manifest.backend)
         values = resolve(kind.parameters, manifest.values)
         info = manifest.data
-        state, curves, saved = (_group(arrays, name) for name in ("state", "curves", "probes"))
-        with _fitting(kind):
+        state, curves, saved = (group(arrays, name) for name in ("state", "curves", "probes"))
+        with fitting(kind):
             kind.check_data(info, values)
-            _check_size(kind, info, values, state)
+            check_size(kind, info, values, state)
         if device is not None:
-            _check_device(backend, device)
+            check_device(backend, device)
         elif manifest.device in backend.devices():
             device = manifest.device
         else:
@@ -338,11 +345,11 @@ class Run:
             if fingerprint(data) != manifest.fingerprint:
                 raise InputError(f"'{data.info.name}' is not the data that it was trained on")
         else:
-            data = yield from _find_data(manifest, notes)
+            data = yield from find_data(manifest, notes)
 
         id = f"{manifest.id}.{os.urandom(3).hex()}"
         x = np.zeros((0, info.dim), np.float32) if data is None else data.train.x
-        with _fitting(kind):
+        with fitting(kind):
             learner = kind.load()(x, info, values, manifest.seed, device, id)
             learner.restore(State(state, manifest.state))
         run = cls(
@@ -352,10 +359,10 @@ class Run:
         run.curves, run.changes = Curves.from_arrays(curves), manifest.changes
         run._fingerprint = manifest.fingerprint
         run._probe_x = saved.get("x") if data is None else run._probe_x
-        with _fitting(kind):
+        with fitting(kind):
             differing = probes.compare(run.model(), saved)
         if differing:
-            notes.append(_probe_note(differing, manifest, backend))
+            notes.append(probe_note(differing, manifest, backend))
         run.notes = tuple(notes)
         return run
 
@@ -363,76 +370,3 @@ class Run:
         if self._fingerprint is None and self.data is not None:
             self._fingerprint = fingerprint(self.data)
         return self._fingerprint
-
-
-@contextmanager
-def _fitting(kind: ModelKind) -> Iterator[None]:
-    """A damaged manifest can be anything; what a model raises on it is a sentence and ends nothing."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError, MemoryError) as error:
-        raise InputError(f"it does not fit the model '{kind.name}' ({error})") from error
-
-
-def fingerprint(data: DataSet) -> str:
-    """SHA-256 of the training rows: the data on which a run can go on exactly."""
-    x = np.ascontiguousarray(data.train.x, "<f4")
-    digest = hashlib.sha256(f"{x.shape} ".encode())
-    digest.update(x.data)  # as it lies there: copies of a million rows would be felt
-    return digest.hexdigest()
-
-
-def _group(arrays: Mapping[str, Array], group: str) -> dict[str, Array]:
-    prefix = f"{group}/"
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _check_device(backend: Backend, device: str) -> None:
-    there = backend.devices()
-    if device not in there:
-        raise InputError(f"there is no device '{device}' here; there are {', '.join(there)}")
-
-
-def _check_size(
-    kind: ModelKind, info: DataInfo, values: Mapping[str, Value], state: Mapping[str, Array]
-) -> None:
-    """Refuse a manifest that asks for a larger model than its arrays fill, before that model is built."""
-    if kind.size is None:
-        return
-    held = sum(array.size for array in state.values())
-    if kind.size(info, values) > held:
-        raise InputError(
-            f"its settings ask for {kind.size(info, values):,} parameters, its arrays hold {held:,} numbers"
-        )
-
-
-def _find_data(manifest: Manifest, notes: list[str]) -> Work[DataSet | None]:
-    title = manifest.data.title or manifest.data.name
-    if not manifest.data.source:
-        notes.append(f"its data '{title}' was not kept in a file; it is open without data")
-        return None
-    try:
-        data = yield from read_data(manifest.data.source)
-    except InputError as error:
-        notes.append(f"it is open without its data: {error}")
-        return None
-    if fingerprint(data) != manifest.fingerprint:
-        notes.append(f"its data '{title}' has changed since; it is open without data")
-        return None
-    return data
-
-
-def _probe_note(differing: tuple[str, ...], manifest: Manifest, backend: Backend) -> str:
-    now = library_versions(("numpy", *backend.libraries))
-    changed = [
-        f"{name} {then} then and {now.get(name, 'none')} now"
-        for name, then in manifest.libraries.items()
-        if now.get(name) != then
-    ]
-    return (
-        f"the model no longer gives the numbers it gave when it was saved: {', '.join(differing)} "
-        f"(tolerance {probes.TOLERANCE:g} of their size); "
-        + (", ".join(changed) if changed else "the libraries are the same")
-    )

@@ -160,10 +160,13 @@ coins = kind(
 )  # fmt: skip
 
 
+FLOW = frozenset({"samples", "log_prob", "flow", "layers", "continuous", "log_det_estimate", "costs"})
+
+
 def flow(name=None, function=None):
     """A flow's kind, with a wrong method where one is given."""
     made = Scaled if name is None else wrong(Scaled, name, function)
-    return kind(made, capabilities=frozenset({"samples", "log_prob", "flow", "layers", "costs"}))
+    return kind(made, capabilities=FLOW)
 
 
 def too_few_numbers(self, x):
@@ -306,6 +309,16 @@ WRONG = {
     ],
     "log-determinants on the way": [
         on_the_way(lambda p: base.Path(p.points, p.log_det * p.times[:, None], p.times)),
+    ],
+    "velocity and divergence": [
+        flow("velocity", lambda self, points, time: 1.1 * Scaled.velocity(self, points, time)),
+        flow("divergence", lambda self, points, time: 0.9 * Scaled.divergence(self, points, time)),
+        flow("move", lambda self, points, start, stop: Scaled.move(self, points, start, 0.9 * stop)),
+        flow("finer", lambda self: dataclasses.replace(self, mean=self.mean + 5)),
+    ],
+    "an estimated log-determinant": [
+        flow("estimate_log_det", lambda self, x, **how: (np.zeros(len(x)), np.full(len(x), 0.1))),
+        flow("estimate_log_det", lambda self, x, draws, seed=0: Scaled.estimate_log_det(self, x)),
     ],
     "measures what it costs": [flow("costs", too_few_numbers), flow("costs", of_no_rows)],
     "Bayes' theorem": [

@@ -11,13 +11,13 @@ from PySide6.QtCore import QObject, Signal
 from backends.base import Array, DataInfo
 from backends.data import Split
 from explorer.compute import Exploration, Priority
-from explorer.fields import Scale
 from explorer.pace import Pace
 from explorer.plane import Plane
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.point_layer import PointLayer
 from explorer.points import Scatter, label_colours, scattered, value_colours
 from explorer.session import Encodings, Session
+from explorer.shading import Scale
 from explorer.theme import rgb, theme
 from explorer.widgets.values import format_number
 

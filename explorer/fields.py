@@ -1,4 +1,4 @@
-"""Fields behind the latent map: functions of z on a plane, and the scale of their colours, for exploration.
+"""Fields behind the latent map: functions of z on a plane, computed in exploration.
 
 On a plane of a latent space of more dimensions they are what they are at its points, nothing is integrated
 out. Directions left out do not count: magnification is that of the plane's own two.
@@ -17,9 +17,9 @@ import numpy as np
 from backends.base import Array, Gaussian
 from backends.capabilities import Decodes, Encodes, HasEntropy, HasMetric, HasPrior, LogJoint
 from backends.quadrature import DIMENSIONS, quadrature
-from explorer.colourmaps import diverging, premultiplied
 from explorer.density import CELLS, SHOW_EVERY, enlarged, on_grid
 from explorer.plane import Plane
+from explorer.shading import Scale, coloured, risen, spread, symmetric
 from explorer.slices import in_slices
 from explorer.view import Picture, View
 from explorer.widgets.values import format_number
@@ -30,45 +30,9 @@ FEW = math.exp(-2.0)  # weight in that window below which there are no data near
 BLOCK = 64  # points
 BAND = 48  # rows of cells that are coloured in one slice
 STRAY = 0.005  # share of the cells at either end that does not stretch the scale where a few stand out
-OPAQUE = 0.25  # level from which on a scale that begins clear lets nothing through
-SAMPLE = 20_000  # cells that this is found from
 
 Function = Callable[[Array], Array]  # canvas coordinates (n, 2) → values (n,)
 Prepared = Generator[None, None, Function]
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How values become colours: low is the darkest, high the brightest; of log the colours follow log v.
-
-    diverging: low = −high. clear: low values let through what is behind. below, above: there are values
-    beyond these ends, in the colours of the ends.
-    """
-
-    low: float
-    high: float
-    log: bool = False
-    diverging: bool = False
-    clear: bool = False
-    below: bool = False
-    above: bool = False
-
-    def level(self, values: Any) -> Any:
-        """Where values lie between low, 0, and high, 1; NaN stays."""
-        low, high = self.low, self.high
-        if self.log:
-            low, high = math.log(low), math.log(high)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                values = np.log(values)
-        if low == high:
-            return np.where(np.isnan(values), np.nan, 0.5)
-        return np.clip((values - low) / (high - low), 0.0, 1.0)
-
-    def value(self, level: float) -> float:
-        """What lies at a level between 0 and 1."""
-        if self.log:
-            return math.exp(math.log(self.low) * (1 - level) + math.log(self.high) * level)
-        return self.low * (1 - level) + self.high * level
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,40 +76,6 @@ class Kind:
     shade: Callable[[Array], Scale]
     needs_data: bool = False
     of_datum: bool = False
-
-
-# -- scales ----------------------------------------------------------------------------------------
-
-
-def spread(values: Array, span: float = math.inf, stray: float = 0.0, log: bool = False) -> Scale:
-    """From the lowest to the highest value, but no more than ``span`` wide, and without a share ``stray`` of
-    them at either end. log: only positive values count."""
-    seen = values[np.isfinite(values) & ((values > 0) | (not log))]
-    if not len(seen):
-        return Scale(1.0, 1.0, log)
-    ends = (
-        np.quantile(seen[:: len(seen) // SAMPLE + 1], (stray, 1 - stray))
-        if stray
-        else (seen.min(), seen.max())
-    )
-    high = float(ends[1])
-    low = max(float(ends[0]), high - span)
-    if high - low <= 1e-6 * max(abs(high), 1e-12):  # all the same, but for rounding
-        return Scale(high, high, log)
-    return Scale(low, high, log, below=bool((values < low).any()), above=bool((values > high).any()))
-
-
-def risen(values: Array) -> Scale:
-    """From 0, which is clear, to the highest value."""
-    seen = values[np.isfinite(values)]
-    return Scale(0.0, float(seen.max(initial=0.0)) or 1.0, clear=True)
-
-
-def symmetric(values: Array) -> Scale:
-    """As far below zero as above it: to the highest value, and where none is above zero to the lowest."""
-    seen = values[np.isfinite(values)]
-    end = float(seen.max(initial=0.0)) or float(np.abs(seen).max(initial=0.0)) or 1.0
-    return Scale(-end, end, diverging=True, below=bool((seen < -end).any()))
 
 
 # -- the fields -----------------------------------------------------------------------------------
@@ -390,20 +320,3 @@ def shaded(
             if not last:
                 yield found
     return found
-
-
-def coloured(values: Array, scale: Scale, table: Array) -> Array:
-    """Values (…,) → (…, 4) uint8, blue-green-red-alpha, premultiplied; NaN is clear."""
-    level = scale.level(values)
-    if scale.diverging:
-        rgba = diverging(2 * level - 1)
-        rgba[..., 3] = np.nan_to_num(np.abs(2 * level - 1)) * 230  # zero is clear, whatever its sign
-        out = premultiplied(rgba)
-    else:
-        out = np.full((*np.shape(values), 4), 255, np.uint8)
-        out[..., :3] = table[(np.nan_to_num(level) * 255).astype(np.uint8), ::-1]
-        if scale.clear:
-            out[..., 3] = 255 * np.minimum(1.0, np.nan_to_num(level) / OPAQUE)
-            out = premultiplied(np.take(out, (2, 1, 0, 3), axis=-1))
-    out[np.isnan(level)] = 0
-    return out

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.base import Array
-from explorer.fields import Scale
 from explorer.plane import Plane
+from explorer.shading import Scale
 from explorer.view import Picture, View
 
 MOST_DOTS = 20_000  # more points in view than that are counted in pixels

@@ -7,8 +7,8 @@ from PySide6.QtCore import QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from explorer.fields import Scale, coloured
 from explorer.plots.canvas import to_qimage
+from explorer.shading import Scale, coloured
 from explorer.theme import font, theme
 from explorer.widgets.values import format_number
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from backends.base import DataInfo
-from explorer.fields import Scale
+from explorer.shading import Scale
 from explorer.state import MapSpec
 from explorer.widgets.colour_bar import ColourBar
 from explorer.widgets.form import Choice

@@ -8,8 +8,9 @@ from scipy import stats
 
 from backends.base import Gaussian, Stamp, finish
 from explorer.colourmaps import MAPS, colour_table
-from explorer.fields import KINDS, ROWS, Scale, coloured, offered, shaded, spread, symmetric
+from explorer.fields import KINDS, ROWS, offered, shaded
 from explorer.plane import Plane, coordinate_plane, plane_through
+from explorer.shading import Scale, coloured, spread, symmetric
 from explorer.view import View
 from explorer.widgets.values import format_number
 

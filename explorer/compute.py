@@ -2,7 +2,9 @@
 
 Requests go into named slots, one request a slot, and the newest wins. A request is a function; when it
 returns a generator, each value that the generator yields is a finer result, and between two of them
-anything more urgent goes first. A slice of work is therefore meant to last at most about 8 ms.
+anything more urgent goes first. A slice of work is therefore meant to last at most about 8 ms. What is
+equally urgent takes turns, a slice each, so that what is short does not wait for the end of what is long;
+files alone are read and written one after another.
 """
 
 from __future__ import annotations
@@ -64,6 +66,7 @@ class _Request:
     failed: Callable[[Failure], None] | None
     ended: Callable[[], None] | None
     doing: str
+    turn: int  # of equally urgent ones the lowest goes next
     generator: Generator[Any, None, Any] | None = None
 
 
@@ -104,7 +107,7 @@ class Exploration(QObject):
         called last, however it ended, unless the request was replaced or cancelled.
         """
         number = next(self._numbers)
-        request = _Request(slot, number, priority, work, deliver, progress, failed, ended, doing)
+        request = _Request(slot, number, priority, work, deliver, progress, failed, ended, doing, number)
         with self._condition:
             if self._closing:
                 return
@@ -142,8 +145,10 @@ class Exploration(QObject):
                     self._condition.wait()
                 if self._closing:
                     return
-                request = min(self._requests.values(), key=lambda r: (r.priority, r.number))
+                request = min(self._requests.values(), key=lambda r: (r.priority, r.turn))
             self._slice(request)
+            if request.priority is not Priority.FILE:
+                request.turn = next(self._numbers)
 
     def _slice(self, request: _Request) -> None:
         """One slice of one request: the function itself, or one step of its generator."""

@@ -41,7 +41,7 @@ FIGURES = {ELBO: ("test/elbo", "ELBO"), LOG_P: ("test/log_likelihood", "log p(x)
 MOST = 8  # curves over each other: so many colours there are
 WORDS = {
     "test": "held out", "train": "training", "batch": "batches", "half": "half-steps", "elbo": "ELBO",
-    "log_likelihood": "log p(x)", "kl_prior": "KL(q||p(z))", "reconstruction": "E_q[log p(x|z)]",
+    "log_likelihood": "log p(x)", "kl_prior": "KL(q‖p(z))", "reconstruction": "E_q[log p(x|z)]",
     "bits_per_dim": "bits per dimension", "loss": "loss",
 }  # fmt: skip
 FIRST = ("test/elbo", "test/log_likelihood", "train/elbo", "batch/log_predictive", "batch/loss")

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 QWIDGETSIZE_MAX = (1 << 24) - 1
 ARRANGEMENT, REARRANGED = 0, 1  # the standard one, and one of the user's
 LEFT, RIGHT = 284, 264
-WIDEST = 320
+NARROWEST, WIDEST = 240, 320  # of what stands beside the canvas; any narrower its texts are cut
 READ_MS = 8000  # what is only information is to be read in
 BOTTOM = 0.28  # of the height, for curves alone
 
@@ -80,7 +80,7 @@ class Window(QMainWindow):
             "run": CardDock("run", "Run", self.run, self),
             "map": stage.docks["map"],
             "cursor": stage.docks["cursor"],
-            "curves": CardDock("curves", "ELBO and log p(x) · nats", self.curves, self),
+            "curves": CardDock("curves", "ELBO · nats", self.curves, self),
             "samples": stage.docks["samples"],
         }
         for name, suited in SUITED.items():
@@ -89,6 +89,8 @@ class Window(QMainWindow):
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for dock in self.docks.values():
             dock.topLevelChanged.connect(self._rearranged)
+        for name in ("run", "cursor", "samples"):
+            self.docks[name].setMinimumWidth(NARROWEST)
         self.dialogs = Dialogs(self)
         self.run.painting_wanted.connect(self.dialogs.paint)
         self.curves.status.connect(self.docks["curves"].set_status)
@@ -193,9 +195,11 @@ class Window(QMainWindow):
     # -- arrangement -----------------------------------------------------------------------------
 
     def arrange(self) -> None:
-        """The standard arrangement."""
+        """The standard arrangement, with a second map where there is one."""
         docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        for dock in docks.values():
+        beside: Any = self.findChild(CardDock, "beside")
+        second = [beside] if beside is not None and not beside.isHidden() else []
+        for dock in (*docks.values(), *second):
             dock.setFloating(False)
             self.removeDockWidget(dock)
         self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks["run"])
@@ -212,6 +216,9 @@ class Window(QMainWindow):
         self._arrangement = ARRANGEMENT
         self._limit_docks(WIDEST)
         self._size_docks()
+        for dock in second:
+            self._lay_beside(dock)
+            dock.show()
 
     def _limit_docks(self, widest: int) -> None:
         """In the standard arrangement a larger window is for the canvas, not for the forms."""

@@ -16,10 +16,11 @@ from explorer.plane import subscript
 from explorer.session import Session, Subject
 from explorer.widgets.card import section_title
 from explorer.widgets.image import ImageView
-from explorer.widgets.values import ValueRows, difference, format_number
+from explorer.widgets.values import ValueRows, difference, format_number, format_point
 
 SHOWN_COLUMNS = 8
-SHOWN_LATENTS = 3
+SHOWN_LATENTS = 2
+SAID_LATENTS = 64  # in the tooltip
 REST = 120  # ms without a move after which the nearest datum is evaluated
 
 POINT_ROWS = [
@@ -37,9 +38,9 @@ DATUM_ROWS = [
     (
         "elbo",
         "ELBO",
-        "E_q[log p(x|z)] − KL(q(z|x)||p(z)), in nats.",
+        "E_q[log p(x|z)] − KL(q(z|x)‖p(z)), in nats.",
     ),
-    ("gap", "KL(q||p(z|x))", "log p(x) − ELBO: how far q(z|x) is from the true posterior, in nats."),
+    ("gap", "KL(q‖p(z|x))", "log p(x) − ELBO: how far q(z|x) is from the true posterior, in nats."),
 ]
 
 
@@ -169,11 +170,10 @@ class CursorPanel(QWidget):
                 mean = None if seen.mean is None else format_number(float(seen.mean[i]), 3) + spread
                 self.columns.set(str(i), mean)
         few = seen.z[:SHOWN_LATENTS]
-        digits = 2 if len(seen.z) <= SHOWN_LATENTS else 1
-        coordinates = ",  ".join(format_number(float(v), digits) for v in few)
-        self.point_rows.set("z", coordinates + (" …" if len(seen.z) > len(few) else ""))
+        self.point_rows.set("z", format_point(few, ",  ") + (" …" if len(seen.z) > len(few) else ""))
+        self.point_rows.set_tooltip("z", f"{POINT_ROWS[0][2]}\n({format_point(seen.z[:SAID_LATENTS])})")
         density = None if seen.log_prior is None else float(np.exp(seen.log_prior))
-        self.point_rows.set("prior", format_number(density, 4))
+        self.point_rows.set("prior", format_number(density, 4 if density and density >= 1e-3 else 2))
         self.point_rows.set("within", None if seen.within is None else format_number(seen.within))
         self._by_hand, self._tag = seen.tag != self._tag, seen.tag
         self._find_subject(seen.nearest)

@@ -35,7 +35,7 @@ EXTRA = {
         Series("iwae_5", "IWAE-5", 5, dashed=True, width=1),
         Series("iwae_1", "IWAE-1", 3, dashed=True, width=1),
     ),
-    "terms": (Series("reconstruction", "E_q[log p(x|z)]", 4), Series("kl_prior", "KL(q||p(z))", 7)),
+    "terms": (Series("reconstruction", "E_q[log p(x|z)]", 4), Series("kl_prior", "KL(q‖p(z))", 7)),
     "batches": (Series("batch", "batches", 6, width=1),),
 }
 TOGGLES = {
@@ -46,7 +46,7 @@ TOGGLES = {
     ),
     "terms": (
         "Terms",
-        "The two terms of the ELBO: E_q[log p(x|z)], and KL(q(z|x)||p(z)), which is taken off.",
+        "The two terms of the ELBO: E_q[log p(x|z)], and KL(q(z|x)‖p(z)), which is taken off.",
     ),
     "batches": (
         "Batches",
@@ -59,7 +59,7 @@ TOGGLES = {
 NAMES = {
     "elbo": "ELBO",
     "reconstruction": "E_q[log p(x|z)]",
-    "kl_prior": "KL(q||p(z))",
+    "kl_prior": "KL(q‖p(z))",
     "log_likelihood": "log p(x)",
 }
 
@@ -162,7 +162,7 @@ class CurvesPanel(QWidget):
             self.plot.set_gap(None)
             self.plot.set_series(tuple(renamed))
             if {"log_likelihood", "elbo"} <= {s.key for s in self._series}:
-                self.plot.set_gap("log_likelihood", "elbo", "KL(q||p(z|x))")
+                self.plot.set_gap("log_likelihood", "elbo", "KL(q‖p(z|x))")
 
     def _run_changed(self, _: Any) -> None:
         self._show_state()
@@ -207,7 +207,7 @@ class CurvesPanel(QWidget):
         """What the numbers in the legend are, and which estimator made them."""
         lines = ["Nats a datum; a band is ± the estimator's standard error."]
         if "elbo" not in lacking(self._session.model):
-            both = "ELBO = E_q[log p(x|z)] − KL(q(z|x)||p(z)), and log p(x) = ELBO + KL(q(z|x)||p(z|x))."
+            both = "ELBO = E_q[log p(x|z)] − KL(q(z|x)‖p(z)), and log p(x) = ELBO + KL(q(z|x)‖p(z|x))."
             lines.insert(0, both)
         report = self._session.report
         for name, estimate in ({} if report is None else report.splits.get(split, {})).items():

@@ -14,7 +14,7 @@ from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
 from explorer.fields import Shaded, shaded
 from explorer.gaps import STEPS, Gaps, gaps, moments
-from explorer.look import short
+from explorer.look import estimator
 from explorer.pace import Pace
 from explorer.placing import axes
 from explorer.plane import coordinate_plane
@@ -30,13 +30,14 @@ REST = 250  # ms without another datum, after which it is looked at
 STDS = 4.0  # standard deviations of q that are in view
 ROWS = [
     ("log_p", "log p(x)", "Log-likelihood of this datum, in nats."),
+    ("error", "its standard error", "Of the estimate of log p(x), and how many draws it is worth."),
     (
         "elbo",
         "ELBO of the encoder's q",
-        "E_q[log p(x|z)] − KL(q(z|x)||p(z)), in nats, with the q that the encoder gives.",
+        "E_q[log p(x|z)] − KL(q(z|x)‖p(z)), in nats, with the q that the encoder gives.",
     ),
     ("reconstruction", "reconstruction", "E_q[log p(x|z)], the first term of the encoder's ELBO, in nats."),
-    ("kl_prior", "KL(q||p(z))", "How far q(z|x) is from the prior, the second term, in nats."),
+    ("kl_prior", "KL(q‖p(z))", "How far q(z|x) is from the prior, the second term, in nats."),
     (
         "amortisation",
         "amortisation gap",
@@ -50,11 +51,11 @@ ROWS = [
     ),
     (
         "direct",
-        "KL(q||p(z|x))",
+        "KL(q‖p(z|x))",
         "By quadrature over z, not as a difference: the two gaps add up to it.",
     ),
 ]
-LEGEND = "{encoder} encoder's q &nbsp; {best} best Gaussian"
+LEGEND = "{encoder} encoder's q &nbsp; {best} best q"
 
 
 class DatumPanel(QWidget):
@@ -85,7 +86,7 @@ class DatumPanel(QWidget):
         self.plot.set_series(
             [
                 Series("log_p", "log p(x)", 0),
-                Series("best", "best Gaussian", 2),
+                Series("best", "best q", 2),
                 Series("elbo", "encoder's q", 1),
             ]
         )
@@ -243,7 +244,11 @@ class DatumPanel(QWidget):
         )
         if found.log_p is not None:
             rows.set("log_p", format_number(found.log_p.value, 3))
-            rows.set_label("log_p", f"log p(x)  {short(found.log_p)}")
+            rows.set_label("log_p", f"log p(x)  {estimator(found.log_p)}")
+            rows.set_row_visible("error", found.log_p.ess is not None)
+            if found.log_p.ess is not None:
+                rows.set_label("error", f"standard error, ESS {found.log_p.ess:.0f}")
+                rows.set("error", f"± {found.log_p.stderr:.2g}")
             rows.set_tooltip("log_p", f"{tips['log_p']} {found.log_p.method}; ± {found.log_p.stderr:.2g}.")
             error = np.hypot(found.log_p.stderr, found.best.stderr)
             rows.set_tooltip("approximation", f"{tips['approximation']} ± {error:.2g}.")

@@ -81,7 +81,7 @@ class EMPanel(QWidget):
         self.terms = self._box(
             "Terms",
             "The terms of the bound. Mixtures: L = E_q[log p(x,z)] + H(q). "
-            "Factor models: L = E_q[log p(x|z)] − KL(q||p(z)). "
+            "Factor models: L = E_q[log p(x|z)] − KL(q‖p(z)). "
             "With a prior also log p(x) + log p(θ)/n, which EM climbs then.",
         )
         self.recent = self._box(

@@ -218,6 +218,7 @@ class MapPanel(QWidget):
         self._show_left_out()
         self._request_home()
         self._view_changed()
+        self._posterior_pace.poke()
 
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.pins != new.pins:
@@ -284,14 +285,12 @@ class MapPanel(QWidget):
 
     def _draw_field(self, picture: Picture) -> None:
         self.field.set_picture(picture)
-        if picture.complete:
-            self._say()
+        self._say()
 
     def _say(self, *_: object) -> None:
-        a, b = self._session.plane.labels
         picture, parts = self.field.picture, [self.points.text]
         if picture is not None:
-            parts = [f"{a} × {b}", picture.detail, self.points.text, f"step {format_number(picture.step)}"]
+            parts = [picture.detail, self.points.text, f"step {format_number(picture.step)}"]
         self.status.emit(" · ".join(part for part in parts if part))
 
     def _show_shaded(self, found: Shaded | None) -> None:

@@ -28,7 +28,7 @@ from explorer.session import Session
 from explorer.state import Pin, State
 from explorer.stylesheet import restyle
 from explorer.widgets.button import PassingButton
-from explorer.widgets.values import format_number
+from explorer.widgets.values import format_number, format_point
 
 SHOWN = 6  # coordinates in a row
 EMPTY = "No pins yet. Move over the latent map and press N, or right-click there."
@@ -212,5 +212,5 @@ class PinsPanel(QWidget):
 
 def place(pin: Pin) -> str:
     """Its coordinates, the first of many."""
-    numbers = ", ".join(format_number(z) for z in pin.z[:SHOWN])
+    numbers = format_point(pin.z[:SHOWN])
     return f"({numbers}{', …' if len(pin.z) > SHOWN else ''})"

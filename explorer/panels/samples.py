@@ -127,6 +127,7 @@ class SamplesPanel(QWidget):
             "of the flow that is fitted here. Flow, above, brings that back."
         )
         self.choose.clicked.connect(self._ask_prior)
+        self.choose.hide()
         self._stack = QStackedLayout()
         self._stack.addWidget(self.tiles)
         self._stack.addWidget(self.plot)

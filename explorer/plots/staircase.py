@@ -25,7 +25,7 @@ TERMS = (
     Series("expected_log_joint", "E_q[log p(x,z)]", 4, tread=HALF),
     Series("entropy", "H(q)", 2, tread=HALF),
     Series("reconstruction", "E_q[log p(x|z)]", 4, tread=HALF),
-    Series("kl_prior", "KL(q||p(z))", 7, tread=HALF),
+    Series("kl_prior", "KL(q‖p(z))", 7, tread=HALF),
     Series("log_posterior", "log p(x,θ)", 3, tread=HALF),
 )
 
@@ -65,7 +65,7 @@ class Staircase(CurvePlot):
         if [one.key for one in series] != list(self._curves):
             self.set_gap(None)
             self.set_series(series)
-            self.set_gap("log_likelihood", "elbo", "KL(q||p(z|x))")
+            self.set_gap("log_likelihood", "elbo", "KL(q‖p(z|x))")
         measured = {one.key: curves.get(f"half/{one.key}") for one in series}
         self.set_points({key: Points.of(made * HALF, values) for key, (made, values) in measured.items()})
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from explorer.colourmaps import MAPS
@@ -17,6 +18,7 @@ from explorer.widgets.slider import Slider
 from explorer.widgets.values import LiveLabel
 
 PERCENT = 100  # positions of the slider
+NARROW, NARROWEST = 600, 304  # logical pixels: below the first only what is chosen, its scale and its value
 
 
 class FieldBar(QWidget):
@@ -34,7 +36,9 @@ class FieldBar(QWidget):
         self.bar, self.value, self.opacity = ColourBar(self), LiveLabel(self), Slider(self)
         self._faintness = QLabel("Opacity", self)
         self.field.setAccessibleName("Field behind the map")
-        self.field.setFixedWidth(176)
+        self.field.setMinimumContentsLength(20)
+        self.field.setMinimumWidth(96)
+        self.field.setMaximumWidth(176)
         self.value.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.value.setFixedWidth(84)
         self.value.setAccessibleName("Value of the field under the cursor")
@@ -49,17 +53,18 @@ class FieldBar(QWidget):
         self.colours.setAccessibleName("Colours of fields")
         self.colours.setToolTip("The colours of all fields; each of these can be read by the colour-blind.")
         row = QHBoxLayout(self)
+        row.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)  # see resizeEvent
         row.setContentsMargins(0, 0, 0, 4)
         row.setSpacing(8)
         self._faintness.setProperty("role", "muted")
         parts = self.field, self.bar, self.value, self.colours, self._faintness, self.opacity
         for part in parts:
-            row.addWidget(part)
+            row.addWidget(part, part.maximumWidth() if part is self.field else 0)
         row.insertStretch(3, 0)
         self.field.activated.connect(self._choose)
         self.colours.activated.connect(self._colour)
         self.opacity.valueChanged.connect(self._fade)
-        self.offer(("nothing",))
+        self.offer(tuple(CHOICES))
         self.show_field(None)
 
     def offer(self, names: Sequence[str]) -> None:
@@ -82,12 +87,23 @@ class FieldBar(QWidget):
         self.opacity.setValue(round(PERCENT * spec.opacity))
         self.opacity.blockSignals(False)
         self.bar.set_opacity(spec.opacity)
-        scalar = self.shown in KINDS
+        self._show_parts()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(NARROWEST, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Above a narrow map only what it says remains, and not what is rarely set."""
+        super().resizeEvent(event)
+        self._show_parts()
+
+    def _show_parts(self) -> None:
+        scalar, wide = self.shown in KINDS, self.width() >= NARROW
         self.bar.setVisible(scalar)
         self.value.setVisible(scalar)
-        self.colours.setVisible(scalar and self.shown != "holes")
-        self._faintness.setVisible(self.shown != "nothing")
-        self.opacity.setVisible(self.shown != "nothing")
+        self.colours.setVisible(scalar and wide and self.shown != "holes")
+        self._faintness.setVisible(wide and self.shown != "nothing")
+        self.opacity.setVisible(wide and self.shown != "nothing")
 
     @property
     def shown(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
 from explorer.plane import LeftOut
@@ -13,7 +13,8 @@ from explorer.theme import theme
 from explorer.widgets.slider import Slider
 from explorer.widgets.values import LiveLabel, format_number
 
-COLUMNS = 4  # of sliders
+COLUMNS = 4  # of sliders; half as many where there is less room than NARROW
+NARROW, NARROWEST = 480, 280  # logical pixels
 POSITIONS = 600  # of a slider, over its whole range
 RANGE = 3.0  # standard deviations of the encodings, either way
 
@@ -30,6 +31,7 @@ class LeftOutSliders(QWidget):
         self._left: LeftOut | None = None
         self._offsets: list[float] = []
         self._drags = 0
+        self._columns = COLUMNS
         self.sliders: list[MarkedSlider] = []
         self._labels: list[QLabel] = []
         self._values: list[LiveLabel] = []
@@ -37,6 +39,7 @@ class LeftOutSliders(QWidget):
         self.reset.setToolTip("Bring the plane back to where it lay")
         self.reset.clicked.connect(self._reset)
         self._grid = QGridLayout(self)
+        self._grid.setSizeConstraint(QGridLayout.SizeConstraint.SetNoConstraint)  # see resizeEvent
         self._grid.setContentsMargins(0, 0, 0, 4)
         self._grid.setHorizontalSpacing(6)
         self._grid.setVerticalSpacing(2)
@@ -75,18 +78,30 @@ class LeftOutSliders(QWidget):
             [LiveLabel(self) for _ in range(count)],
         )
         for n in range(count):
-            row, column = n // COLUMNS, 3 * (n % COLUMNS)
             self._labels[n].setProperty("role", "muted")
-            self._values[n].setMinimumWidth(38)
-            self._grid.addWidget(self._labels[n], row, column)
-            self._grid.addWidget(self.sliders[n], row, column + 1)
-            self._grid.addWidget(self._values[n], row, column + 2)
+            self._values[n].setMinimumWidth(44)
             self.sliders[n].valueChanged.connect(self._slid)
             self.sliders[n].sliderReleased.connect(self._end)
+        self._place()
+
+    def _place(self) -> None:
+        """Lay the sliders out in as many columns as there is room for."""
+        self._columns = columns = COLUMNS if self.width() >= NARROW else COLUMNS // 2
+        for n, parts in enumerate(zip(self._labels, self.sliders, self._values, strict=True)):
+            for i, part in enumerate(parts):
+                self._grid.addWidget(part, n // columns, 3 * (n % columns) + i)
         for column in range(COLUMNS):
-            self._grid.setColumnStretch(3 * column + 1, 3)
-            self._grid.setColumnStretch(3 * column + 2, 2)
+            self._grid.setColumnStretch(3 * column + 1, 3 * (column < columns))
+            self._grid.setColumnStretch(3 * column + 2, 2 * (column < columns))
         self._grid.addWidget(self.reset, 0, 3 * COLUMNS, -1, 1, Qt.AlignmentFlag.AlignTop)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(NARROWEST, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if (self._columns == COLUMNS) != (self.width() >= NARROW):
+            self._place()
 
     def _end(self) -> None:
         self._drags += 1

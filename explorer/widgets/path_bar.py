@@ -58,8 +58,10 @@ class PathBar(QWidget):
         super().__init__(parent)
         self._path, self._film = PathSpec(), FilmSpec()
         self.kind = self._choice("Path", KINDS, (84, 128), "How the path leads")
-        self.begin = self._choice("First pin", (), (50, 76), "The pin where the path begins")
-        self.end = self._choice("Last pin", (), (50, 76), "The pin where the path ends")
+        self.begin = self._choice("First pin", (), (50, 76), "The pin where the path begins; N sets one")
+        self.end = self._choice("Last pin", (), (50, 76), "The pin where the path ends; N sets one")
+        for box in (self.begin, self.end):
+            box.setPlaceholderText("pin")
         self.spacing = self._choice("Spacing of the frames", SPACINGS, (80, 124), "Equal steps of what")
         frames = [(n, f"{n} frames", "") for n in FRAMES]
         self.frames = self._choice("Number of frames", frames, (62, 118), "Frames of the film")

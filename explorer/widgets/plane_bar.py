@@ -54,18 +54,20 @@ class PlaneBar(QWidget):
         self.sliders.setToolTip("Sliders for what the plane leaves out")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(8)
-        for box, name, width in (
-            (self.kind, "Plane", 168),
-            (self.first, "Horizontal coordinate", 92),
-            (self.second, "Vertical coordinate", 92),
-            (self.third, "Third pin", 92),
+        row.setSpacing(6)
+        for box, name, narrowest, widest in (
+            (self.kind, "Plane", 72, 168),
+            (self.first, "Horizontal coordinate", 44, 92),
+            (self.second, "Vertical coordinate", 44, 92),
+            (self.third, "Third pin", 44, 92),
         ):
             box.setAccessibleName(name)
             box.setToolTip(name)
-            box.setFixedWidth(width)
+            box.setMinimumContentsLength(2)
+            box.setMinimumWidth(narrowest)
+            box.setMaximumWidth(widest)
             box.activated.connect(self._changed)
-            row.addWidget(box)
+            row.addWidget(box, widest)
         row.addStretch(1)
         row.addWidget(self.sliders)
         self.sliders.clicked.connect(self._open)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QWidget
 
 from explorer.theme import title_font
 
-_ROOM = 24  # logical pixels beside a text, and between its letters
+_ROOM = 16  # logical pixels beside a text, and between its letters
 
 
 class Switch(QWidget):
@@ -23,7 +23,7 @@ class Switch(QWidget):
         super().__init__(parent)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(2)
+        row.setSpacing(0)
         self.buttons: dict[str, QToolButton] = {}
         self._group = QButtonGroup(self)
         for key, text, tip in entries:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QResizeEvent
@@ -35,6 +35,11 @@ def format_number(x: float | None, digits: int = 2) -> str:
     return text.replace(",", _THIN).replace("-", _MINUS)
 
 
+def format_point(z: Iterable[float], separator: str = ", ") -> str:
+    """The coordinates of a point, each to a hundredth: where it is, and not how near to an axis."""
+    return separator.join(f"{float(v):z.2f}".replace("-", _MINUS) for v in z)
+
+
 def difference(a: float, b: float) -> float:
     """a − b, and 0 where all that is left of it is rounding: below 10⁻¹⁰ of either."""
     rounding = math.isfinite(a - b) and abs(a - b) <= 1e-10 * max(abs(a), abs(b))
@@ -43,12 +48,14 @@ def difference(a: float, b: float) -> float:
 
 class LiveLabel(QWidget):
     """A label whose text changes many times a second: it takes the room that there is, and a new text costs
-    a repaint of it and never a new layout of the window, as a QLabel's does."""
+    a repaint of it and never a new layout of the window, as a QLabel's does. A plain one that is too long is
+    elided."""
 
     linkActivated = Signal(str)  # noqa: N815 - as of a QLabel, for which this stands in
 
     def __init__(self, parent: QWidget, align: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignLeft) -> None:
         super().__init__(parent)
+        self._text = ""
         self._label = QLabel(self)  # in no layout: what it asks for ends at this widget
         self._label.setProperty("role", "muted")
         self._label.setAlignment(align | Qt.AlignmentFlag.AlignVCenter)
@@ -56,13 +63,20 @@ class LiveLabel(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def text(self) -> str:
-        """The text on show."""
-        return self._label.text()
+        """The whole text."""
+        return self._text
 
     def setText(self, text: str) -> None:
         """Show a text; it may be rich."""
-        if text != self._label.text():
-            self._label.setText(text)
+        if text != self._text:
+            self._text = text
+            self._fit()
+
+    def _fit(self) -> None:
+        text = self._text
+        if not {"<", "&"} & set(text):  # of a rich one nobody knows where to cut it
+            text = self._label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, self.width())
+        self._label.setText(text)
 
     def sizeHint(self) -> QSize:
         return QSize(0, self.fontMetrics().height() + 2)
@@ -72,6 +86,7 @@ class LiveLabel(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._label.resize(self.size())
+        self._fit()
 
 
 class ValueRows(QWidget):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPointF, QRect, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QWidget
 
 from backends.data import open_data
 from backends.run import Run
@@ -12,6 +13,14 @@ from explorer.mosaic import normalise
 from explorer.runs_dialog import RunsDialog
 
 WIDTH = {"width": 16, "depth": 1}
+
+
+@pytest.fixture
+def five_wide(tmp_path):
+    """A run of five latent dimensions, whose plane leaves three out."""
+    path = tmp_path / "five.safetensors"
+    Run.start("vae", open_data("digits"), {**WIDTH, "latent_dim": 5}, seed=3).save(path)
+    return path
 
 
 @pytest.fixture
@@ -171,3 +180,32 @@ def test_it_is_closed_and_computes_nothing_then(program, beside):
     program.trigger("beside")
     assert not beside.isHidden()
     assert beside.other.model.stamp.step == 122
+
+
+def test_on_a_small_screen_no_card_lies_over_another_and_none_is_cut(start, five_wide):
+    program = start(five_wide)
+    program.wait_for_run()
+    window = program.window
+    window.resize(1280, 800)
+    program.until(lambda: program.session.plane.left_out is not None)
+    program.trigger("field-magnification")
+    program.click(window.map.planes.sliders)
+    program.trigger("beside")
+    dock = window.findChild(BesideDock)
+    program.trigger("arrange")
+    program.settle()
+    cards = [d for d in (*window.docks.values(), dock) if not d.visibleRegion().isEmpty()]
+    assert {"run", "map", "cursor", "samples", "beside"} <= {card.objectName() for card in cards}
+    frames = [card.geometry() for card in cards]
+    assert all(window.rect().contains(frame) for frame in frames)
+    assert not any(a.intersects(b) for i, a in enumerate(frames) for b in frames[:i])
+    order = sorted(cards, key=lambda card: card.x())
+    assert [c.objectName() for c in order if c.y() == min(frames, key=QRect.y).y()] == [
+        "run", "map", "beside", "cursor",
+    ]  # fmt: skip
+    for panel in (window.map, dock.map):
+        for bar in (panel.planes, panel.left_out, panel.fields):
+            parts = [c.geometry() for c in bar.children() if isinstance(c, QWidget) and not c.isHidden()]
+            assert len(parts) > 1
+            assert all(bar.rect().contains(part) for part in parts)
+            assert not any(a.intersects(b) for i, a in enumerate(parts) for b in parts[:i])

@@ -104,6 +104,27 @@ def test_hover_overtakes_long_work_between_two_slices(exploration, qtbot):
     qtbot.waitUntil(lambda: "long work ended" in order)
 
 
+@pytest.mark.parametrize("priority", list(Priority))
+def test_what_is_equally_urgent_takes_turns_and_files_wait_for_each_other(exploration, hold, qtbot, priority):
+    done, ended = [], []
+
+    def slices(name, n):
+        for _ in range(n):
+            done.append(name)
+            yield None
+
+    for name, n in (("long", 6), ("short", 2)):
+        exploration.request(
+            name, priority, lambda name=name, n=n: slices(name, n), print,
+            doing=name, ended=lambda name=name: ended.append(name),
+        )  # fmt: skip
+    hold.open()
+    qtbot.waitUntil(lambda: len(ended) == 2)
+    one_by_one = ["long"] * 6 + ["short"] * 2
+    assert done == (one_by_one if priority is Priority.FILE else ["long", "short"] * 2 + ["long"] * 4)
+    assert ended == (["long", "short"] if priority is Priority.FILE else ["short", "long"])
+
+
 def test_finer_results_arrive_one_after_the_other(exploration, qtbot):
     gate, got = Gate(), []
 

@@ -110,7 +110,7 @@ def test_e_closes_the_gap_and_m_lifts_both(program, em):
     assert elbo[2] == pytest.approx(log_p[2], rel=1e-10)
     assert log_p[2] == pytest.approx(log_p[1], rel=1e-10)  # an E-step moves no θ
     assert steps.tolist() == [0.5, 1.0, 1.5]
-    assert "KL(q||p(z|x))&nbsp;0.0000" in program.window.docks["em"].status.text()
+    assert "KL(q‖p(z|x))&nbsp;0.0000" in program.window.docks["em"].status.text()
 
 
 def test_what_is_drawn_and_written_is_what_was_measured(program, em, tmp_path):

@@ -55,6 +55,18 @@ def test_the_plane_between_two_labels_is_chosen(five):
     five.until(lambda: session.plane.labels[0] == "mean of 7 → 8")
 
 
+def test_the_posterior_of_the_datum_lies_on_another_plane_as_soon_as_that_is_laid(five):
+    session, shown = five.session, five.map.posterior
+    five.hover(0.4, -0.3)
+    five.until(lambda: shown.shown is not None and session.subject is not None)
+    five.settle()
+    x = session.subject.x
+    choose(five, five.map.planes.kind, 1)
+    five.until(lambda: session.plane.labels == ("z₁", "z₂"))
+    mean = session.model.encode(x[None]).mean[0, :2]
+    five.until(lambda: np.allclose(shown.shown.means[0], mean, atol=1e-5))
+
+
 def test_a_plane_through_three_pins_follows_them_out_of_it_but_not_within(five):
     bar, session = five.map.planes, five.session
     item = bar.kind.model().item(3)

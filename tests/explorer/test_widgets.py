@@ -20,7 +20,7 @@ from explorer.theme import DARK, LIGHT, theme
 from explorer.widgets.card import CardDock
 from explorer.widgets.image import ImageView, to_image
 from explorer.widgets.messages import DetailsDialog, MessageBar
-from explorer.widgets.values import ValueRows, difference, format_number
+from explorer.widgets.values import LiveLabel, ValueRows, difference, format_number, format_point
 
 
 @pytest.fixture(autouse=True)
@@ -348,3 +348,25 @@ def test_the_theme_keeps_no_widget_alive_and_calls_no_dead_one(qapp, make):
     gc.collect()
     assert gone() is None
     theme().set("light")
+
+
+def test_a_live_text_that_is_too_long_ends_in_dots_and_is_whole_where_there_is_room(qtbot):
+    holder = QWidget()
+    holder.resize(400, 40)
+    label = LiveLabel(holder, Qt.AlignmentFlag.AlignRight)
+    shown(qtbot, holder)
+    drawn = label.findChild(QLabel)
+    label.setText("log q(z), 1350 training rows")
+    for width, whole in ((60, False), (300, True)):
+        label.resize(width, 20)
+        assert label.text() == "log q(z), 1350 training rows"
+        assert (drawn.text() == label.text()) is whole
+        assert drawn.text()[:3] == "log"
+        assert drawn.fontMetrics().horizontalAdvance(drawn.text()) <= width
+    label.setText("<b>rich</b>")
+    assert drawn.text() == "<b>rich</b>"
+
+
+@pytest.mark.parametrize(("z", "text"), [((0.004, -2.4149), "0.00, −2.41"), ((-0.001,), "0.00"), ((), "")])
+def test_a_point_is_told_to_a_hundredth(z, text):
+    assert format_point(z) == text

@@ -21,6 +21,7 @@ SAMPLES = 32  # draws of z per row for the reconstruction term
 CURVE_ROWS = 300  # of each split, behind every point of a curve: so its points are comparable
 TOLERANCE = 0.01  # nats
 _BLOCK = 16  # rows a slice; fixed, because a block's seed and so the result depends on it
+_MANY = 100_000  # rows
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,17 @@ def evaluate(
 
 def some_rows(x: Array, rows: int, seed: int = 0) -> Array:
     """At most so many rows of x (n, d), in their order; the same seed draws the same ones."""
-    return x if rows >= len(x) else x[np.sort(np.random.default_rng(seed).permutation(len(x))[:rows])]
+    return x if rows >= len(x) else x[drawn_rows(len(x), rows, seed)]
+
+
+def drawn_rows(n: int, rows: int, seed: int = 0) -> Array:
+    """Which of n rows :func:`some_rows` gives, in ascending order."""
+    if rows >= n:
+        return np.arange(n)
+    rng = np.random.default_rng(seed)
+    # an order of very many would take long, all in one piece
+    few = n <= _MANY
+    return np.sort(rng.permutation(n)[:rows] if few else rng.choice(n, rows, replace=False, shuffle=False))
 
 
 def has_log_likelihood(model: object) -> bool:

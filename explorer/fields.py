@@ -16,6 +16,7 @@ import numpy as np
 
 from backends.base import Array, Gaussian
 from backends.capabilities import Decodes, Encodes, HasEntropy, HasMetric, HasPrior, LogJoint
+from backends.evaluation import some_rows
 from backends.quadrature import DIMENSIONS, quadrature
 from explorer.density import CELLS, SHOW_EVERY, enlarged, on_grid
 from explorer.plane import Plane
@@ -301,7 +302,7 @@ def shaded(
     note = f"{format_number(len(rows))} training rows" if kind.needs_data else ""
     if kind.needs_data and len(rows) > ROWS:
         note = f"{format_number(ROWS)} of {note}"
-        rows = rows[np.sort(np.random.default_rng(0).permutation(len(rows))[:ROWS])]
+        rows = some_rows(rows, ROWS)
     detail = f"{kind.label}, {note}" if note else kind.label
     function = yield from kind.prepare(model, rows, plane, view)
     found, shown = None, 0.0

@@ -12,6 +12,7 @@ import numpy as np
 from backends.base import Array
 from backends.capabilities import Bijects, Continuous, HasLayers
 from backends.carry import carry, inverse, log_prob, transform
+from backends.evaluation import drawn_rows
 from explorer.colourmaps import diverging, premultiplied
 from explorer.slices import in_slices
 from explorer.view import Picture, View
@@ -81,7 +82,7 @@ def stations(model: Any) -> Array:
 def travel(model: Any, x: Array, seed: int = 0) -> Generator[None, None, Travel]:
     """Carry data x (n, 2), samples and a grid through a flow. Data that are many are drawn from."""
     times = stations(model)
-    which = np.sort(np.random.default_rng(seed).permutation(len(x))[:ROWS])
+    which = drawn_rows(len(x), ROWS, seed)
     x = x[which]
     data, log_det = yield from _carried(model, x, times)
     samples, _ = yield from _carried(model, model.sample_prior(ROWS, seed), times[::-1])

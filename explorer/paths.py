@@ -164,8 +164,7 @@ def typical_radius(encodings: Encodings) -> float:
     """The radius within which half of the encodings have NEIGHBOURS others or more, or where that is less
     than one of those looked among, one of them."""
     values = encodings.z
-    order = np.random.default_rng(0).permutation(len(values))[:AMONG]
-    among = values[order]
+    among = values[np.random.default_rng(0).choice(len(values), min(AMONG, len(values)), replace=False)]
     squared = _squared(among[:SAMPLE], among)
     rank = min(max(round(NEIGHBOURS * len(among) / len(values)), 1), len(among) - 1)
     radii = np.sqrt(np.partition(squared, rank, axis=1)[:, rank])  # the first is the encoding itself

@@ -23,7 +23,9 @@ CELLS = 256  # of the grid along each side, at most
 POINTS_A_CELL = 8
 SAMPLE = 20_000  # points, at most, that the standard view is found from
 _BLOCK = 2**16  # points between two yields
+_PIXELS = 2**17  # likewise
 _NUMBERS = 2**20  # that are worked on between two yields
+_OFTEN = 2**12  # points on a pixel: more are not told apart where it is asked how many there are on most
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +113,10 @@ def label_colours(labels: Array | None, rows: Array, palette: Array) -> Generato
     """(n, 3) uint8: the colours of points that are of these rows (n,), by their labels, from a palette
     (m, 3) uint8, which repeats; of its first colour where there are no labels."""
     out = np.empty((len(rows), 3), np.uint8)
-    out[:] = palette[0]
-    if labels is not None:
-        for start in range(0, len(rows), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            out[part] = palette[labels[rows[part]] % len(palette)]
-            yield
+    for start in range(0, len(rows), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        out[part] = palette[0] if labels is None else palette[labels[rows[part]] % len(palette)]
+        yield
     return out
 
 
@@ -146,18 +146,20 @@ def points_picture(
     margin = (RADIUS * view.scale + 1) / np.abs(scale)
     least, most = np.array([view.x0, view.y0]) - margin, np.array([view.x1, view.y1]) + margin
     blocks = list(_blocks(seen.near(least, most)))
-    index, there = [], 0
+    pixels, counts, there = [], np.zeros(size + 1, np.int32), 0
     for block in blocks:
         u, v = _take(seen.uv, block).T
         x, y = (u - u0) * a, (v - v0) * b
         inside = (x >= 0) & (x < wide) & (y >= 0) & (y < high)
         with np.errstate(invalid="ignore"):  # what lies far beside the view need fit in no integer
             pixel = y.astype(np.int32) * np.int32(wide) + x.astype(np.int32)
-        index.append(np.where(inside, pixel, size).astype(np.int64))
+        pixels.append(np.where(inside, pixel, size).astype(np.int64))
+        np.add.at(counts, pixels[-1], np.int32(1))
         there += int(np.count_nonzero(inside))
         yield
     if there > MOST_DOTS:
-        image = yield from _counts(np.concatenate(index), [_take(colours, block) for block in blocks], view)
+        placed = [(of, _take(colours, block)) for of, block in zip(pixels, blocks, strict=True)]
+        image = yield from _counted(counts[:size], placed, view)
     else:
         points = np.zeros(0, np.int64)
         for block in blocks:
@@ -226,20 +228,32 @@ def _dots(xy: Array, colours: Array, view: View) -> Generator[None, None, Array]
     return out.reshape(view.height, wide, 4)
 
 
-def _counts(index: Array, colours: list[Array], view: View) -> Generator[None, None, Array]:
-    """Points on pixels ``index`` (n,), of which one more than there are takes what lies beside the view: as
-    much of each pixel as a dot would cover, in the mean colour (n, 3) of the points that fall on it."""
-    size = view.width * view.height
-    counts = np.bincount(index, minlength=size + 1)[:size]
-    yield
-    typical = float(np.median(counts[counts > 0]))
-    yield
-    opacity = OPACITY * -np.expm1(np.float32(-1.2 / typical) * counts.astype(np.float32))
-    out = np.empty((size, 4), np.uint8)
-    out[:, 3] = opacity * 255 + 0.5
-    share = opacity / np.maximum(counts, 1)
-    for channel in range(3):
+def _counted(counts: Array, placed: list[tuple[Array, Array]], view: View) -> Generator[None, None, Array]:
+    """As much of each pixel as a dot would cover, in the mean colour of the points that fall on it.
+
+    counts (pixels,) int32: how many these are. placed: of some points after the other their pixels (m,), of
+    which one more than there are takes what lies beside the view, and their colours (m, 3).
+    """
+    size = len(counts)
+    parts = [slice(start, min(start + _PIXELS, size)) for start in range(0, size, _PIXELS)]
+    often = np.zeros(_OFTEN + 1, np.int64)  # pixels that have so many points
+    for part in parts:
+        often += np.bincount(np.minimum(counts[part], _OFTEN), minlength=_OFTEN + 1)
         yield
-        weights = np.concatenate([c[:, channel] for c in colours])
-        out[:, 2 - channel] = np.bincount(index, weights, minlength=size + 1)[:size] * share + 0.5
+    often[0] = 0
+    typical = int(np.searchsorted(often.cumsum(), often.sum() / 2))  # the median
+    out, share = np.empty((size, 4), np.uint8), np.empty(size, np.float32)
+    for part in parts:
+        opacity = OPACITY * -np.expm1(np.float32(-1.2 / typical) * counts[part].astype(np.float32))
+        out[part, 3] = opacity * 255 + 0.5
+        share[part] = opacity / np.maximum(counts[part], 1)
+        yield
+    for channel in range(3):
+        sums = np.zeros(size + 1)
+        for pixels, colours in placed:
+            np.add.at(sums, pixels, colours[:, channel].astype(np.float64))
+            yield
+        for part in parts:
+            out[part, 2 - channel] = sums[part] * share[part] + 0.5
+            yield
     return out.reshape(view.height, view.width, 4)

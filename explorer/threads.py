@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import sys
@@ -41,3 +42,15 @@ def forget_modules() -> None:
     """
     if not gc.get_freeze_count():  # once: what is frozen is never collected
         gc.freeze()
+
+
+def give_memory_back() -> None:
+    """Have the C library hand free memory back to the system, where it can (glibc). Takes 10 ms a 100 MB.
+
+    By itself it keeps whatever lies below a block that is still in use: when a history of 256 MB had dropped
+    every second moment, 200 MB stayed taken. The other way, blocks from 128 KB on with pages of their own
+    (M_MMAP_THRESHOLD), gives each back at once, but made every step of training a quarter slower.
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError, OSError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)

@@ -15,7 +15,7 @@ from backends.base import Model, Observes, Value
 from backends.history import MEMORY
 from backends.run import Run
 from explorer.compute import Failure
-from explorer.threads import TRAINING, step_back
+from explorer.threads import TRAINING, give_memory_back, step_back
 
 PUBLISH_EVERY = 1 / 30
 RATE_WINDOW = 1.0
@@ -68,6 +68,7 @@ class Trainer(QObject):
         self._tolerance = 0.0  # EM ends when a step raises its bound by less; 0 is never
         self._memory = MEMORY  # bytes of the run's earlier moments
         self._rested = 0.0  # when another of them may be taken
+        self._kept = 0  # bytes that they took at last
         self._slow = {"half": 0.0, "row": 0.0}  # seconds to look at each half-step of EM, or each row
         self._rate: deque[tuple[float, int]] = deque()
         self._closing = False
@@ -269,11 +270,13 @@ class Trainer(QObject):
         """Where the run's history wants this moment, it has it. In a training that goes on this takes no more
         than a share REMEMBERING of the time."""
         began = time.perf_counter()
-        if training and began < self._rested:
-            return
-        run.remember(model)
-        ended = time.perf_counter()
-        self._rested = ended + (ended - began) * (1 / REMEMBERING - 1)
+        if not training or began >= self._rested:
+            run.remember(model)
+            ended = time.perf_counter()
+            self._rested = ended + (ended - began) * (1 / REMEMBERING - 1)
+        kept, self._kept = self._kept, run.history.nbytes
+        if self._kept < kept:
+            give_memory_back()
 
     def _post(self, value: Any) -> None:
         with self._condition:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends.base import Array, DataInfo, Gaussian
+from backends.evaluation import some_rows
 from explorer.mosaic import Ink, normalise, paint, resize
 from explorer.slices import decoded, in_slices
 
@@ -76,7 +77,7 @@ def traversals(
     Var μⱼ(x) + E σⱼ²(x), around its mean; the other coordinates are those of ``point`` (k,), or the mean's.
     scale: device pixels a logical one. Yields with more and more strips.
     """
-    x = x[np.sort(np.random.default_rng(0).permutation(len(x))[:ROWS])]
+    x = some_rows(x, ROWS)
     parts: list[Gaussian] = yield from in_slices(model.encode, x)
     mean, std = (np.concatenate([getattr(q, name) for q in parts]) for name in ("mean", "std"))
     each, method = kl_by_dimension(model, mean, std)

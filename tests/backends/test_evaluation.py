@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from backends.base import DataInfo, Elbo, Gaussian, InputError, Progress, Stamp, finish
 from backends.curves import Curves
 from backends.data import DataSet, Density, Split
-from backends.evaluation import evaluate
+from backends.evaluation import drawn_rows, evaluate, some_rows
 from backends.mass import mass
 
 D = 3
@@ -238,3 +238,17 @@ def test_without_a_known_density_there_is_no_gap_and_with_few_rows_no_mass():
     assert report.whole.keys() == {"mass"}
     assert "gap" not in report.splits["test"]
     assert finish(evaluate(Shifted(), data, rows=100)).whole == {}
+
+
+@pytest.mark.parametrize("n", [1000, 1_000_000])  # drawn from an order of all, and one by one
+def test_some_rows_are_drawn_evenly_without_repetition_and_the_same_again(n):
+    rows = drawn_rows(n, 300)
+    assert len(rows) == 300
+    assert (np.diff(rows) > 0).all()
+    assert 0 <= rows[0] <= rows[-1] < n
+    assert abs(rows.mean() / n - 0.5) < 5 * np.sqrt(1 / 12 / 300)
+    np.testing.assert_array_equal(rows, drawn_rows(n, 300))
+    assert (drawn_rows(n, 300, seed=1) != rows).any()
+    x = np.arange(n, dtype=np.float32)[:, None]
+    np.testing.assert_array_equal(some_rows(x, 300)[:, 0], rows)
+    assert some_rows(x, n) is x

@@ -66,6 +66,8 @@ class Program(QObject):
         self.actions.session_opened.connect(self.window.restore)
         self.actions.files.recent_changed.connect(self.window.show_recent)
         self.session.changed.connect(self._state_changed)
+        for changed in (self.session.run_changed, self.session.walk_changed):  # what else can now be done
+            changed.connect(self._refresh_commands)
         self._remember = QTimer(self)
         self._remember.setSingleShot(True)
         self._remember.setInterval(REMEMBER_MS)
@@ -99,6 +101,9 @@ class Program(QObject):
         theme().set_map(new.colours)
         self.window.refresh_commands()
         self._remember.start()
+
+    def _refresh_commands(self, _: object) -> None:
+        self.window.refresh_commands()
 
     def _remember_settings(self) -> None:
         """So that a crash does not lose them."""

@@ -19,6 +19,7 @@ from explorer.paintings import keep_painting, last_painting
 from explorer.session import Session
 from explorer.spec import source_of, suit
 from explorer.state import RunSpec
+from explorer.widgets.values import format_number
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz", ".png", ".jpg", ".jpeg", ".gif")
 SLOTS = ("data", "begin")  # of exploration, that are read in
@@ -75,9 +76,8 @@ class DataChoice(QObject):
         self._session.apply(replace(self._session.state, run=spec), "choose data")
         rows = len(data.train) + len(data.validation) + len(data.test)
         with_ = f", with {' and '.join(changed)}" if changed else ""
-        self._session.say(
-            f"{data.info.title}: {rows} rows of {data.info.dim} values. Train starts a run on it{with_}."
-        )
+        found = f"{format_number(rows)} rows of {format_number(data.info.dim)} values"
+        self._session.say(f"{data.info.title}: {found}. Train starts a run on it{with_}.")
         for note in data.notes:
             self._session.say(note, "warning")
 

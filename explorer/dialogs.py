@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QPoint
 from PySide6.QtWidgets import QFileDialog
 from shiboken6 import isValid
 
@@ -130,6 +130,7 @@ class Dialogs(QObject):
             sketch = Sketch(max(run.info.image_shape[:2]), self._window)
             sketch.drawn.connect(self._drawn)
             self._session.run_changed.connect(sketch.close)
+            sketch.move(self._window.docks["run"].mapToGlobal(QPoint(0, 0)))  # where it hides no picture
             sketch.show()
 
     def _drawn(self, levels: Array | None) -> None:

@@ -42,7 +42,8 @@ MOST_CLASSES = 12  # that are named
 NO_LABELS = "none"
 COLOUR_NAMES = {"grey": "Grey", "rgb": "Colour (RGB)"}
 FACTS = (
-    ("rows", "Rows", "How many there are, and into how many for training, validation and test they fall"),
+    ("rows", "Rows", "How many there are"),
+    ("splits", "Fall into", "Rows for training, for validation and for test"),
     ("size", "Columns", "Values of each row"),
     ("values", "Values", "Their kind, and the smallest and the largest of all"),
     ("missing", "Missing", "Cells that are empty or not a number; a table with such cells cannot be used"),
@@ -282,7 +283,8 @@ class DataPreview(QDialog):
         elif seen.info is not None and seen.first is not None:
             columns = seen.info.columns or tuple(str(i + 1) for i in range(seen.info.dim))
             shown = seen.first[:, :MOST_COLUMNS]
-            self._fill(columns, [[f"{value:.6g}" for value in row] for row in shown])
+            minus = "\N{MINUS SIGN}"
+            self._fill(columns, [[f"{value:.6g}".replace("-", minus) for value in row] for row in shown])
 
     def _fill(self, columns: Any, rows: Any) -> None:
         self._views.setCurrentWidget(self.table)
@@ -319,7 +321,7 @@ def facts(seen: Look) -> dict[str, str]:
         out["rows"] = format_number(seen.rows)
         if data is not None:
             parts = (len(data.train), len(data.validation), len(data.test))
-            out["rows"] += f": {' + '.join(format_number(n) for n in parts)}"
+            out["splits"] = " + ".join(format_number(n) for n in parts)
         out["size"] = format_number(info.dim)
         if shape is not None:
             out["size"] = f"{shape[1]} × {shape[0]}{', RGB' if shape[2:] == (3,) else ''}"

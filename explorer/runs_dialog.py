@@ -35,7 +35,7 @@ from explorer.widgets.values import LiveLabel, format_number
 
 NAME, DATA, MODEL, STEP, ELBO, LOG_P, WHERE = range(7)
 TITLES = ("Name", "Data", "Model", "Step", "ELBO", "log p(x)", "File")
-WIDTHS = (280, 150, 170, 72, 76, 76, 120)
+WIDTHS = (270, 140, 160, 72, 88, 88, 126)
 THUMB = QSize(64, 22)
 FIGURES = {ELBO: ("test/elbo", "ELBO"), LOG_P: ("test/log_likelihood", "log p(x)")}
 MOST = 8  # curves over each other: so many colours there are

@@ -53,7 +53,7 @@ class CursorPanel(QWidget):
         self._tag: object = None
         self._by_hand = False  # whether the hand moved last, or the model trained
         self.picture = ImageView(self, placeholder="Move the mouse over the map", name="decoded image")
-        self.picture.setMinimumHeight(120)
+        self.picture.setMinimumHeight(80)
         self.columns = ValueRows([(str(i), "", "") for i in range(SHOWN_COLUMNS)], self)
         self.point_rows = ValueRows(POINT_ROWS, self)
         self.datum_title = section_title("Nearest datum", self)

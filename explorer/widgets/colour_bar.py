@@ -63,7 +63,7 @@ class ColourBar(QWidget):
         return [s + number(scale.value(t), scale) for s, t in zip(signs, TICKS, strict=True)]
 
     def sizeHint(self) -> QSize:
-        return QSize(220, BAR + TEXT + 6)
+        return QSize(140, BAR + TEXT + 6)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(110, BAR + TEXT + 6)

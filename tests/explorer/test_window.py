@@ -1,5 +1,7 @@
 """The window, driven as a person drives it: mouse, keys and menus; and looked at."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -8,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from backends.run import Run
 from explorer.mosaic import normalise
+from explorer.state import PathSpec
 from explorer.widgets.image import to_image
 from resources import resource
 
@@ -48,6 +51,32 @@ def test_the_mouse_moves_the_point_and_its_picture_is_decoded(program):
         assert shown.convertToFormat(scaled.format()) == scaled
         seen.append(program.pixels(picture))
     assert (seen[0] != seen[1]).any()
+
+
+@pytest.mark.parametrize("size", [(900, 600), (1280, 800)])
+def test_no_card_lies_over_another_however_small_the_window(program, size):
+    window = program.window
+    window.resize(*size)
+    program.settle()
+    seen = [dock.geometry() for dock in window.docks.values() if not dock.visibleRegion().isEmpty()]
+    assert len(seen) == 5
+    assert all(window.rect().contains(frame) for frame in seen)
+    assert not any(a.intersects(b) for i, a in enumerate(seen) for b in seen[:i])
+
+
+def test_commands_are_on_as_soon_as_there_is_what_they_need(start, small_run):
+    program = start(small_run)
+    can = {name: program.window.commands[name].isEnabled for name in ("draw-input", "script", "play-path")}
+    assert not any(is_on() for is_on in can.values())
+    program.wait_for_run()
+    assert can["draw-input"]()
+    assert can["script"]()
+    assert not can["play-path"]()
+    session = program.session
+    path = PathSpec("drawn", points=((-1.0, 0.5), (1.0, 0.0)))
+    session.apply(replace(session.state, path=path), "draw a path")
+    program.until(lambda: session.walk is not None)
+    assert can["play-path"]()
 
 
 def test_under_the_cursor_stand_z_the_prior_and_the_nearest_datum(program):

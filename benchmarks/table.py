@@ -12,18 +12,21 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Row:
-    """A measured value with its unit and budget. ``least``: the budget is a minimum, not a maximum."""
+    """A measured value with its unit and its budget, where it has one. ``least``: the budget is a minimum,
+    not a maximum."""
 
     name: str
     value: float
     unit: str
-    budget: float
+    budget: float | None
     least: bool = False
     note: str = ""
 
     @property
     def kept(self) -> bool:
         """Is the budget kept?"""
+        if self.budget is None:
+            return True
         return self.value >= self.budget if self.least else self.value <= self.budget
 
 
@@ -54,11 +57,11 @@ def markdown(rows: list[Row]) -> str:
     for row in rows:
         sign = "≥" if row.least else "≤"
         note = f" ({row.note})" if row.note else ""
-        verdict = "kept" if row.kept else "**missed**"
         unit = f" {row.unit}" if row.unit not in ("×", "") else row.unit
-        lines.append(
-            f"| {row.name}{note} | {row.value:.4g}{unit} | {sign} {row.budget:g}{unit} | {verdict} |"
-        )
+        budget, verdict = "", ""
+        if row.budget is not None:
+            budget, verdict = f"{sign} {row.budget:g}{unit}", "kept" if row.kept else "**missed**"
+        lines.append(f"| {row.name}{note} | {row.value:.4g}{unit} | {budget} | {verdict} |")
     return "\n".join(lines)
 
 

@@ -287,3 +287,24 @@ def test_a_snapshot_has_the_average_of_the_last_weights():
         weights.append(made._optimiser.theta.detach().double().numpy().copy())
         want = want + min(1.0, 9 / (step + 8)) * (weights[-1] - want)
     np.testing.assert_allclose(made.snapshot().theta(), want, atol=1e-5)
+
+
+@pytest.mark.parametrize(("decay_steps", "widened"), [(0, 1 + 0.5**2), (200, 1.0)])
+def test_jitter_widens_the_density_until_it_has_faded(decay_steps: int, widened: float) -> None:
+    x = rows(2, 1000)
+    made = learner("lu", x, jitter=0.5, decay_steps=decay_steps, learning_rate=0.05)
+    for _ in range(400):
+        made.step()
+    variance = made.snapshot().sample(20_000, 0).var(0)
+    np.testing.assert_allclose(variance, widened * x.var(0), rtol=0.08)
+
+
+def test_jitter_keeps_a_flow_from_learning_few_rows_by_heart() -> None:
+    moons = open_data("two-moons")
+    held_out = []
+    for jitter in (0.0, 0.1):
+        made = learner("nsf", moons.train.x[:200], jitter=jitter, width=32, learning_rate=0.01)
+        for _ in range(200):
+            made.step()
+        held_out.append(made.snapshot().log_prob(moons.test.x).mean())
+    assert held_out[1] > held_out[0] + 0.1

@@ -26,6 +26,7 @@ def common(
     learning_rate: float = 1e-3,
     decay_steps: int = 0,
     batch_size: int = 512,
+    jitter: float = 0.0,
     objectives: tuple[str, ...] = (),
 ) -> tuple[Parameter, ...]:
     """The parameters of every flow, with a kind's own defaults and its objectives beside the two KLs."""
@@ -74,6 +75,13 @@ def common(
             "rows. 0 is what the data need: 1 for 0/1 and whole numbers, none for real ones.",
             minimum=0, maximum=1e6,
         ),
+        Parameter(
+            "jitter", "float", jitter,
+            "Standard deviation of normal noise that is added to the rows of a batch, each time anew, in "
+            "standard deviations of the data; it falls as the learning rate does. Without it a flow that can "
+            "learn few rows by heart does so.",
+            minimum=0, maximum=1,
+        ),
     )  # fmt: skip
 
 
@@ -116,7 +124,7 @@ MAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING, ACTIVATION)
 IAF_PARAMETERS = (*common(layers=8, width=64, depth=2), MIXING, ACTIVATION)
 
 NSF_PARAMETERS = (
-    *common(layers=3, width=64, depth=2, learning_rate=3e-3, decay_steps=6000),
+    *common(layers=3, width=64, depth=2, learning_rate=3e-3, decay_steps=6000, jitter=0.01),
     MIXING,
     ACTIVATION,
     Parameter(

@@ -128,21 +128,28 @@ class FlowLearner:
         self._values[name] = check_live(self.parameters, name, value)
 
     def learning_rate(self) -> float:
-        """That of the next step: half a cosine from ``learning_rate`` down to LEAST_RATE of it, which is
-        reached after ``decay_steps`` and kept (Loshchilov & Hutter 2017, eq. 5); 0 of them is no decay."""
-        rate, decay = float(self._values["learning_rate"]), int(self._values["decay_steps"])
-        done = min(self._steps / decay, 1.0) if decay else 0.0
-        return rate * (LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done)))
+        """That of the next step: ``learning_rate`` by :meth:`_decay`."""
+        return float(self._values["learning_rate"]) * self._decay()
 
-    def _dequantised(self, x: Tensor) -> Tensor:
-        """x with uniform noise around each number (Theis et al. 2016, sec. 3.1), where it is a grid's."""
-        if not self._blur:
-            return x
-        return x + self._blur * (torch.rand(x.shape, generator=self._noise) - 0.5).to(x.device)
+    def _decay(self) -> float:
+        """Half a cosine from 1 to LEAST_RATE, which is reached after ``decay_steps`` and kept (Loshchilov &
+        Hutter 2017, eq. 5); 0 of them is no decay."""
+        decay = int(self._values["decay_steps"])
+        done = min(self._steps / decay, 1.0) if decay else 0.0
+        return LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def _blurred(self, x: Tensor) -> Tensor:
+        """x with uniform noise around each number, where it is a grid's (Theis et al. 2016, sec. 3.1); with
+        normal noise, too, which keeps few rows from being learned by heart (Rothfuss et al. 2019)."""
+        if self._blur:
+            x = x + self._blur * (torch.rand(x.shape, generator=self._noise) - 0.5).to(x.device)
+        if jitter := float(self._values["jitter"]) * self._decay():
+            x = x + jitter * self._scale * torch.randn(x.shape, generator=self._noise).to(x.device)
+        return x
 
     def step(self) -> Mapping[str, float]:
         """One minibatch: its "loss" and what the objective shows beside it, by the weights before it."""
-        x = self._dequantised(self._batches.next())
+        x = self._blurred(self._batches.next())
         loss, shown = self._objective(self.net, self._w, x, self._noise)
         norm = self._optimiser.backward(loss)
         # All scalars in one transfer: on a GPU each would wait for the device.

@@ -22,6 +22,7 @@ DATA_ARRAYS = ("x", "data", "images")
 LABEL_ARRAYS = ("y", "labels", "label")
 
 _MAX_HEADER = 10_000  # NumPy's own limit for an array header
+_MAX_ITEM = 4096  # bytes of one label: in an archive a long text may take next to no room
 _NUMBERS = "buif"
 _OTHER_KINDS = {"c": "complex numbers", "S": "text", "U": "text", "M": "dates", "m": "durations"}
 
@@ -63,6 +64,8 @@ def read_array(handle: IO[bytes], size: int, name: str, kinds: str = _NUMBERS) -
         )
     if count > MAX_VALUES:
         raise InputError(f"{name} holds {count} values; at most {MAX_VALUES} can be read")
+    if dtype.itemsize > _MAX_ITEM:
+        raise InputError(f"{name} holds texts of {dtype.itemsize} bytes; at most {_MAX_ITEM} can be read")
     data = handle.read(wanted)
     if len(data) < wanted:
         raise InputError(f"{name} is cut short: it holds {len(data)} of {wanted} bytes")

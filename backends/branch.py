@@ -30,10 +30,11 @@ def branch(run: Run, model: Any) -> Run:
     other.curves.cut(2 * step, [name for name in names if name.startswith("half/")])
     other.history = run.history.until(step)
     other.placed_at = run.placed_at if run.placed_at <= step else 0
-    if run.changes is None:
+    changes = run.changes  # read once: the run may be training meanwhile
+    if changes is None:
         other.changes = None
     else:
-        made = (one for one in run.changes if one.step < step)
-        now = (one for one in run.changes if one.step == step and other.values[one.name] == one.after)
+        made = (one for one in changes if one.step < step)
+        now = (one for one in changes if one.step == step and other.values[one.name] == one.after)
         other.changes = (*made, *now)
     return other

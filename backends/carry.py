@@ -91,6 +91,17 @@ def block(model: Any, most: int) -> int:
     return max(4, min(most, _ENTRIES // model.info.dim)) if isinstance(model, Continuous) else most
 
 
+def quiet(work: Generator[Any, None, T]) -> Slices[T]:
+    """Work whose progress nobody watches."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield
+
+
 def telling(work: Slices[T], progress: Progress) -> Work[T]:
     """Work that says how far it is at each of its slices."""
     while True:

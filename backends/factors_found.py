@@ -19,25 +19,25 @@ def explained_variance(z: Array, factors: Array, labels: Array | None = None) ->
     average (Kelley 1935, PNAS 21(9)); below zero it is set to zero. A coordinate that is constant has zeros.
     """
     n, k = z.shape
-    z = z.astype(np.float64)
-    size = np.square(z).sum(0)
-    z -= z.sum(0) / max(n, 1)
-    total = np.square(z).sum(0)
-    varies = total > 1e-14 * size
-    yield Progress(0, 1, "compare with the factors")
-    groups = [] if labels is None else [np.unique(labels, return_inverse=True)[1]]
-    groups += [_bins(column) for column in factors.T]
+    groups = [] if labels is None else [labels]
+    for column in factors.T:
+        groups.append(_bins(column))
+        yield Progress(0, k, "compare with the factors")
+    counts = [np.bincount(group) for group in groups]
     out = np.zeros((k, len(groups)))
-    for j, group in enumerate(groups):
-        counts = np.bincount(group)
-        there = counts > 0
-        counts = counts[there]
-        for i in range(k):
-            sums = np.bincount(group, weights=z[:, i])[there]
-            within = total[i] - (sums**2 / counts).sum()
-            if varies[i] and n > len(counts):
-                out[i, j] = 1 - within / total[i] * (n - 1) / (n - len(counts))
-            yield Progress(j * k + i + 1, len(groups) * k, "compare with the factors")
+    for i in range(k):  # one coordinate at a time: a million rows, too, are worked on in short slices
+        own = z[:, i].astype(np.float64)
+        size = own @ own
+        own -= own.sum() / max(n, 1)
+        total = own @ own
+        yield Progress(i, k, "compare with the factors")
+        for j, group in enumerate(groups):
+            there = counts[j] > 0
+            sums, bins = np.bincount(group, weights=own)[there], np.count_nonzero(there)
+            within = total - (sums**2 / counts[j][there]).sum()
+            if total > 1e-14 * size and n > bins:
+                out[i, j] = 1 - within / total * (n - 1) / (n - bins)
+            yield Progress(i, k, "compare with the factors")
     return np.clip(out, 0, 1)
 
 

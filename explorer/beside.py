@@ -9,7 +9,7 @@ from typing import Any
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from backends.base import Array, DataInfo, Model
+from backends.base import Array, DataInfo, Model, Work
 from backends.capabilities import Decodes
 from backends.run import Run
 from explorer.compute import Exploration, Priority
@@ -113,8 +113,8 @@ class BesideDock(CardDock):
                 self.show_model(run, moment.model)
             return
 
-        def work() -> tuple[Run, Model]:
-            opened = Run.open(path)
+        def work() -> Work[tuple[Run, Model]]:
+            opened = yield from Run.opening(path)
             return opened, opened.model()
 
         self._exploration.request(

@@ -16,6 +16,7 @@ import numpy as np
 
 from backends.base import Array, Gaussian
 from backends.capabilities import Decodes, Encodes, HasEntropy, HasMetric, HasPrior, LogJoint
+from backends.carry import quiet
 from backends.evaluation import some_rows
 from backends.quadrature import DIMENSIONS, quadrature
 from explorer.density import CELLS, SHOW_EVERY, enlarged, on_grid
@@ -195,14 +196,7 @@ def posterior(model: Any, rows: Array, plane: Plane, view: View) -> Prepared:
     if not len(rows):
         yield
         return lambda uv: np.full(len(uv), np.nan)
-    work = quadrature(model, rows[:1])
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            log_p = float(end.value.value[0])
-            break
-        yield
+    log_p = float((yield from quiet(quadrature(model, rows[:1]))).value[0])
     return lambda uv: np.exp(model.log_joint(rows[:1], plane.to_space(uv))[0] - log_p)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from backends.base import Array, Estimate, Gaussian, PosteriorFit
 from backends.capabilities import LogProb
+from backends.carry import quiet
 from backends.likelihood import log_likelihood
 from backends.quadrature import DIMENSIONS, quadrature_with_kl
 
@@ -81,25 +82,15 @@ def gaps(model: Any, x: Array, steps: int = STEPS) -> Generator[Gaps | None, Non
     fits.append(next(work))
     yield found()
     if model.latent_dim in DIMENSIONS and not isinstance(model, LogProb):
-        both = yield from _quiet(quadrature_with_kl(model, rows))
+        both = yield from quiet(quadrature_with_kl(model, rows))
         log_p, direct = (one.mean() for one in both)
     else:
-        log_p = (yield from _quiet(log_likelihood(model, rows))).mean()
+        log_p = (yield from quiet(log_likelihood(model, rows))).mean()
     yield found()
     for i, fit in enumerate(work, 1):
         fits.append(fit)
         yield found() if i % SHOW_EVERY == 0 else None
     return found(complete=True)
-
-
-def _quiet(work: Generator[Any, None, Any]) -> Generator[None, None, Any]:
-    """The result of work whose progress nobody watches."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-        yield
 
 
 def moments(q: Gaussian) -> tuple[Array, Array]:

@@ -48,8 +48,8 @@ def with_pin(state: State, name: str, z: Array) -> State:
 
 
 def renamed(state: State, old: str, new: str) -> State:
-    """The state with a pin called otherwise, also where a path ends in it; InputError for a name that it
-    cannot have."""
+    """The state with a pin called otherwise, also where a path ends in it and the plane goes through it;
+    InputError for a name that it cannot have."""
     new = check_name(new)
     if new != old and any(pin.name == new for pin in state.pins):
         raise InputError(f"there is a pin called {new} already")
@@ -58,8 +58,10 @@ def renamed(state: State, old: str, new: str) -> State:
         a=new if state.path.a == old else state.path.a,
         b=new if state.path.b == old else state.path.b,
     )
+    through = tuple(new if name == old else name for name in state.map.plane.pins)
+    shown = replace(state.map, plane=replace(state.map.plane, pins=through))
     pins = tuple(replace(pin, name=new) if pin.name == old else pin for pin in state.pins)
-    return replace(state, pins=pins, path=path)
+    return replace(state, pins=pins, path=path, map=shown)
 
 
 def without(state: State, name: str) -> State:

@@ -41,4 +41,7 @@ def read_session(path: Path) -> tuple[Settings, Path]:
         raise InputError(f"'{path}' is no saved session")
     if raw.get(_MARK) != _VERSION:
         raise InputError(f"'{path}' is a session of another version of the program")
-    return from_plain(raw), path.resolve().parent / raw["run"]
+    run = path.resolve().parent / raw["run"]
+    if not run.is_file():  # nor anything else that could not be read to its end
+        raise InputError(f"the run of '{path}' is not there any more: {raw['run']!a}")
+    return from_plain(raw), run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from string import hexdigits
 from typing import Any
 
 from PySide6.QtCore import QStandardPaths
@@ -68,9 +69,13 @@ def from_plain(raw: object) -> Settings:
     if not isinstance(raw, dict):
         return Settings()
     recent = raw.get("recent")
-    texts = {key: raw[key] for key in ("geometry", "arrangement") if isinstance(raw.get(key), str)}
+    texts = {key: raw[key] for key in ("geometry", "arrangement") if _is_hexadecimal(raw.get(key))}
     return Settings(
         state=from_json(json.dumps(raw.get("state"))),
         recent=tuple(str(p) for p in recent)[:RECENT] if isinstance(recent, list) else (),
         **texts,
     )
+
+
+def _is_hexadecimal(text: object) -> bool:
+    return isinstance(text, str) and set(text) <= set(hexdigits)

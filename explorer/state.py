@@ -81,7 +81,9 @@ def apart(i: int, j: int, spec: PlaneSpec | BayesSpec) -> tuple[int, int]:
     return (i, spec.i) if i != spec.i else (spec.j, j)
 
 
-FIELDS = ("images", "prior", "aggregate", "holes", "magnification", "entropy", "error", "nothing")
+FIELDS = (
+    "images", "prior", "aggregate", "holes", "posterior", "magnification", "entropy", "error", "nothing",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -233,13 +235,17 @@ class BayesSpec:
         return 1 / self.pace if self.pace else 0.0
 
 
+MEMORIES = (64, 128, 256, 512, 1024, 2048, 4096)  # MB
+LENGTHS = (5, 10, 20, 60)  # seconds of a film of the training
+
+
 @dataclass(frozen=True)
 class HistorySpec:
     """How many MB (of 10⁶ bytes) the earlier moments of a run may take, and how they are played: in how many
     seconds from the first to the newest, and whether again and again."""
 
-    memory: int = setting(256, (64, 128, 256, 512, 1024, 2048, 4096).__contains__)
-    seconds: int = setting(10, (5, 10, 20, 60).__contains__)
+    memory: int = setting(256, MEMORIES.__contains__)
+    seconds: int = setting(10, LENGTHS.__contains__)
     loop: bool = False
 
 

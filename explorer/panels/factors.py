@@ -74,12 +74,12 @@ class FactorsPanel(QWidget):
         split, rows = data.split(known.split), slice(None) if known.rows is None else known.rows
         if split.factors is None:
             return False
-        factors, labels = split.factors[rows], None if split.labels is None else split.labels[rows]
+        factors, labels = split.factors, split.labels
         names = (*(("label",) if labels is not None else ()), *data.info.factor_names)
         self._exploration.request(
             "factors",
             Priority.EVALUATION,
-            lambda: explained_variance(known.z, factors, labels),
+            lambda: explained_variance(known.z, factors[rows], None if labels is None else labels[rows]),
             lambda shares: self._show(shares, names, len(known.z), known.step),
             doing="compare the encodings with the factors",
             ended=self._pace.done,

@@ -19,7 +19,7 @@ from explorer.compute import Exploration, Priority
 from explorer.icons import set_icon
 from explorer.pace import Pace
 from explorer.session import Session
-from explorer.state import HistorySpec
+from explorer.state import LENGTHS, MEMORIES, HistorySpec
 from explorer.stylesheet import restyle
 from explorer.widgets.button import PassingButton
 from explorer.widgets.form import Choice
@@ -28,8 +28,6 @@ from explorer.widgets.values import format_number
 
 NARROW, NARROWEST = 480, 280  # logical pixels
 FRAME = 33  # ms between two frames of a film
-SECONDS = (5, 10, 20, 60)
-MEMORIES = (64, 128, 256, 512, 1024, 2048, 4096)  # MB
 
 
 class HistoryBar(QWidget):
@@ -53,7 +51,7 @@ class HistoryBar(QWidget):
         set_icon(self.loop, "restart")
         self.loop.setCheckable(True)
         self.speed = Choice(self)
-        for seconds in SECONDS:
+        for seconds in LENGTHS:
             self.speed.addItem(f"{seconds} s", seconds)
         self.speed.setFixedWidth(72)
         self.speed.setAccessibleName("Length of the film")

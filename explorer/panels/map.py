@@ -16,7 +16,7 @@ from explorer.compute import Exploration, Priority
 from explorer.density import CELLS
 from explorer.encoding_points import EncodingPoints
 from explorer.fields import KINDS, Shaded, offered, shaded
-from explorer.look import Posterior, label_name, posterior
+from explorer.look import Posterior, posterior
 from explorer.mosaic import Ink, mosaic
 from explorer.pace import Pace
 from explorer.path_hand import PathHand
@@ -177,15 +177,10 @@ class MapPanel(QWidget):
 
     def _show_space(self) -> None:
         """What planes there are to choose from."""
-        model, data, state = self._session.model, self._session.data, self._session.state
-        dim, labels = (
-            (model.latent_dim if model is not None else 0),
-            None if data is None else data.train.labels,
-        )
-        count = int(labels.max(initial=-1)) + 1 if labels is not None else 0
-        names = data.info.label_names if data is not None else ()
-        pins = [pin.name for pin in shown(state, dim)]
-        self.planes.set_space(dim, [label_name(i, names) for i in range(count)], pins)
+        model, data = self._session.model, self._session.data
+        dim = model.latent_dim if model is not None else 0
+        labels = data.info.label_names if data is not None and data.train.labels is not None else ()
+        self.planes.set_space(dim, labels, [pin.name for pin in shown(self._session.state, dim)])
 
     def _run_changed(self, _: object) -> None:
         self._show_space()

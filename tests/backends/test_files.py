@@ -338,6 +338,12 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(write, monkeypatch):
     assert "1001000 values; at most 1000" in sentence(path)
 
 
+def test_a_label_of_many_bytes_is_refused_however_small_it_is_packed(write):
+    path = write("bomb.npz", x=np.ones((3, 2)), y=np.array(["a", "b", "c" * 10_000]))
+    assert path.stat().st_size < 2000
+    assert "texts of 40000 bytes; at most 4096" in sentence(path)
+
+
 def test_files_that_are_none(write, tmp_path):
     assert "no such file" in sentence(tmp_path / "missing.npy")
     assert "is not a file" in sentence(tmp_path)

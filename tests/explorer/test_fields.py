@@ -1,5 +1,6 @@
 """Fields behind the map, against closed forms: of a model by hand, and of a linear one."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,9 +9,10 @@ from scipy import stats
 
 from backends.base import Gaussian, Stamp, finish
 from explorer.colourmaps import MAPS, colour_table
-from explorer.fields import KINDS, ROWS, offered, shaded
+from explorer.fields import CHOICES, KINDS, ROWS, offered, shaded
 from explorer.plane import Plane, coordinate_plane, plane_through
 from explorer.shading import Scale, coloured, spread, symmetric
+from explorer.state import MapSpec, State, from_json, to_json
 from explorer.view import View
 from explorer.widgets.values import format_number
 
@@ -54,6 +56,12 @@ class Linear:
 
     def log_joint(self, x, z):
         return self.log_prior(z) + stats.norm.logpdf(x[:, None], z @ self.w.T, 0.5).sum(-1)
+
+
+def test_every_field_that_can_be_chosen_is_remembered():
+    for name in CHOICES:
+        state = replace(State(), map=MapSpec(field=name))
+        assert from_json(to_json(state)) == state
 
 
 def field(name, model, x=None, plane=None, view=VIEW):

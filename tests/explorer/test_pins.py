@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 
 from backends.base import InputError
 from explorer import pins
-from explorer.state import PathSpec, Pin, State, from_json, to_json
+from explorer.state import PathSpec, Pin, PlaneSpec, State, from_json, to_json
 
 from .conftest import send_mouse
 
@@ -127,6 +127,12 @@ def test_a_path_goes_on_to_end_in_a_pin_that_is_renamed():
     state, _ = three()
     state = replace(state, path=PathSpec("straight", "a", "b"))
     assert pins.renamed(state, "b", "king").path == PathSpec("straight", "a", "king")
+
+
+def test_a_plane_goes_on_through_a_pin_that_is_renamed():
+    state, _ = three(5)
+    state = replace(state, map=replace(state.map, plane=PlaneSpec("pins", pins=("a", "b", "c"))))
+    assert pins.renamed(state, "b", "king").map.plane.pins == ("a", "king", "c")
 
 
 # -- on the map ------------------------------------------------------------------------------------

@@ -13,15 +13,19 @@ from explorer.state import CurveSpec, MapSpec, State
 
 
 def test_a_session_is_written_and_read(tmp_path):
+    run = tmp_path / "runs" / "a.safetensors"
+    run.parent.mkdir()
+    run.touch()
     settings = Settings(replace(State(), curves=CurveSpec(split="train", iwae=True)), (), "0a", "0b")
-    write_session(tmp_path / "work.session", settings, tmp_path / "runs" / "a.safetensors")
-    assert read_session(tmp_path / "work.session") == (settings, tmp_path / "runs" / "a.safetensors")
+    write_session(tmp_path / "work.session", settings, run)
+    assert read_session(tmp_path / "work.session") == (settings, run)
     shutil.copytree(tmp_path, tmp_path.parent / "moved")
     assert read_session(tmp_path.parent / "moved" / "work.session")[1].parents[2] == tmp_path.parent
 
 
 def test_a_run_elsewhere_is_found_by_its_whole_path(tmp_path):
     (tmp_path / "here").mkdir()
+    (tmp_path / "a.safetensors").touch()
     write_session(tmp_path / "here" / "work.session", Settings(), tmp_path / "a.safetensors")
     assert read_session(tmp_path / "here" / "work.session")[1] == tmp_path / "a.safetensors"
 
@@ -34,6 +38,10 @@ def test_a_run_elsewhere_is_found_by_its_whole_path(tmp_path):
         ("[]", "no saved session"),
         (json.dumps({"latent_explorer_session": 1}), "no saved session"),
         (json.dumps({"latent_explorer_session": 9, "run": "a"}), "another version"),
+        (json.dumps({"latent_explorer_session": 1, "run": "gone"}), "'gone'"),
+        (json.dumps({"latent_explorer_session": 1, "run": "a\0b"}), "not there"),
+        (json.dumps({"latent_explorer_session": 1, "run": "\ud800"}), "not there"),
+        (json.dumps({"latent_explorer_session": 1, "run": "/dev/zero"}), "not there"),
         (None, "cannot read"),
     ],
 )

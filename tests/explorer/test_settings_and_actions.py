@@ -23,7 +23,16 @@ def test_settings_survive_being_written(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b'{"recent": 3, "geometry": 4, "state": 5}', b"\xff\xfe", b"[" * 9999],
+    [
+        b'{"geometry": "0g", "arrangement": "\\ud800"}',
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"recent": 3, "geometry": 4, "state": 5}',
+        b"\xff\xfe",
+        b"[" * 9999,
+    ],
 )
 def test_damaged_settings_are_at_their_default(tmp_path, content):
     (tmp_path / "settings.json").write_bytes(content)

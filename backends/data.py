@@ -167,7 +167,7 @@ def read_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
     if isinstance(source, Mapping):
         return (yield from _reopen(source))
     if isinstance(source, str):
-        named = _named(source, label_column)
+        named = yield from _named(source, label_column)
         if named is not None:
             return named
     path, choices = parse(source) if isinstance(source, str) else (source, Choices())
@@ -180,7 +180,7 @@ def read_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
     return (yield from read_path(path, choices))
 
 
-def _named(source: str, label_column: str | None) -> DataSet | None:
+def _named(source: str, label_column: str | None) -> Work[DataSet | None]:
     """The named data set; None where it is to be a file."""
     if source in _NAMED:
         if label_column is not None:
@@ -191,12 +191,13 @@ def _named(source: str, label_column: str | None) -> DataSet | None:
         if source in _SMALL:
             return _small(_SMALL[source])
         if source in _RENDERED:
-            return _rendered(_RENDERED[source], _RENDERED[source].train)
+            return (yield from _rendered(_RENDERED[source], _RENDERED[source].train))
         return _digits(source) if source in _DIGITS else _synthetic(_SYNTHETIC[source], TRAIN)
     name, _, rows = source.partition(":")
     if label_column is None and (name.partition("@")[0] == TWO_GAUSSIANS or (rows and name in _NAMED)):
         if name in _RENDERED:
-            return _rendered(_RENDERED[name], _row_count(source, MAX_VALUES // _RENDERED[name].side ** 2))
+            train = _row_count(source, MAX_VALUES // _RENDERED[name].side ** 2)
+            return (yield from _rendered(_RENDERED[name], train))
         return _synthetic(_resizable(name), _row_count(source) if rows else TRAIN)
     return None
 
@@ -210,7 +211,7 @@ def _reopen(source: Mapping[str, Any]) -> Work[DataSet]:
     if isinstance(name, str) and path is None:
         if name not in _NAMED and _synthetic_named(name) is None:
             raise InputError(f"there is no data set '{name}'")
-        return open_data(text_of(source))
+        return (yield from read_data(text_of(source)))
     if not isinstance(path, str) or not isinstance(label_column, str | None):
         raise InputError("the description of the data names neither a data set nor a file")
     return (yield from read_path(Path(path), choices_of(source), expected=str(source.get("sha256"))))
@@ -260,8 +261,8 @@ def _synthetic(synthetic: Synthetic, train: int) -> DataSet:
     return DataSet(info, rows, validation, test, density=Density(synthetic.log_prob, synthetic.entropy))
 
 
-def _rendered(rendered: Rendered, train: int) -> DataSet:
-    rows, side = rendered.rows(train), rendered.side
+def _rendered(rendered: Rendered, train: int) -> Work[DataSet]:
+    rows, side = (yield from rendered.drawing(train)), rendered.side
     usual = train == rendered.train
     info = DataInfo(
         rendered.name if usual else f"{rendered.name}:{train}",

@@ -13,14 +13,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from backends.base import Array
+from backends.base import Array, Progress, Work, finish
 from backends.dataset import Split
 
 FACTORS = ("x", "y", "size", "rotation")
 LOW = np.array([-0.45, -0.45, 0.25, -90.0])  # of each factor, in the order of FACTORS
 HIGH = np.array([0.45, 0.45, 0.45, 90.0])
 VALIDATION, TEST = 1000, 1000
-_BLOCK = 256  # pictures drawn at a time
+_BLOCK = 2**16  # pixels drawn between two yields
 
 
 def _half_disc(u: Array, v: Array) -> Array:
@@ -60,7 +60,11 @@ class Rendered:
     seed: int = 13
 
     def rows(self, train: int) -> Split:
-        """VALIDATION + TEST pictures, and so many for training after them; always the same ones.
+        """All of :meth:`drawing` at once."""
+        return finish(self.drawing(train))
+
+    def drawing(self, train: int) -> Work[Split]:
+        """In slices, VALIDATION + TEST pictures, and so many for training after them; always the same ones.
 
         Values are in [0, 1], labels are indices into SHAPES, factors are as in FACTORS, uniform between LOW
         and HIGH.
@@ -68,10 +72,16 @@ class Rendered:
         unit = np.random.default_rng(self.seed).random((VALIDATION + TEST + train, 1 + len(FACTORS)))
         labels = (unit[:, 0] * len(SHAPES)).astype(np.int64)
         factors = LOW + unit[:, 1:] * (HIGH - LOW)
-        return Split(draw(labels, factors, self.side), labels, factors.astype(np.float32))
+        x = yield from drawing(labels, factors, self.side)
+        return Split(x, labels, factors.astype(np.float32))
 
 
 def draw(labels: Array, factors: Array, side: int) -> Array:
+    """All of :func:`drawing` at once."""
+    return finish(drawing(labels, factors, side))
+
+
+def drawing(labels: Array, factors: Array, side: int) -> Work[Array]:
     """Pictures (n, side²) float32 of shapes (n,) with factors (n, 4): x to the right and y upwards, both from
     −1 to 1 across the picture, size in the same unit, rotation in degrees anticlockwise.
 
@@ -79,20 +89,21 @@ def draw(labels: Array, factors: Array, side: int) -> Array:
     """
     middle = (np.arange(side, dtype=np.float32) + 0.5) * 2 / side - 1
     x, y = middle[None, None, :], -middle[None, :, None]
-    out = np.empty((len(labels), side, side), np.float32)
+    out, size = np.empty((len(labels), side, side), np.float32), max(1, _BLOCK // side**2)
     order = np.argsort(labels, kind="stable")
     bounds = np.searchsorted(labels[order], np.arange(len(SHAPES) + 1))
     for shape, (begin, end) in zip(SHAPES.values(), pairwise(bounds), strict=True):
-        for start in range(begin, end, _BLOCK):
-            rows = order[start : min(start + _BLOCK, end)]
-            at_x, at_y, size, rotation = (
+        for start in range(begin, end, size):
+            rows = order[start : min(start + size, end)]
+            at_x, at_y, scale, rotation = (
                 column[:, None, None] for column in factors[rows].astype(np.float32).T
             )
             cos, sin = np.cos(np.radians(rotation)), np.sin(np.radians(rotation))
-            u = (cos * (x - at_x) + sin * (y - at_y)) / size
-            v = (cos * (y - at_y) - sin * (x - at_x)) / size
-            distance = shape(u, v) * size * (side / 2)  # in pixels
+            u = (cos * (x - at_x) + sin * (y - at_y)) / scale
+            v = (cos * (y - at_y) - sin * (x - at_x)) / scale
+            distance = shape(u, v) * scale * (side / 2)  # in pixels
             out[rows] = np.clip(0.5 - distance, 0, 1)
+            yield Progress(start, len(labels), "draw the shapes")
     return out.reshape(len(labels), side * side)
 
 

@@ -18,10 +18,7 @@ from torch import Tensor
 from backends.base import Gaussian, PosteriorFit
 from backends.pytorch.gaussians import LOG_2PI
 
-_NODES = (
-    8,
-    20,
-)  # an axis, of Gauss–Hermite quadrature: at least, and where that is no more than a slice of work
+_NODES = (8, 20)  # an axis of Gauss–Hermite quadrature, at least and at most, as a slice has room
 _COARSE = 0.75  # of the nodes an axis of the rule that it is compared with
 _DRAWS = 64  # a step, where quadrature would need too many nodes
 _JUDGES = 512  # fixed draws by which one q is compared with another there

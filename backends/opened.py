@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from backends.base import DataInfo, InputError, Work
+from backends.base import DataInfo, InputError, Progress, Work
 from backends.dataset import DataSet, Density, Split, in_splits, shuffled, split_sizes, value_range
+from backends.estimates import slices
 from backends.files import reading_table
 from backends.idx import images_in, is_idx, open_idx
 from backends.images import read_folder
 from backends.picture import Picture, is_picture, read_picture
 from backends.sources import Choices
 from backends.synthetic import TEST, TRAIN, VALIDATION
+from backends.table import NUMBERS
 
 
 def read_path(path: Path, choices: Choices, expected: str | None = None) -> Work[DataSet]:
@@ -75,7 +77,11 @@ def _table(path: Path, choices: Choices) -> Work[DataSet]:
         source={"file": os.path.abspath(path), "sha256": sha256, "label_column": table.label_column},
     )
     labels = None if table.labels is None else table.labels[order]
-    return DataSet(info, *in_splits(Split(table.x[order], labels), *sizes))
+    x = np.empty_like(table.x)
+    for part in slices(len(x), NUMBERS / x.shape[1]):
+        x[part] = table.x[order[part]]
+        yield Progress(part.stop, len(x), f"split {path.name}")
+    return DataSet(info, *in_splits(Split(x, labels), *sizes))
 
 
 def _of_picture(path: Path, picture: Picture, sha256: str) -> DataSet:

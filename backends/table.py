@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.base import Array, InputError
+from backends.estimates import slices
 
 MAX_VALUES = 2**30  # 4 GiB as float32
 MAX_CLASSES = 256
+NUMBERS = 2**20  # that are looked at in one go
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +52,8 @@ def check_told_apart(rows: Array, x: Array, columns: Sequence[str], name: str) -
 
 def values_of(x: Array, whole: bool, levels: int = 0) -> tuple[str, int]:
     """("binary", 0) where all is 0 or 1, ("integer", levels) for whole numbers up to 255, or ("real", 0)."""
-    if ((x == 0) | (x == 1)).all():
+    parts = (x[rows] for rows in slices(len(x), NUMBERS / x.shape[1]))
+    if all(((part == 0) | (part == 1)).all() for part in parts):  # the first that is not ends the search
         return "binary", 0
     if whole and x.min() >= 0 and x.max() <= 255:
         return "integer", levels or int(x.max()) + 1

@@ -190,7 +190,8 @@ def passage_from(model: Any, point: Array, time: float, width: float, tag: objec
 class Gauges:
     """What must hold if a flow's density is to be believed.
 
-    mass ± mass_error: ∫ p(x) dx over a rectangle, and by how much two resolutions differ. inverse: the
+    mass ± mass_error: ∫ p(x) dx over a rectangle, and by how much two resolutions differ. inside ±
+    inside_error: the share of the flow's own samples that lie in it, which the mass must be. inverse: the
     largest ‖g(f(x)) − x‖. solver: mean |change of log p| when the solver's step is halved; None for flows
     without a solver.
     """
@@ -198,16 +199,22 @@ class Gauges:
     step: int
     mass: float
     mass_error: float
+    inside: float
+    inside_error: float
     inverse: float
     solver: float | None
 
 
-def gauges(model: Any, x: Array, corners: Array, time: float = 0.0) -> Generator[None, None, Gauges]:
+def gauges(
+    model: Any, x: Array, samples: Array, corners: Array, time: float = 0.0
+) -> Generator[None, None, Gauges]:
     """Read the gauges on rows x (n, 2) and the rectangle with these corners (2, 2), where the mass is that of
-    what the data have become at a station."""
+    what the data have become at a station; there the flow's samples are ``samples`` (m, 2)."""
     coarse, fine = MASS_CELLS[is_continuous(model)]
     roughly = yield from mass(model, corners, coarse, time)
     found = yield from mass(model, corners, fine, time)
+    inside = ((samples >= corners[0]) & (samples <= corners[1])).all(1)
+    share = (inside.sum() + 1) / (len(samples) + 2)  # Laplace's rule: where all are, some may still not be
     x = x.astype(np.float32)
     z = np.concatenate([z for z, _ in (yield from in_slices(lambda some: transform(model, some), x))])
     back = np.concatenate([y for y, _ in (yield from in_slices(lambda some: inverse(model, some), z))])
@@ -220,7 +227,15 @@ def gauges(model: Any, x: Array, corners: Array, time: float = 0.0) -> Generator
         both = np.concatenate(ours), np.concatenate(theirs)
         finite = all(np.isfinite(one).all() for one in both)
         solver = float(np.abs(both[1] - both[0]).mean()) if finite else math.inf
-    return Gauges(model.stamp.step, found, abs(found - roughly), off, solver)
+    return Gauges(
+        model.stamp.step,
+        found,
+        abs(found - roughly),
+        float(inside.mean()),
+        math.sqrt(share * (1 - share) / (len(samples) + 2)),
+        off,
+        solver,
+    )
 
 
 def mass(model: Any, corners: Array, cells: int, time: float = 0.0) -> Generator[None, None, float]:

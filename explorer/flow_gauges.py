@@ -42,10 +42,10 @@ class FlowGauges(QObject):
         """Show the gauges that this flow has."""
         self.z.values["solver"].setVisible(continuous)
 
-    def show_gauges(self, found: Gauges | None, whole: bool = False) -> None:
-        """whole: all the data are in view."""
+    def show_gauges(self, found: Gauges | None) -> None:
+        """None where there are none yet."""
         for strip in (self.x, self.z):
-            strip.show_gauges(found, whole)
+            strip.show_gauges(found)
 
     def _request(self) -> bool:
         looked, data, travelled = self._where(), self._session.data, self._session.travel
@@ -53,13 +53,12 @@ class FlowGauges(QObject):
             return False
         model, corners, time = looked
         x = data.test.x[:ROWS] if data is not None else np.zeros((0, 2), np.float32)
-        standard = travelled.at(travelled.corners, time)
-        whole = bool((corners[0] <= standard[0]).all() and (corners[1] >= standard[1]).all())
+        samples = travelled.at(travelled.samples, time)
         self._exploration.request(
             "gauges",
             Priority.EVALUATION,
-            lambda: gauges(model, x, corners, time),
-            lambda found: self.show_gauges(found, whole),
+            lambda: gauges(model, x, samples, corners, time),
+            self.show_gauges,
             doing="read the gauges",
             ended=self.pace.done,
         )

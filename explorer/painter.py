@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -26,8 +27,8 @@ from explorer.widgets.paint_canvas import PaintCanvas
 from explorer.widgets.slider import Slider
 
 SMALLEST, LARGEST = 2, 48  # of the brush's radius, in cells
-HINT = "Left button paints, right button erases. The square is the plane from −4 to 4."
-EMPTY = "Nothing is painted yet: a density needs some mass."
+HINT = "Left button paints, right button erases. The sides go from −4 to 4."
+EMPTY = "Drag over the square: where it is bright, the density is high."
 
 
 class Painter(QDialog):
@@ -54,6 +55,9 @@ class Painter(QDialog):
             "Fill from picture…", "", "A picture's grey levels, to be painted over", self._ask_picture
         )
         self.note = QLabel(self)
+        self.note.setWordWrap(True)
+        # as wide as the rest, whatever it says: the canvas stays where it is
+        self.note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         kinds = QDialogButtonBox.StandardButton
         box = QDialogButtonBox(kinds.Ok | kinds.Cancel, self)
         self.ok, self.cancel = box.button(kinds.Ok), box.button(kinds.Cancel)

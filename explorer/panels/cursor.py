@@ -7,7 +7,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from backends.base import Array
-from backends.capabilities import Decodes
+from backends.capabilities import Bijects, Decodes
 from explorer.compute import Exploration, Priority
 from explorer.look import RADIUS, Datum, Look, Score, estimator, label_of, look, portrait, score
 from explorer.mosaic import normalise
@@ -117,6 +117,8 @@ class CursorPanel(QWidget):
                     str(i), f"E[{name} | z], the decoder's mean ± its standard deviation."
                 )
         self.datum_rows.set_label("log_p", "log p(x)")  # by which estimator is not known yet
+        for key in ("elbo", "gap"):  # a flow has no bound, and its posterior is a point
+            self.datum_rows.set_row_visible(key, not isinstance(self._session.model, Bijects))
         self._clear()
 
     def _clear(self) -> None:

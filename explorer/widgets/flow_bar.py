@@ -152,7 +152,8 @@ GAUGES = {
     "mass": (
         "mass in view",
         "∫ p(x) dx over the rectangle in view, by the midpoint rule; ± is the difference of two resolutions. "
-        "A density has no more than 1, and where all the data are in view close to it.",
+        "A density has no more than 1, and as much as the share of the flow's samples that lie in view: "
+        "where all do, it is close to 1.",
     ),
     "inverse": (
         "inverse error",
@@ -164,7 +165,7 @@ GAUGES = {
         "learn to cheat a coarse solver; where this is large its likelihood is not to be believed.",
     ),
 }
-MOST_MASS, LEAST_MASS, MOST_INVERSE, MOST_SOLVER = 1.01, 0.98, 1e-3, 0.01
+MOST_MASS, MOST_OFF, MOST_INVERSE, MOST_SOLVER = 1.01, 0.02, 1e-3, 0.01
 
 
 class GaugeStrip(QWidget):
@@ -185,12 +186,12 @@ class GaugeStrip(QWidget):
             row.addWidget(value, 1)
         self.show_gauges(None)
 
-    def show_gauges(self, found: Gauges | None, whole: bool = False) -> None:
-        """whole: all the data are in view."""
+    def show_gauges(self, found: Gauges | None) -> None:
+        """None where there are none yet."""
         shown: dict[str, tuple[str, bool]] = dict.fromkeys(GAUGES, ("–", False))
         if found is not None:
-            low, high = found.mass - found.mass_error, found.mass + found.mass_error
-            bad = low > MOST_MASS or (whole and high < LEAST_MASS)
+            off = abs(found.mass - found.inside) - found.mass_error - 3 * found.inside_error
+            bad = found.mass - found.mass_error > MOST_MASS or not off <= MOST_OFF
             error = f" ± {found.mass_error:.1g}" if found.mass_error >= 5e-4 else ""
             shown["mass"] = (format_number(found.mass, 3) + error, bad)
             shown["inverse"] = (_format_error(found.inverse), not found.inverse <= MOST_INVERSE)

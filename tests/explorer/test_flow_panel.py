@@ -218,7 +218,8 @@ def test_the_gauges_tell_what_is_wrong(flow):
     program.until(lambda: "–" not in panel.gauges.x.values["mass"].text())
     assert not any((panel.gauges.x.wrong | panel.gauges.z.wrong).values())
     corners = np.array([[-6.0, -6.0], [6.0, 6.0]])
-    work = gauges(model, program.session.data.test.x[:50], corners)
+    samples = program.session.travel.samples[0]
+    work = gauges(model, program.session.data.test.x[:50], samples, corners)
     read = None
     while read is None:
         try:
@@ -227,7 +228,16 @@ def test_the_gauges_tell_what_is_wrong(flow):
             read = stop.value
     assert read.mass == pytest.approx(1, abs=0.01)
     assert read.inverse < 1e-3
-    panel.gauges.show_gauges(Gauges(1, 1.65, 0.01, 0.5, None), whole=True)
+    assert read.inside == pytest.approx(1, abs=0.01)
+    half = np.array([[-6.0, -6.0], [np.median(samples[:, 0]), 6.0]])
+    read = finish(gauges(model, program.session.data.test.x[:50], samples, half))
+    assert read.inside == pytest.approx(0.5, abs=0.01)
+    assert read.mass == pytest.approx(read.inside, abs=0.01 + 3 * read.inside_error)
+    panel.gauges.show_gauges(read)  # half of the mass, where half of the samples are: nothing is wrong
+    assert not any((panel.gauges.x.wrong | panel.gauges.z.wrong).values())
+    panel.gauges.show_gauges(replace(read, mass=0.7))
+    assert panel.gauges.x.wrong["mass"]
+    panel.gauges.show_gauges(Gauges(1, 1.65, 0.01, 1.0, 0.001, 0.5, None))
     assert panel.gauges.x.wrong | panel.gauges.z.wrong == {"mass": True, "inverse": True, "solver": False}
     red = theme().tokens.danger
     wanted = np.array([int(red[i : i + 2], 16) for i in (1, 3, 5)])

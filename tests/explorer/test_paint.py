@@ -70,6 +70,16 @@ def test_what_is_painted_is_the_density_of_the_next_run(program):
     assert (abs(x[:, 1] - 2) < 0.6).mean() > 0.9
 
 
+def test_the_canvas_stays_below_the_hand_with_the_first_stroke(program):
+    painter = open_painter(program)
+    before = painter.canvas.geometry(), painter.size()
+    stroke(painter, (-3, 2), (1, 2))
+    QApplication.processEvents()
+    assert painter.ok.isEnabled()
+    assert (painter.canvas.geometry(), painter.size()) == before
+    program.click(painter.cancel)
+
+
 def test_strokes_are_undone_erased_and_cleared(program):
     painter = open_painter(program)
     canvas = painter.canvas
@@ -124,7 +134,7 @@ def test_keys_paint_and_erase(program):
 def test_an_empty_painting_cannot_be_used_and_says_so(program):
     painter = open_painter(program)
     assert not painter.ok.isEnabled()
-    assert "Nothing is painted" in painter.note.text()
+    assert "Drag over the square" in painter.note.text()
     stroke(painter, (0, 0))
     assert painter.ok.isEnabled()
     assert "Nothing is painted" not in painter.note.text()

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 QWIDGETSIZE_MAX = (1 << 24) - 1
 ARRANGEMENT, REARRANGED = 0, 1  # the standard one, and one of the user's
 LEFT, RIGHT = 284, 264
-NARROWEST, WIDEST = 240, 320  # of what stands beside the canvas; any narrower its texts are cut
+NARROWEST, WIDEST = 248, 320  # of what stands beside the canvas; any narrower its texts are cut
 READ_MS = 8000  # what is only information is to be read in
 BOTTOM = 0.28  # of the height, for curves alone
 

@@ -17,8 +17,6 @@ import numpy as np
 
 from backends.base import Array, DataInfo, InputError, Work, finish
 from backends.dataset import SPLITS, DataSet, Density, Split, in_splits, value_range
-from backends.opened import read_path
-from backends.picture import known_picture
 from backends.rendered import DOC, FACTORS, RENDERED, SHAPES, Rendered
 from backends.rendered import TEST as SHAPES_TEST
 from backends.rendered import VALIDATION as SHAPES_VALIDATION
@@ -133,6 +131,8 @@ def known_density(info: DataInfo) -> Density | None:
     source = info.source
     if "file" in source and isinstance(source.get("entropy"), float):  # a picture, which is read when asked
         path, sha256 = Path(str(source["file"])), str(source.get("sha256"))
+        from backends.picture import known_picture
+
         return Density(lambda x: known_picture(path, sha256).log_prob(x), source["entropy"])
     name = str(source.get("name"))
     known = _synthetic_named(name) or _SMALL.get(name)
@@ -177,6 +177,8 @@ def read_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
     if path.name == source and not path.suffix and not os.path.exists(path):
         names = ", ".join(entry.name for entry in data_sets())
         raise InputError(f"there is neither a data set nor a file '{source}'; there are {names}")
+    from backends.opened import read_path  # what reads files is loaded when there is one
+
     return (yield from read_path(path, choices))
 
 
@@ -214,6 +216,8 @@ def _reopen(source: Mapping[str, Any]) -> Work[DataSet]:
         return (yield from read_data(text_of(source)))
     if not isinstance(path, str) or not isinstance(label_column, str | None):
         raise InputError("the description of the data names neither a data set nor a file")
+    from backends.opened import read_path
+
     return (yield from read_path(Path(path), choices_of(source), expected=str(source.get("sha256"))))
 
 

@@ -6,7 +6,6 @@ import platform
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple, TypeVar
 
 from backends.base import DataInfo, InputError, Value
@@ -121,6 +120,8 @@ def parse_info(json: Mapping[str, Any]) -> DataInfo:
 
 def library_versions(names: tuple[str, ...]) -> dict[str, str]:
     """Python's version, and of those libraries that are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     out = {"python": platform.python_version()}
     for name in names:
         try:

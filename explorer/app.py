@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QSocketNotifier, QTimer
+from PySide6.QtCore import QObject, QSocketNotifier, Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
@@ -30,7 +30,7 @@ from explorer.path_follow import PathFollower
 from explorer.session import Message, Session
 from explorer.spec import sound
 from explorer.theme import apply, theme
-from explorer.threads import keep_responsive
+from explorer.threads import keep_responsive, keep_tidy
 from explorer.training import Trainer
 from explorer.window import Window
 
@@ -61,7 +61,8 @@ class Program(QObject):
         self.window.show_recent(remembered.recent)
         self.window.recent.triggered.connect(self._open_recent)
         self.window.restore(remembered)
-        self.window.first_painted.connect(self._begin)
+        # in a later turn of the event loop: by then the picture is on its way to the screen
+        self.window.first_painted.connect(self._begin, Qt.ConnectionType.QueuedConnection)
         self.window.closing.connect(self.close)
         self.actions.session_opened.connect(self.window.restore)
         self.actions.files.recent_changed.connect(self.window.show_recent)
@@ -75,6 +76,7 @@ class Program(QObject):
 
     def _begin(self) -> None:
         """The window is on screen: now load what is heavy."""
+        keep_tidy()
         if self._path is None or is_data(self._path):
             self.actions.open_starter()
         if self._path is not None:

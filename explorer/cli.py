@@ -18,6 +18,7 @@ from typing import NoReturn
 from backends.base import InputError
 from backends.registry import installed
 from backends.sources import parse
+from explorer.threads import load_at_once
 
 NAME = "latent-explorer"
 
@@ -70,6 +71,7 @@ def _open_window(path: str | None) -> int:
     if sys.platform == "win32":  # there torch finds its libraries only when it is loaded before Qt
         for backend in installed().backends:
             backend.devices()
+    load_at_once()
     from explorer.app import run_window
 
     return run_window(path)

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from PySide6.QtCore import QObject, QRectF, Qt
-from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtCore import QObject, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QIcon, QIconEngine, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 from explorer.glyphs import svg
 from explorer.theme import theme
 
-_SIZES = (16, 24, 32, 48)
+
+class _Glyph(QIconEngine):
+    """Draws a glyph when, and as large as, it is asked for: most icons of a menu are never seen."""
+
+    def __init__(self, name: str, colour: str, disabled: str) -> None:
+        super().__init__()
+        self._name, self._colour, self._disabled = name, colour, disabled
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        colour = self._disabled if mode == QIcon.Mode.Disabled else self._colour
+        return pixmap(self._name, colour, min(size.width(), size.height()))
+
+    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        colour = self._disabled if mode == QIcon.Mode.Disabled else self._colour
+        QSvgRenderer(svg(self._name, colour)).render(painter, QRectF(rect))
+
+    def clone(self) -> QIconEngine:
+        return _Glyph(self._name, self._colour, self._disabled)
 
 
 def icon(name: str, token: str = "text") -> QIcon:
@@ -20,11 +37,7 @@ def icon(name: str, token: str = "text") -> QIcon:
     It does not follow a later change of theme: use :func:`set_icon` for what stays on screen.
     """
     tokens = theme().tokens
-    out = QIcon()
-    for size in _SIZES:
-        out.addPixmap(pixmap(name, getattr(tokens, token), size), QIcon.Mode.Normal)
-        out.addPixmap(pixmap(name, tokens.disabled, size), QIcon.Mode.Disabled)
-    return out
+    return QIcon(_Glyph(name, getattr(tokens, token), tokens.disabled))
 
 
 def pixmap(name: str, colour: str, size: int) -> QPixmap:

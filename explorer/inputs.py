@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject
 from backends.base import Array, DataInfo
 from backends.capabilities import has_latent_points, latent_points
 from backends.data import DataSet
-from backends.images import read_content, square
 from explorer.compute import Exploration, Failure, Priority
 from explorer.mosaic import resize
 from explorer.session import Session, Subject
@@ -99,6 +98,8 @@ def as_row(unit: Array, info: DataInfo) -> Array:
 def read_row(path: Path, info: DataInfo, data: DataSet | None) -> Array:
     """The central square of a picture as a row (d,) of such data. Where those are bright on black, a picture
     with a white border is taken for ink on paper, and turned. Raises InputError for what is no picture."""
+    from backends.images import read_content, square  # which is not needed to open the window
+
     height, width = _shape(info)
     colours = len(info.image_shape or ()) == 3 and (info.image_shape or (0,))[-1] == 3
     pixels = square(

@@ -22,6 +22,17 @@ def share_cores() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
 
 
+def load_at_once() -> None:
+    """Do not look for garbage while modules are loaded: there is none, and the search takes a tenth of the
+    way to the window. :func:`keep_tidy` ends that."""
+    gc.disable()
+
+
+def keep_tidy() -> None:
+    """Look for garbage again."""
+    gc.enable()
+
+
 def keep_responsive() -> None:
     """Hand the interpreter over quickly."""
     sys.setswitchinterval(SWITCH_INTERVAL)

@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from backends.base import Array, DataInfo, InputError, Learner, Value
@@ -82,13 +81,19 @@ def lazy(path: str) -> Callable[[], Any]:
 
 
 @cache
+def ours() -> tuple[Backend, ...]:
+    """The backends that come with the program; no plug-in is looked for, which takes a while."""
+    return tuple(lazy(f"{path}:BACKEND")() for path in _OURS)
+
+
+@cache
 def installed() -> Installed:
     """All backends. One that fails to load is listed with its error and hinders no other."""
-    backends: list[Backend] = []
+    from importlib.metadata import entry_points
+
+    backends = list(ours())
     broken: list[Broken] = []
-    loaders: list[tuple[str, Callable[[], Any]]] = [(path, lazy(f"{path}:BACKEND")) for path in _OURS]
-    loaders += [(point.name, point.load) for point in entry_points(group=GROUP)]
-    for name, load in loaders:
+    for name, load in ((point.name, point.load) for point in entry_points(group=GROUP)):
         try:
             backend = load()
             if not isinstance(backend, Backend):
@@ -103,11 +108,12 @@ def installed() -> Installed:
 
 def find_kind(name: str, backend: str | None = None) -> tuple[Backend, ModelKind]:
     """The kind of that name, in the named backend or else in the first that has it."""
-    for candidate in installed().backends:
-        if backend in (None, candidate.name):
-            for kind in candidate.kinds:
-                if kind.name == name:
-                    return candidate, kind
+    for some in (ours, lambda: installed().backends):
+        for candidate in some():
+            if backend in (None, candidate.name):
+                for kind in candidate.kinds:
+                    if kind.name == name:
+                        return candidate, kind
     there = [b.name for b in installed().backends]
     if backend is not None and backend not in there:
         raise InputError(f"there is no backend '{backend}'; there are {', '.join(there)}")

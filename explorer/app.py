@@ -22,11 +22,8 @@ from explorer.colourmaps import MAPS
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
 from explorer.data_choice import is_data
-from explorer.encoder import Encoder
 from explorer.fields import CHOICES, offered
-from explorer.follow import Follower
 from explorer.kept import describe, empty_trash, kept_runs
-from explorer.path_follow import PathFollower
 from explorer.session import Message, Session
 from explorer.spec import sound
 from explorer.theme import apply, theme
@@ -49,14 +46,9 @@ class Program(QObject):
         self.session = Session(replace(state, run=sound(state.run)), self)
         self.exploration, self.trainer = Exploration(self), Trainer(self)
         self.actions = Actions(self.session, self.exploration, self.trainer, remembered, home, self)
-        self.follower = Follower(self.session, self.exploration, self)
-        self.path_follower = PathFollower(self.session, self.exploration, self)
-        self.encoder = Encoder(self.session, self.exploration, self)
         theme().set(self.session.state.theme)
         theme().set_map(self.session.state.colours)
         self.window = Window(self.session, self.exploration, self.actions)
-        self.encoder.progressed.connect(self.window.encoding.show_progress)
-        self.window.encoding.cancelled.connect(self.encoder.cancel)
         self.window.add_commands(self._commands())
         self.window.show_recent(remembered.recent)
         self.window.recent.triggered.connect(self._open_recent)
@@ -77,6 +69,7 @@ class Program(QObject):
     def _begin(self) -> None:
         """The window is on screen: now load what is heavy."""
         keep_tidy()
+        self._follow()
         if self._path is None or is_data(self._path):
             self.actions.open_starter()
         if self._path is not None:
@@ -93,6 +86,18 @@ class Program(QObject):
                 )
             open_newest = partial(self.actions.open_kept, kept[0])
             self.session.message.emit(Message(text, action=("Open it", open_newest)))
+
+    def _follow(self) -> None:
+        """Have computed what everybody shows of each snapshot."""
+        from explorer.encoder import Encoder
+        from explorer.follow import Follower
+        from explorer.path_follow import PathFollower
+
+        self.follower = Follower(self.session, self.exploration, self)
+        self.path_follower = PathFollower(self.session, self.exploration, self)
+        self.encoder = Encoder(self.session, self.exploration, self)
+        self.encoder.progressed.connect(self.window.encoding.show_progress)
+        self.window.encoding.cancelled.connect(self.encoder.cancel)
 
     def _open_recent(self, action: QAction) -> None:
         self.actions.open(str(action.data()))

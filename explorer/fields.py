@@ -17,9 +17,8 @@ import numpy as np
 from backends.base import Array, Gaussian
 from backends.capabilities import Decodes, Encodes, HasEntropy, HasMetric, HasPrior, LogJoint
 from backends.carry import quiet
-from backends.evaluation import some_rows
-from backends.quadrature import DIMENSIONS, quadrature
 from explorer.density import CELLS, SHOW_EVERY, enlarged, on_grid
+from explorer.look import few_dimensions
 from explorer.plane import Plane
 from explorer.shading import Scale, coloured, risen, spread, symmetric
 from explorer.slices import in_slices
@@ -196,6 +195,8 @@ def posterior(model: Any, rows: Array, plane: Plane, view: View) -> Prepared:
     if not len(rows):
         yield
         return lambda uv: np.full(len(uv), np.nan)
+    from backends.quadrature import quadrature  # which is not needed to open the window
+
     log_p = float((yield from quiet(quadrature(model, rows[:1]))).value[0])
     return lambda uv: np.exp(model.log_joint(rows[:1], plane.to_space(uv))[0] - log_p)
 
@@ -233,7 +234,7 @@ KINDS: dict[str, Kind] = {
         "posterior p(z|x)", "p(z|x)", "",
         "p(z|x) = p(x|z) p(z) / p(x) of the datum beside the map, p(x) by quadrature: what the "
         "ellipse, q(z|x), stands for.",
-        lambda m: isinstance(m, LogJoint) and isinstance(m, Encodes) and m.latent_dim in DIMENSIONS,
+        lambda m: isinstance(m, LogJoint) and isinstance(m, Encodes) and few_dimensions(m),
         posterior, risen, of_datum=True,
     ),
     "magnification": Kind(

@@ -22,9 +22,6 @@ from backends.capabilities import (
 )
 from backends.data import Split
 from backends.estimates import LogLikelihood, PosteriorKL
-from backends.evaluation import has_log_likelihood
-from backends.likelihood import log_likelihood
-from backends.quadrature import DIMENSIONS, quadrature_with_kl
 from explorer.plane import Plane
 from explorer.session import Encodings
 
@@ -135,13 +132,24 @@ def portrait(model: Any, x: Array) -> Datum:
     return Datum(model.stamp.step, x, reconstruction)
 
 
+def few_dimensions(model: Any) -> bool:
+    """Whether integrals over a model's latents are done by quadrature."""
+    from backends.quadrature import DIMENSIONS
+
+    return model.latent_dim in DIMENSIONS
+
+
 def score(model: Any, datum: Array, seed: int = 0) -> Work[Score]:
     """The bound and log p(x) of a datum (d,), both by the same model."""
+    from backends.evaluation import has_log_likelihood  # none of it is needed to open the window
+    from backends.likelihood import log_likelihood
+    from backends.quadrature import quadrature_with_kl
+
     x = datum[None]
     elbo = _elbo(model, x, seed)
     yield Progress(0, 1)
     log_p, kl = None, None
-    if isinstance(model, LogJoint) and isinstance(model, Encodes) and model.latent_dim in DIMENSIONS:
+    if isinstance(model, LogJoint) and isinstance(model, Encodes) and few_dimensions(model):
         log_p, kl = yield from quadrature_with_kl(model, x)
     if has_log_likelihood(model) and (log_p is None or isinstance(model, LogProb)):
         log_p = yield from log_likelihood(model, x)
@@ -152,8 +160,9 @@ def _elbo(model: Any, x: Array, seed: int) -> Estimate | None:
     """The ELBO of the one row of x, with as little noise as can be."""
     if isinstance(model, FitsPosterior):
         first = next(model.fit_posterior(x[0], seed=seed))
-        few = model.latent_dim in DIMENSIONS
-        method = "E_q by Gauss–Hermite quadrature" if few else "Monte Carlo, fixed draws of z"
+        method = (
+            "E_q by Gauss–Hermite quadrature" if few_dimensions(model) else "Monte Carlo, fixed draws of z"
+        )
         return Estimate(first.elbo, first.stderr, method)
     if not isinstance(model, HasElbo):
         return None

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from backends.base import Array, Model
-from backends.curves import Curves
-from backends.data import DataSet
-from backends.evaluation import Report
-from backends.nearest import Neighbours
-from backends.run import Run
-from explorer.flow import Passage, Travel
 from explorer.plane import Plane, coordinate_plane
 from explorer.state import State
-from explorer.training import Moment
 
 if TYPE_CHECKING:
+    from backends.curves import Curves
+    from backends.data import DataSet
+    from backends.evaluation import Report
+    from backends.nearest import Neighbours
+    from backends.run import Run
+    from explorer.flow import Passage, Travel
     from explorer.paths import Walk
+    from explorer.training import Moment
 
 UNDO_DEPTH = 200
 
@@ -56,6 +56,8 @@ class Encodings:
     @cached_property
     def neighbours(self) -> Neighbours:
         """Finds the nearest of them."""
+        from backends.nearest import Neighbours
+
         return Neighbours(self.z)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from backends.base import InputError
 from backends.data import data_sets
 from backends.parameters import Parameter
-from backends.registry import find_kind, installed
+from backends.registry import Backend, find_kind, installed, ours
 from backends.sources import title_of
 from backends.two_gaussians import NAME as TWO_GAUSSIANS
 from backends.two_gaussians import at_separation, separation
@@ -193,21 +193,26 @@ class RunPanel(QWidget):
         self.data.addItem(PAINT, None)
         self.data.addItem(OPEN_FILE, None)
         self.data.addItem(OPEN_FOLDER, None)
-        for backend in installed().backends:
+        self._fill_models(ours())
+
+    def _fill_models(self, backends: Sequence[Backend]) -> None:
+        for backend in backends:
             for kind in backend.kinds:
                 if self.model.findData(kind.name) < 0:
                     self.model.addItem(kind.title, kind.name)
                     self.model.setItemData(self.model.count() - 1, kind.doc, Qt.ItemDataRole.ToolTipRole)
 
     def set_devices(self, devices: Mapping[str, tuple[str, ...]]) -> None:
-        """Offer these devices, by backend."""
+        """Offer these devices, by backend, and what plug-ins have: by now they are found."""
         self._devices = devices
+        self._fill_models(installed().backends)
         self._fill_devices()
 
     def _fill_devices(self) -> None:
         """Every backend that has the chosen model, on each of its devices."""
         spec = self._session.state.run
-        having = [b for b in installed().backends if any(kind.name == spec.model for kind in b.kinds)]
+        backends = installed().backends if self._devices else ours()
+        having = [b for b in backends if any(kind.name == spec.model for kind in b.kinds)]
         self.device.clear()
         for backend in having:
             for name in self._devices.get(backend.name, ("cpu",)):

@@ -370,3 +370,10 @@ def latent_points(model: Any, x: Array) -> Array:
 def has_latent_points(model: Any) -> bool:
     """Whether :func:`latent_points` can be asked of a model."""
     return isinstance(model, Bijects) or (isinstance(model, Encodes) and bool(model.latent_dim))
+
+
+def has_log_likelihood(model: object) -> bool:
+    """Whether log p(x) can be computed or estimated."""
+    return isinstance(model, LogProb) or (
+        isinstance(model, LogJoint) and isinstance(model, (Encodes, HasPrior))
+    )

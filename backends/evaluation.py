@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends.base import Array, Estimate, InputError, Progress, Work
-from backends.capabilities import Bayesian, Bijects, Encodes, HasElbo, HasPrior, LogJoint, LogProb
+from backends.capabilities import Bayesian, Bijects, HasElbo, LogProb, has_log_likelihood
 from backends.curves import Curves
 from backends.data import DataSet, Density
 from backends.flow_terms import flow_terms, on_grid
@@ -136,13 +136,6 @@ def drawn_rows(n: int, rows: int, seed: int = 0) -> Array:
     # an order of very many would take long, all in one piece
     few = n <= _MANY
     return np.sort(rng.permutation(n)[:rows] if few else rng.choice(n, rows, replace=False, shuffle=False))
-
-
-def has_log_likelihood(model: object) -> bool:
-    """Whether log p(x) can be computed or estimated."""
-    return isinstance(model, LogProb) or (
-        isinstance(model, LogJoint) and isinstance(model, (Encodes, HasPrior))
-    )
 
 
 def _elbo(model: HasElbo, x: Array, samples: int, seed: int, split: str) -> Work[dict[str, Estimate]]:

@@ -93,7 +93,8 @@ def installed() -> Installed:
 
     backends = list(ours())
     broken: list[Broken] = []
-    for name, load in ((point.name, point.load) for point in entry_points(group=GROUP)):
+    loaders: list[tuple[str, Callable[[], Any]]] = [(p.name, p.load) for p in entry_points(group=GROUP)]
+    for name, load in loaders:
         try:
             backend = load()
             if not isinstance(backend, Backend):
@@ -106,14 +107,16 @@ def installed() -> Installed:
     return Installed(tuple(backends), tuple(broken))
 
 
+def _find(backends: tuple[Backend, ...], name: str, backend: str | None) -> tuple[Backend, ModelKind] | None:
+    kinds = ((b, kind) for b in backends if backend in (None, b.name) for kind in b.kinds)
+    return next((both for both in kinds if both[1].name == name), None)
+
+
 def find_kind(name: str, backend: str | None = None) -> tuple[Backend, ModelKind]:
     """The kind of that name, in the named backend or else in the first that has it."""
-    for some in (ours, lambda: installed().backends):
-        for candidate in some():
-            if backend in (None, candidate.name):
-                for kind in candidate.kinds:
-                    if kind.name == name:
-                        return candidate, kind
+    found = _find(ours(), name, backend) or _find(installed().backends, name, backend)
+    if found is not None:
+        return found
     there = [b.name for b in installed().backends]
     if backend is not None and backend not in there:
         raise InputError(f"there is no backend '{backend}'; there are {', '.join(there)}")

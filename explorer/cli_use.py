@@ -20,11 +20,11 @@ from backends.capabilities import (
     Samples,
     SamplesGiven,
     has_latent_points,
+    has_log_likelihood,
     latent_points,
 )
 from backends.data import SPLITS, data_sets, open_data
 from backends.encodings import file_hash, is_run_file, open_prior
-from backends.evaluation import has_log_likelihood
 from backends.files import read_table
 from backends.idx import is_idx
 from backends.likelihood import log_likelihood

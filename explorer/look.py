@@ -18,6 +18,7 @@ from backends.capabilities import (
     LogJoint,
     LogProb,
     has_latent_points,
+    has_log_likelihood,
     latent_points,
 )
 from backends.data import Split
@@ -141,8 +142,7 @@ def few_dimensions(model: Any) -> bool:
 
 def score(model: Any, datum: Array, seed: int = 0) -> Work[Score]:
     """The bound and log p(x) of a datum (d,), both by the same model."""
-    from backends.evaluation import has_log_likelihood  # none of it is needed to open the window
-    from backends.likelihood import log_likelihood
+    from backends.likelihood import log_likelihood  # neither is needed to open the window
     from backends.quadrature import quadrature_with_kl
 
     x = datum[None]

@@ -18,9 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from backends.base import Model
-from backends.capabilities import Encodes, HasElbo, HasPrior, LogJoint
+from backends.capabilities import Encodes, HasElbo, HasPrior, LogJoint, has_log_likelihood
 from backends.curves import Curves
-from backends.evaluation import has_log_likelihood
 from explorer.look import short
 from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Points, Series

@@ -58,6 +58,7 @@ def main() -> None:
     apply(app)
     with tempfile.TemporaryDirectory() as home:
         program = Program(Path(home))
+        program.window.resize(1440, 900)  # the offscreen screen is smaller
         view = program.window.map.canvas.viewport()
 
         def hover(_: object) -> None:

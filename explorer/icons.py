@@ -37,6 +37,7 @@ def icon(name: str, token: str = "text") -> QIcon:
     It does not follow a later change of theme: use :func:`set_icon` for what stays on screen.
     """
     tokens = theme().tokens
+    svg(name, tokens.disabled)  # a name that there is not is told at once
     return QIcon(_Glyph(name, getattr(tokens, token), tokens.disabled))
 
 

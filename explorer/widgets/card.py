@@ -39,27 +39,27 @@ class CardDock(QDockWidget):
     def __init__(
         self, object_name: str, title: str, content: QWidget | None, parent: QWidget | None = None
     ) -> None:
-        """content: None for one that :meth:`fill` brings later."""
+        """content: None for one that :meth:`fill` brings later; until then there is no card to be shown."""
         super().__init__(title, parent)
         self.setObjectName(object_name)
         self.setAccessibleName(title)
-        self._bar = _TitleBar(title, self)
+        if content is not None:
+            self.fill(content)
+
+    def fill(self, content: QWidget) -> None:
+        """Give a card without content its content."""
+        self._bar = _TitleBar(self.windowTitle(), self)
         self.status = self._bar.status
         self.setTitleBarWidget(self._bar)
         holder = QWidget(self)
-        self._column = QVBoxLayout(holder)
-        self._column.setContentsMargins(_MARGIN, 4, _MARGIN, _MARGIN)
-        if content is not None:
-            self.fill(content)
+        column = QVBoxLayout(holder)
+        column.setContentsMargins(_MARGIN, 4, _MARGIN, _MARGIN)
+        column.addWidget(content)
         self.setWidget(holder)
         self._bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._bar.customContextMenuRequested.connect(self._menu)
         self.windowTitleChanged.connect(self._bar.title.setText)
         theme().changed.connect(self._retint)
-
-    def fill(self, content: QWidget) -> None:
-        """Give a card without content its content."""
-        self._column.addWidget(content)
 
     def add_action(self, action: QAction) -> QToolButton:
         """A small button at the right end of the title bar."""

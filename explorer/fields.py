@@ -297,6 +297,8 @@ def shaded(
     note = f"{format_number(len(rows))} training rows" if kind.needs_data else ""
     if kind.needs_data and len(rows) > ROWS:
         note = f"{format_number(ROWS)} of {note}"
+        from backends.evaluation import some_rows
+
         rows = some_rows(rows, ROWS)
     detail = f"{kind.label}, {note}" if note else kind.label
     function = yield from kind.prepare(model, rows, plane, view)

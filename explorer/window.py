@@ -90,7 +90,7 @@ class Window(QMainWindow):
         for dock in self.docks.values():
             dock.topLevelChanged.connect(self._rearranged)
         for dock in (d for name, d in self.docks.items() if name != "map"):  # whose panel knows
-            dock.widget().setMinimumWidth(NARROWEST)  # whatever is in it: or cards lie over each other
+            dock.set_narrowest(NARROWEST)  # whatever is in it: or cards lie over each other
         self.dialogs = Dialogs(self)
         self.run.painting_wanted.connect(self.dialogs.paint)
         self.curves.status.connect(self.docks["curves"].set_status)

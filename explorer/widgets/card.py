@@ -43,23 +43,37 @@ class CardDock(QDockWidget):
         super().__init__(title, parent)
         self.setObjectName(object_name)
         self.setAccessibleName(title)
+        self._narrowest = 0
+        self._column: QVBoxLayout | None = None
         if content is not None:
             self.fill(content)
 
     def fill(self, content: QWidget) -> None:
-        """Give a card without content its content."""
+        """Add content, below what there is; the first makes a card of the dock."""
+        if self._column is None:
+            self._column = self._furnish()
+        self._column.addWidget(content)
+
+    def _furnish(self) -> QVBoxLayout:
         self._bar = _TitleBar(self.windowTitle(), self)
         self.status = self._bar.status
         self.setTitleBarWidget(self._bar)
         holder = QWidget(self)
+        holder.setMinimumWidth(self._narrowest)
         column = QVBoxLayout(holder)
         column.setContentsMargins(_MARGIN, 4, _MARGIN, _MARGIN)
-        column.addWidget(content)
         self.setWidget(holder)
         self._bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._bar.customContextMenuRequested.connect(self._menu)
         self.windowTitleChanged.connect(self._bar.title.setText)
         theme().changed.connect(self._retint)
+        return column
+
+    def set_narrowest(self, width: int) -> None:
+        """The card is never narrower, whatever is in it."""
+        self._narrowest = width
+        if (holder := self.widget()) is not None:
+            holder.setMinimumWidth(width)
 
     def add_action(self, action: QAction) -> QToolButton:
         """A small button at the right end of the title bar."""

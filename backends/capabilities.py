@@ -4,7 +4,7 @@ offers; ask with ``isinstance(model, Decodes)`` or :func:`capabilities`, never f
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, runtime_checkable
 
 from backends.base import (
     Array,
@@ -346,12 +346,18 @@ CAPABILITIES: dict[str, type] = {
 }
 
 
+def methods(capability: type) -> list[str]:
+    """What a model must have for a capability, besides what every Model has."""
+    parts = (part for part in capability.__mro__ if part not in (Model, Protocol, Generic, object))
+    return [name for part in parts for name in vars(part) if not name.startswith("_")]
+
+
 def capabilities(model: object) -> frozenset[str]:
     """Names of what a model (or a model's class) can do."""
     return frozenset(
         name
         for name, protocol in CAPABILITIES.items()
-        if all(hasattr(model, method) for method in vars(protocol) if not method.startswith("_"))
+        if all(hasattr(model, method) for method in methods(protocol))
     )
 
 

@@ -38,3 +38,9 @@ def nothing_left_behind():
     assert not timers, f"timers left behind: {[(t, t.parent()) for t in timers]}"
     running = [t for t in living if isinstance(t, QThread) and t.isRunning() and t is not app.thread()]
     assert not running, f"threads left behind: {running}"
+
+
+def pytest_collection_modifyitems(items):
+    """What opens a window comes last: each leaves menus of pyqtgraph's behind, and to dress an application
+    of thousands of widgets takes seconds."""
+    items.sort(key=lambda item: "start" in getattr(item, "fixturenames", ()))

@@ -289,7 +289,7 @@ def test_during_a_drag_the_picture_is_of_what_is_in_hand(begun):
     share = preview.responsibilities(seen.uv)
     assert np.abs(share - plane.model.encode(seen.plane.to_space(seen.uv)).probs).max() > 0.5
     palette = np.array([rgb(c) for c in theme().tokens.labels], np.uint8)
-    program.until(lambda: np.abs(mix(share, palette).astype(int) - colours._rgb).max() <= 1)
+    program.until(lambda: np.abs(mix(share, palette).astype(int) - colours.layer._colours).max() <= 1)
     assert (np.abs(grab(plane.canvas) - before).sum(2) > 60).mean() > 0.02
     plane.release(plane.shown.means[0])
 

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -21,8 +20,8 @@ from PySide6.QtWidgets import (
 from backends.base import Array
 from backends.picture import read_levels
 from explorer.compute import Exploration, Failure, Priority
-from explorer.icons import set_icon
 from explorer.inputs import PICTURES
+from explorer.widgets.button import dialog_button
 from explorer.widgets.paint_canvas import PaintCanvas
 from explorer.widgets.slider import Slider
 
@@ -49,10 +48,12 @@ class Painter(QDialog):
         self.size_.setToolTip("Radius of the brush, in cells of the 256 across ([ and ])")
         self.size_.valueChanged.connect(self.canvas.set_radius)
         self.size_.setValue(round(self.canvas.radius))
-        self.undo = self._button("Undo", "undo", "Take the last stroke back (Ctrl+Z)", self.canvas.undo)
-        self.clear = self._button("Clear", "", "Erase everything", self.canvas.clear)
-        self.fill = self._button(
-            "Fill from picture…", "", "A picture's grey levels, to be painted over", self._ask_picture
+        self.undo = dialog_button(
+            self, "Undo", "undo", "Take the last stroke back (Ctrl+Z)", self.canvas.undo
+        )
+        self.clear = dialog_button(self, "Clear", "", "Erase everything", self.canvas.clear)
+        self.fill = dialog_button(
+            self, "Fill from picture…", "", "A picture's grey levels, to be painted over", self._ask_picture
         )
         self.note = QLabel(self)
         self.note.setWordWrap(True)
@@ -92,15 +93,6 @@ class Painter(QDialog):
         self.canvas.begin_with(begin)
         self._show()
         self.canvas.setFocus()
-
-    def _button(self, text: str, icon: str, tip: str, act: object) -> QPushButton:
-        button = QPushButton(text, self)
-        if icon:
-            set_icon(button, icon)
-        button.setToolTip(tip)
-        button.setAutoDefault(False)
-        button.clicked.connect(act)
-        return button
 
     def accept(self) -> None:
         """Hand the painting over, unless it is empty."""

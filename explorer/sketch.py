@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from explorer.icons import set_icon
+from explorer.widgets.button import dialog_button
 from explorer.widgets.paint_canvas import CELLS, PaintCanvas
 
 SHOWN = 280  # logical pixels a side
@@ -30,8 +30,10 @@ class Sketch(QDialog):
         self.canvas = PaintCanvas(self, SHOWN, grey, hardness=0.5)
         self.canvas.setAccessibleName("Picture to draw")
         self.canvas.set_radius(max(THIN, CELLS / pixels))
-        self.undo = self._button("Undo", "undo", "Take the last stroke back (Ctrl+Z)", self.canvas.undo)
-        self.clear = self._button("Clear", "", "Begin anew", self.canvas.clear)
+        self.undo = dialog_button(
+            self, "Undo", "undo", "Take the last stroke back (Ctrl+Z)", self.canvas.undo
+        )
+        self.clear = dialog_button(self, "Clear", "", "Begin anew", self.canvas.clear)
         hint = QLabel(HINT, self)
         hint.setProperty("role", "muted")
         tools = QHBoxLayout()
@@ -49,15 +51,6 @@ class Sketch(QDialog):
         QShortcut(QKeySequence(QKeySequence.StandardKey.Undo), self).activated.connect(self.canvas.undo)
         self.canvas.changed.connect(self._changed)
         self._show()
-
-    def _button(self, text: str, icon: str, tip: str, act: object) -> QPushButton:
-        button = QPushButton(text, self)
-        if icon:
-            set_icon(button, icon)
-        button.setToolTip(tip)
-        button.setAutoDefault(False)
-        button.clicked.connect(act)
-        return button
 
     def _changed(self) -> None:
         self._show()

@@ -238,7 +238,9 @@ class DatumPanel(QWidget):
         both = [moments(found.best.q), moments(found.fits[0].q)]
         means, half = np.stack([m for m, _ in both]), np.stack([axes(c) for _, c in both])
         self.ellipses.set_ellipses(Ellipses(means, half, ("", ""), (0, 1)))
-        if look_there:
+        (u0, u1), (v0, v1) = self.canvas.box.viewRange()
+        lost = not (u0 < means[0, 0] < u1 and v0 < means[0, 1] < v1)  # the best q has left the view
+        if look_there or lost:
             reach = STDS * np.sqrt(np.square(half).sum(1)).max(0)
             (x0, y0), (x1, y1) = means.min(0) - reach, means.max(0) + reach
             self.canvas.box.setRange(xRange=(x0, x1), yRange=(y0, y1), padding=0)

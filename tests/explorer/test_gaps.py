@@ -120,6 +120,22 @@ def test_the_panel_follows_the_datum_beside_the_map(program: Driver):
     program.until(lambda: panel.found is not None and panel.found.x is program.session.subject.x)
 
 
+def test_the_view_goes_with_a_best_gaussian_that_has_left_it(program: Driver):
+    program.window.docks["datum"].raise_()
+    QApplication.processEvents()
+    panel = program.window.suited["datum"]
+    program.click_map(0.3, -0.8)
+    program.until(lambda: panel.found is not None and panel.found.complete)
+    before = panel.found.step
+    panel.canvas.box.setRange(xRange=(50, 51), yRange=(50, 51), padding=0)  # as far as that
+    program.click(program.run_panel.step)
+    program.until(lambda: panel.found is not None and panel.found.step > before and panel.found.complete)
+    mean, _ = moments(panel.found.best.q)
+    (x0, x1), (y0, y1) = panel.canvas.box.viewRange()
+    assert x0 < mean[0] < x1
+    assert y0 < mean[1] < y1
+
+
 def test_on_the_map_the_posterior_lies_behind_the_points(program: Driver):
     program.click_map(0.3, -0.8)
     program.until(lambda: program.session.subject is not None)

@@ -27,30 +27,19 @@ from backends.base import (
     InputError,
     PosteriorFit,
     Stamp,
-    State,
     Value,
 )
 from backends.estimates import SLICE, log_normal, log_sum_exp, slices
-from backends.parameters import check_live, resolve
 from backends.pytorch import VAE_PARAMETERS, check_vae_data
 from backends.pytorch.architecture import Architecture
 from backends.pytorch.fit_posterior import fit_posterior
 from backends.pytorch.gaussians import LOG_2PI
+from backends.pytorch.learner import GradientLearner
 from backends.pytorch.metric import pull_back
 from backends.pytorch.networks import Dropout
-from backends.pytorch.training import (
-    Batches,
-    FlatAdam,
-    generator_array,
-    make_generator,
-    require_device,
-    require_finite,
-    shared,
-)
-from backends.states import check_arrays, whole_number
+from backends.pytorch.training import FlatAdam, require_finite
 
 _CHUNK = 1 << 21  # numbers that a pass over the components of a prior may hold
-_LIVE = {p.name: p for p in VAE_PARAMETERS if p.live}
 
 
 class VAE:
@@ -255,14 +244,14 @@ def _stderr(draws: Array) -> Array | None:
     return draws.std(0, ddof=1) / math.sqrt(len(draws)) if len(draws) > 1 else None
 
 
-class VAELearner:
+class VAELearner(GradientLearner):
     """Trains a VAE by Adam on −E_q[log p(x|z)] + β·KL(q(z|x)‖p(z)), averaged over the batch, or on −IWAE-K,
     −log (1/K) Σ p(x|z)·(p(z)/q(z|x))^β with K draws of z a row (Burda et al. 2016, eq. 8).
 
-    x: (n, d) float32 training rows, kept on ``device``; n may be 0, and then there is no stepping.
-    values: the parameters of :data:`backends.pytorch.VAE_PARAMETERS`, missing ones at their default.
-    Raises InputError where these do not fit each other.
+    Parameters are :data:`backends.pytorch.VAE_PARAMETERS`.
     """
+
+    parameters = VAE_PARAMETERS
 
     def __init__(
         self,
@@ -273,48 +262,24 @@ class VAELearner:
         device: str = "cpu",
         run: str = "",
     ) -> None:
-        self._values = resolve(VAE_PARAMETERS, values)
-        check_vae_data(info, self._values)
-        require_device(device)
-        rows = shared(x)
-        if rows.ndim != 2 or rows.shape[1] != info.dim:
-            raise InputError(f"x has shape {tuple(rows.shape)}, and {info.name} has {info.dim} columns")
-        self._run = run
+        super().__init__(x, info, values, seed, device, run)
         self._net = Architecture(info, self._values)
-        self._net.likelihood.check(rows)
-        self._rows, self._device = rows, device
-        weight_seed, order_seed, noise_seed = np.random.SeedSequence(seed).generate_state(3, np.uint64)
-        self._noise = torch.Generator().manual_seed(int(noise_seed))
-        self._batches = Batches(rows, int(self._values["batch_size"]), int(order_seed))
-        shift, scale = self._net.likelihood.standardisation(rows)
-        standardised = self._use_standardisation(shift, scale)
-        theta, generator = torch.empty(self._net.layout.size), torch.Generator().manual_seed(int(weight_seed))
-        self._net.initialise(self._net.layout.views(theta), standardised, generator)
+        self._net.likelihood.check(self._rows)
+        self._use_standardisation(*self._net.likelihood.standardisation(self._rows))
+        theta = torch.empty(self._net.layout.size)
+        self._net.initialise(self._net.layout.views(theta), self._batches.x.cpu(), self._initial)
         self._optimiser = FlatAdam(self._net.layout, theta.to(device), float(self._values["learning_rate"]))
-        self._steps = 0
 
-    def _use_standardisation(self, shift: Tensor, scale: Tensor) -> Tensor:
-        """Returns the standardised rows (n, d), on the CPU."""
+    def _check_data(self, info: DataInfo) -> None:
+        check_vae_data(info, self._values)
+
+    def _use_standardisation(self, shift: Tensor, scale: Tensor) -> None:
         self._shift, self._scale = shift.to(self._device), scale.to(self._device)
         self._log_volume = float(self._net.likelihood.log_volume(scale))
-        standardised = (self._rows - shift).div_(scale)
-        self._batches.x = standardised.to(self._device)
-        return standardised
-
-    @property
-    def steps(self) -> int:
-        return self._steps
-
-    @property
-    def steps_per_epoch(self) -> float:
-        return float(self._batches.per_epoch)
-
-    @property
-    def values(self) -> Mapping[str, Value]:
-        return dict(self._values)
+        self._batches.x = (self._rows - shift).div_(scale).to(self._device)
 
     def set(self, name: str, value: Value) -> None:
-        self._values[name] = check_live(VAE_PARAMETERS, name, value)
+        super().set(name, value)
         if name == "learning_rate":
             self._optimiser.set_learning_rate(float(self._values[name]))
 
@@ -371,43 +336,5 @@ class VAELearner:
         return reconstruction.mean(), kl.mean(), -bound
 
     def snapshot(self) -> VAE:
-        theta, shift, scale = self._optimiser.theta.clone(), self._shift, self._scale
-        if theta.device.type == "mps":  # has no float64, which log-densities need
-            theta, shift, scale = theta.cpu(), shift.cpu(), scale.cpu()
+        theta, shift, scale = self._frozen(self._optimiser.theta)
         return VAE(self._net, theta, shift, scale, Stamp(self._run, self._steps))
-
-    def state(self) -> State:
-        return State(
-            {
-                **self._optimiser.arrays(),
-                **self._batches.arrays(),
-                "noise.generator": generator_array(self._noise),
-                "shift": self._shift.cpu().numpy().copy(),
-                "scale": self._scale.cpu().numpy().copy(),
-            },
-            {
-                "steps": self._steps,
-                "position": self._batches.position,
-                **{name: self._values[name] for name in _LIVE},
-            },
-        )
-
-    def restore(self, state: State) -> None:
-        """Take over a state of the same architecture; made on other rows only if this learner has none.
-
-        Raises InputError naming the array or value that does not fit, and then stays as it was.
-        """
-        arrays, values = state.arrays, state.values
-        check_arrays(arrays, self.state().arrays, any_length={"data.order"})
-        if (arrays["scale"] <= 0).any():
-            raise InputError("array scale holds values that are not positive")
-        steps = whole_number(values, "steps")
-        self._batches.check(arrays, values.get("position"))
-        live = {name: parameter.check(values.get(name)) for name, parameter in _LIVE.items()}
-        noise = make_generator(arrays["noise.generator"], "noise.generator")
-        self._optimiser.restore(arrays, steps)
-        self._use_standardisation(torch.tensor(arrays["shift"]), torch.tensor(arrays["scale"]))
-        self._batches.restore(arrays, values["position"])
-        self._noise, self._steps = noise, steps
-        for name, value in live.items():
-            self.set(name, value)

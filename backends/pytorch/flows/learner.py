@@ -6,36 +6,25 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from backends.base import Array, DataInfo, InputError, Stamp, State, Value
 from backends.data import known_density
-from backends.parameters import Parameter, check_live, resolve
 from backends.pytorch.flows.bases import make_base
 from backends.pytorch.flows.bijections import Travelled
 from backends.pytorch.flows.kinds import blur, check_flow_data
 from backends.pytorch.flows.model import Flow
 from backends.pytorch.flows.net import FlowNet, standardisation
 from backends.pytorch.flows.objectives import Objective, ReverseKL, forward_kl
-from backends.pytorch.training import (
-    Average,
-    Batches,
-    FlatAdam,
-    generator_array,
-    make_generator,
-    require_device,
-    require_finite,
-    shared,
-)
-from backends.states import check_arrays, whole_number
+from backends.pytorch.learner import GradientLearner
+from backends.pytorch.training import Arrays, Average, FlatAdam, require_finite
 
 LARGEST_GRADIENT = 5.0  # norm to which a larger one is shrunk
 LEAST_RATE = 0.01  # of the learning rate, at the end of its decay
 
 
-class FlowLearner:
+class FlowLearner(GradientLearner):
     """Trains a flow on the rows x (n, d) float32, kept on ``device``; n may be 0, then there is no stepping.
 
     A family gives ``kind``, ``parameters`` and :meth:`bijection`; where it knows more objectives than the two
@@ -46,7 +35,6 @@ class FlowLearner:
     """
 
     kind: ClassVar[str]
-    parameters: ClassVar[tuple[Parameter, ...]]
     model: ClassVar[type[Flow]] = Flow
 
     def __init__(
@@ -58,27 +46,18 @@ class FlowLearner:
         device: str = "cpu",
         run: str = "",
     ) -> None:
-        self._values = resolve(self.parameters, values)
-        check_flow_data(self.kind, info, self._values)
-        require_device(device)
-        rows = shared(x)
-        if rows.ndim != 2 or rows.shape[1] != info.dim:
-            raise InputError(f"x has shape {tuple(rows.shape)}, and {info.name} has {info.dim} columns")
-        if not bool(rows.isfinite().all()):
+        super().__init__(x, info, values, seed, device, run)
+        if not bool(self._rows.isfinite().all()):
             raise InputError(f"{info.name} holds values that are not finite")
-        self._run, self._device = run, device
+        self._batches.x = self._rows.to(device)
         self.net = self.make_net(info, self._values)
-        weight_seed, order_seed, noise_seed = np.random.SeedSequence(seed).generate_state(3, np.uint64)
-        self._noise = Generator().manual_seed(int(noise_seed))
-        self._batches = Batches(rows.to(device), int(self._values["batch_size"]), int(order_seed))
         theta = torch.zeros(self.net.layout.size)
-        self.net.initialise(self.net.layout.views(theta), Generator().manual_seed(int(weight_seed)))
+        self.net.initialise(self.net.layout.views(theta), self._initial)
         self._optimiser = FlatAdam(self.net.layout, theta.to(device), float(self._values["learning_rate"]))
         self._average = Average(self.net.layout, self._optimiser.theta)
         self._blur = blur(info, self._values)
-        self._use_standardisation(*standardisation(rows, self._blur))
+        self._use_standardisation(*standardisation(self._rows, self._blur))
         self._objective = self.objective()
-        self._steps = 0
 
     # -- what a family brings ---------------------------------------------------------------------
 
@@ -108,24 +87,12 @@ class FlowLearner:
         """Parameters of the flow, without drawing them."""
         return cls.make_net(info, values).layout.size
 
+    def _check_data(self, info: DataInfo) -> None:
+        check_flow_data(self.kind, info, self._values)
+
     def _use_standardisation(self, shift: Tensor, scale: Tensor) -> None:
         self._shift, self._scale = shift.to(self._device), scale.to(self._device)
         self._w = {**self._optimiser.w, "shift": self._shift, "scale": self._scale}
-
-    @property
-    def steps(self) -> int:
-        return self._steps
-
-    @property
-    def steps_per_epoch(self) -> float:
-        return float(self._batches.per_epoch)
-
-    @property
-    def values(self) -> Mapping[str, Value]:
-        return dict(self._values)
-
-    def set(self, name: str, value: Value) -> None:
-        self._values[name] = check_live(self.parameters, name, value)
 
     def learning_rate(self) -> float:
         """That of the next step: ``learning_rate`` by :meth:`_decay`."""
@@ -164,47 +131,12 @@ class FlowLearner:
         return scalars
 
     def snapshot(self) -> Flow:
-        theta, shift, scale = self._average.theta.clone(), self._shift, self._scale
-        if theta.device.type == "mps":  # has no float64, which log-densities need
-            theta, shift, scale = theta.cpu(), shift.cpu(), scale.cpu()
+        theta, shift, scale = self._frozen(self._average.theta)
         return self.model(self.kind, self.net, theta, shift, scale, Stamp(self._run, self._steps))
 
-    def _live(self) -> dict[str, Parameter]:
-        return {p.name: p for p in self.parameters if p.live}
-
-    def state(self) -> State:
-        return State(
-            {
-                **self._optimiser.arrays(),
-                **self._average.arrays(),
-                **self._batches.arrays(),
-                "noise.generator": generator_array(self._noise),
-                "shift": self._shift.cpu().numpy().copy(),
-                "scale": self._scale.cpu().numpy().copy(),
-            },
-            {
-                "steps": self._steps,
-                "position": self._batches.position,
-                **{name: self._values[name] for name in self._live()},
-            },
-        )
+    def _arrays(self) -> Arrays:
+        return super()._arrays() | self._average.arrays()
 
     def restore(self, state: State) -> None:
-        """Take over a state of the same architecture; made on other rows only if this learner has none.
-
-        Raises InputError naming the array or value that does not fit, and then stays as it was.
-        """
-        arrays, values = state.arrays, state.values
-        check_arrays(arrays, self.state().arrays, any_length={"data.order"})
-        if (arrays["scale"] <= 0).any():
-            raise InputError("array scale holds values that are not positive")
-        steps = whole_number(values, "steps")
-        self._batches.check(arrays, values.get("position"))
-        live = {name: parameter.check(values.get(name)) for name, parameter in self._live().items()}
-        noise = make_generator(arrays["noise.generator"], "noise.generator")
-        self._optimiser.restore(arrays, steps)
-        self._average.restore(arrays)
-        self._use_standardisation(torch.tensor(arrays["shift"]), torch.tensor(arrays["scale"]))
-        self._batches.restore(arrays, values["position"])
-        self._noise, self._steps = noise, steps
-        self._values |= live
+        super().restore(state)
+        self._average.restore(state.arrays)

@@ -7,8 +7,6 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, Protocol
 
-from PySide6.QtWidgets import QWidget
-
 from explorer.actions import Actions
 from explorer.compute import Exploration
 from explorer.session import Session
@@ -18,9 +16,7 @@ class SuitedPanel(Protocol):
     """A panel in a dock of its own, beside the curves. It may have a signal ``status``, of the live text at
     the right of its title, and a method ``follow_link``, for links in that text."""
 
-    def __init__(
-        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None
-    ) -> None: ...
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None: ...
 
     @staticmethod
     def suits(run: Any, model: Any) -> bool:

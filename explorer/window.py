@@ -336,7 +336,7 @@ class Window(QMainWindow):
         """Make the panels that this run is the first to suit."""
         for name, suited in SUITED.items():
             if name not in self.suited and suited.panel.suits(run, self.session.model):
-                panel = suited.panel(self.session, self.exploration, self.actions_, None)
+                panel = suited.panel(self.session, self.exploration, self.actions_)
                 self.suited[name] = panel
                 dock = self.docks[name]
                 dock.fill(panel)

@@ -65,10 +65,8 @@ class BayesPanel(QWidget):
     def suits(run: Any, model: Any) -> bool:
         return isinstance(model, Bayesian)
 
-    def __init__(
-        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self._axes: tuple[ThetaAxis, ...] = ()
         self._wanted: int | None = None  # the number of rows of the moment that was asked for

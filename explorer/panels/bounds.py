@@ -68,10 +68,8 @@ class BoundsPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(
-        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self._extent: tuple[float, float, float, float] | None = None
         self._drawn = 0.0

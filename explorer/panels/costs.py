@@ -55,10 +55,8 @@ class CostsPanel(QWidget):
     one in their seed alone.
     """
 
-    def __init__(
-        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration, self._actions = session, exploration, actions
         self._found: list[tuple[RunSpec, int, Costs]] = []  # of which run, at which step; newest last
         self._of: tuple[RunSpec, int] | None = None  # what is being measured

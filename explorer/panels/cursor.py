@@ -47,8 +47,8 @@ DATUM_ROWS = [
 class CursorPanel(QWidget):
     """Follows the session's point, at once; the nearest datum's numbers come when they are ready."""
 
-    def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self._tag: object = None
         self._by_hand = False  # whether the hand moved last, or the model trained

@@ -69,8 +69,8 @@ class CurvesPanel(QWidget):
     status = Signal(object)
     explained = Signal(object)  # the formulas and estimators behind the legend
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self._session = session
         self.plot = CurvePlot(self, placeholder="Train, and ELBO and log-likelihood appear here")
         self._series: tuple[Series, ...] = ()

@@ -52,10 +52,8 @@ class DataPanel(QWidget):
     status = Signal(object)
     explained = Signal(object)  # the status's tooltip
 
-    def __init__(
-        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration, self._actions = session, exploration, actions
         self.canvas = PlaneCanvas("Data plane", self)
         self.points = DataPoints(session, exploration, self.canvas, self)

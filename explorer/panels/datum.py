@@ -63,14 +63,8 @@ class DatumPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(
-        self,
-        session: Session,
-        exploration: Exploration,
-        actions: Actions | None = None,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self.found: Gaps | None = None
         self._missed = False

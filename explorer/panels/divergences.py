@@ -176,10 +176,8 @@ class DivergencesPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(
-        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self._suited = False
         self.other = OtherFit(session, exploration, actions, self)

@@ -70,10 +70,8 @@ class EMPanel(QWidget):
         """A run of EM."""
         return run.by_halves
 
-    def __init__(
-        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._actions = session, actions
         self._training = False
 

@@ -47,8 +47,8 @@ COLUMNS = (
 class EstimatesPanel(QWidget):
     """Follows the session's model; what depends on the rows is computed in exploration."""
 
-    def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self.rows = ValueRows(ROWS, self)
         self.table = ValueTable([name for name, _ in COLUMNS], self)
@@ -125,8 +125,8 @@ def in_digits(x: float) -> str:
 class EvidencePanel(QWidget):
     """log p(X) of the rows so far, as they come."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self._session = session
         self.plot = CurvePlot(self, placeholder="Train, and the evidence of each row appears here")
         self.plot.set_series((Series("log_evidence", "log p(X)", 0, markers=True),))

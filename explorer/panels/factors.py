@@ -27,14 +27,8 @@ class FactorsPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(
-        self,
-        session: Session,
-        exploration: Exploration,
-        actions: Actions | None = None,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self.table = HeatTable("Variance of latent coordinates explained by factors", self)
         self.note = LiveLabel(self)

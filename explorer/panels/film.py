@@ -62,14 +62,8 @@ class FilmPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(
-        self,
-        session: Session,
-        exploration: Exploration,
-        actions: Actions | None = None,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self._saving = ""  # the file that is being written
         self.bar = PathBar(self)

@@ -45,8 +45,8 @@ class FlowPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self.gauges = FlowGauges(session, exploration, self._looked_at, self)
         self.left = FlowPlane("Data space x", "x", self.gauges.x, "layer 10.5 of 12", self)

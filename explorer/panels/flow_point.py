@@ -38,8 +38,8 @@ EVALUATIONS = "Evaluations of the velocity field, from x to z and back."
 class FlowPointPanel(QWidget):
     """Shows the session's passage."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self._session = session
         self.rows = ValueRows(ROWS, self)
         self.title = section_title("log|det| by layer", self)

@@ -60,10 +60,8 @@ class LikelihoodPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(
-        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session = session
         self.plot = CurvePlot(self, placeholder="Train, and −log p(x) appears here", digits=3)
         self._series: tuple[Series, ...] = ()

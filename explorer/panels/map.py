@@ -45,8 +45,8 @@ class MapPanel(QWidget):
 
     status = Signal(object)  # rich text for the card's title
 
-    def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self.canvas = PlaneCanvas("Latent map", self)
         self.field, self.points = FieldItem(), EncodingPoints(session, exploration, self.canvas, self)

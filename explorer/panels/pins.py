@@ -43,14 +43,8 @@ class PinsPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(
-        self,
-        session: Session,
-        exploration: Exploration | None = None,
-        actions: Actions | None = None,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session = session
         self.list = QTreeWidget(self)
         self.list.setHeaderLabels(["Pin", "z", "‖z‖"])

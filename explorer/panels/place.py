@@ -142,8 +142,8 @@ class Bars(QWidget):
 class PlacePanel(QWidget):
     """Follows the session's place in data space."""
 
-    def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self.picture = ImageView(self, placeholder="Move the mouse over the plane", name="x as an image")
         self.picture.setMinimumHeight(96)

@@ -54,10 +54,8 @@ class PredictivePanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(
-        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration, self._actions = session, exploration, actions
         self._framed = False
         self._under: float | None = None

@@ -65,8 +65,8 @@ class RunPanel(QWidget):
 
     painting_wanted = Signal()
 
-    def __init__(self, session: Session, actions: Actions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, actions: Actions) -> None:
+        super().__init__()
         self._session, self._actions = session, actions
         self._form: ParameterForm | None = None
         self._form_kind = ("", "")

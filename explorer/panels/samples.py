@@ -83,8 +83,8 @@ class SamplesPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(self, session: Session, exploration: Exploration, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self._seed = 0
         self._framed = False

@@ -60,10 +60,8 @@ class SelectionPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(
-        self, session: Session, exploration: Exploration, actions: Actions, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration, self._actions = session, exploration, actions
         self.selection = Selection()
         self._of: RunSpec | None = None  # what was fitted at several sizes

@@ -42,14 +42,8 @@ class SpectrumPanel(QWidget):
 
     status = Signal(object)
 
-    def __init__(
-        self,
-        session: Session,
-        exploration: Exploration,
-        actions: Actions | None = None,
-        parent: QWidget | None = None,
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
+        super().__init__()
         self._session, self._exploration = session, exploration
         self._eigenvalues: Array | None = None
         self.plot = CurvePlot(self, placeholder="Computing the eigenvalues…", digits=3, unit="eigenvalue")

@@ -11,8 +11,6 @@ from backends.base import InputError
 from backends.checkpoint import read_manifest
 from backends.run import Run
 
-MOST = 20  # files; older ones make room when the program starts
-
 
 def kept_path(home: Path, run: Run) -> Path:
     """Where a run is kept; two openings of one file have two places, so that neither is lost to the other."""
@@ -64,10 +62,6 @@ def kept_files(home: Path) -> list[Path]:
 
 
 def kept_runs(home: Path) -> list[Path]:
-    """What is kept, newest first. Files beyond MOST are removed, and halves that a crash left of some."""
+    """What is kept, newest first; halves that a crash left of some are removed."""
     sweep(home / "unsaved")
-    found = kept_files(home)
-    for path in found[MOST:]:
-        with suppress(OSError):
-            path.unlink()
-    return found[:MOST]
+    return kept_files(home)

@@ -115,6 +115,17 @@ def test_killed_while_it_saves_it_still_has_what_was_saved_before(start, qtbot, 
     assert not halves[0].exists()
 
 
+def test_no_start_throws_away_what_was_kept(start, small_run, home):
+    folder = home / "unsaved"
+    folder.mkdir(parents=True)
+    for i in range(30):
+        (folder / f"{i}.safetensors").write_bytes(small_run.read_bytes())
+    program = start(home=home)
+    program.wait_for_run()
+    program.until(lambda: any(m.action for m in program.said))
+    assert len(list(folder.glob("*.safetensors"))) == 30
+
+
 def test_what_was_set_is_remembered_without_closing(start, small_run, tmp_path):
     program = start(small_run, tmp_path / "home")
     program.wait_for_run()

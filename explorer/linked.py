@@ -33,9 +33,11 @@ class OtherSession(Session):
         """Have the first session apply it; this one follows."""
         self._first.apply(new, what, merge)
 
-    def did(self, what: str, back: Callable[[], None], forth: Callable[[], None]) -> None:
+    def did(
+        self, what: str, back: Callable[[], None], forth: Callable[[], None], lasting: bool = False
+    ) -> None:
         """An act to be undone with all others."""
-        self._first.did(what, back, forth)
+        self._first.did(what, back, forth, lasting)
 
     def say(self, text: str, kind: str = "info", details: str | None = None) -> None:
         """Say it where all is said."""

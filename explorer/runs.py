@@ -95,20 +95,21 @@ class Runs(QObject):
 
     def rename(self, one: Listed, name: str) -> None:
         """Give it another name."""
-        before, run = one.head.name, self._session.run
+        before, files = one.head.name, self._actions.files
         if not name.strip() or name == before:
             return
-        path = one.path
+        places = files.places if one.path is None else (one.path,)
 
         def give(name: str) -> None:
-            if path is not None:
-                self._order(lambda: rename(path, name), "rename the run")
-            elif run is not None:
-                self._actions.files.rename(run, name)
+            run = self._session.run  # another by then, it may be
+            if run is not None and set(places) & set(files.places):
+                files.rename(run, name)
                 self.changed.emit()
+            else:
+                self._order(lambda: rename(_there(places), name), "rename the run")
 
         give(name)
-        self._session.did(f"rename {before}", lambda: give(before), lambda: give(name))
+        self._session.did(f"rename {before}", lambda: give(before), lambda: give(name), lasting=True)
 
     # -- deleting --------------------------------------------------------------------------------
 
@@ -123,7 +124,8 @@ class Runs(QObject):
             after = tuple(p for p in before if Path(p) != path)
             show = self._actions.files.set_recent
             show(after)
-            self._session.did(f"take {path.name} off the list", lambda: show(before), lambda: show(after))
+            off = f"take {path.name} off the list"
+            self._session.did(off, lambda: show(before), lambda: show(after), lasting=True)
             return
         away = home / "trash" / path.name
 
@@ -134,7 +136,7 @@ class Runs(QObject):
             self._order(lambda: away.replace(path), "bring the run back")
 
         throw()
-        self._session.did(f"delete {one.head.name}", bring_back, throw)
+        self._session.did(f"delete {one.head.name}", bring_back, throw, lasting=True)
 
     def _order(self, work: Callable[[], object], doing: str) -> None:
         """Files are touched one after the other: none of what is asked for may be replaced by the next."""
@@ -155,6 +157,11 @@ class Runs(QObject):
             self._next()
         else:
             self.reload()
+
+
+def _there(places: Sequence[Path]) -> Path:
+    """The first of these files that there is; the first, where there is none."""
+    return next((path for path in places if path.exists()), places[0])
 
 
 def shown(one: Listed) -> str:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QPushButton,
     QSplitter,
@@ -71,6 +72,8 @@ class RunsDialog(QDialog):
         self.list.setFrameShape(QTreeWidget.Shape.NoFrame)
         for column, width in enumerate(WIDTHS):
             self.list.setColumnWidth(column, width)
+        self.list.header().setStretchLastSection(False)
+        self.list.header().setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header = self.list.headerItem()
         for column, (_, what) in FIGURES.items():
             header.setToolTip(

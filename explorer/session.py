@@ -29,12 +29,16 @@ UNDO_DEPTH = 200
 
 @dataclass(frozen=True, eq=False)
 class _Change:
-    """What can be taken back: the state there was, or with ``back`` and ``forth`` an act that is no state."""
+    """What can be taken back: the state there was, or with ``back`` and ``forth`` an act that is no state.
+
+    lasting: an act that has nothing to do with the open run.
+    """
 
     state: State
     what: str
     back: Callable[[], None] | None = None
     forth: Callable[[], None] | None = None
+    lasting: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +152,14 @@ class Session(QObject):
         self._redo.clear()
         self._replace(new)
 
-    def did(self, what: str, back: Callable[[], None], forth: Callable[[], None]) -> None:
-        """An act was done that is no change of the state; ``back`` undoes it, ``forth`` does it again."""
-        self._push(_Change(self.state, what, back, forth))
+    def did(
+        self, what: str, back: Callable[[], None], forth: Callable[[], None], lasting: bool = False
+    ) -> None:
+        """An act was done that is no change of the state; ``back`` undoes it, ``forth`` does it again.
+
+        lasting: it can still be undone when another run is open.
+        """
+        self._push(_Change(self.state, what, back, forth, lasting))
         self._merge = ""
         self._redo.clear()
 
@@ -159,9 +168,9 @@ class Session(QObject):
         del self._undo[:-UNDO_DEPTH]
 
     def begin(self, state: State) -> None:
-        """A state that is not the user's doing (a run was opened): there is nothing to take back."""
-        self._undo.clear()
-        self._redo.clear()
+        """A state that is not the user's doing (a run was opened): only what lasts can be taken back."""
+        self._undo = [change for change in self._undo if change.lasting]
+        self._redo = [change for change in self._redo if change.lasting]
         self._merge = ""
         if state != self.state:
             self._replace(state)

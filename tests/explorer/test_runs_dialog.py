@@ -134,6 +134,30 @@ def test_a_kept_run_is_renamed_in_its_file_and_undo_brings_the_name_back(program
     program.until(lambda: read_head(kept[0]).name == "a better name")
 
 
+def test_deleting_and_renaming_can_be_undone_when_another_run_is_open(program, dialog, kept):
+    program.click(program.run_panel.step)  # so that there is something to keep of the open run
+    program.until(lambda: not program.session.moment.training and program.actions.files.unsaved())
+    own, name = program.actions.files.places[0], program.session.run.name
+    rename(program, dialog, name, "mine")
+    program.until(lambda: "mine" in names(dialog))
+    choose(dialog, "gmm")
+    program.click(dialog.delete)
+    program.until(lambda: not kept[1].exists())
+    program.trigger("light")
+    choose(dialog, "vae")
+    program.click(dialog.open_)
+    program.until(lambda: program.session.run.name == "vae" and own.exists())
+    assert program.session.state.theme == "light"
+    program.trigger("undo")
+    program.until(kept[1].exists)
+    assert program.session.state.theme == "light"  # which is no act on a file
+    assert read_head(own).name == "mine"
+    program.trigger("undo")
+    program.until(lambda: read_head(own).name == name)
+    assert program.session.run.name == "vae"
+    program.until(lambda: set(names(dialog)) == {"vae", "gmm", name})
+
+
 def test_the_open_run_is_renamed(program, dialog):
     rename(program, dialog, program.session.run.name, "mine")
     program.until(lambda: program.session.run.name == "mine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from explorer.look import short
 from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Points, Series
 from explorer.session import Session
+from explorer.widgets.values import format_number
 
 SPLITS = (("test", "Held out"), ("train", "Training"))
 MAIN = (Series("log_likelihood", "log p(x)", 0), Series("elbo", "ELBO", 1))
@@ -125,7 +127,7 @@ class CurvesPanel(QWidget):
     def _toggled(self, on: bool) -> None:
         state, name = self._session.state, self.sender().objectName()
         curves = replace(state.curves, **{name: on})  # type: ignore[arg-type]  # a name of TOGGLES
-        self._session.apply(replace(state, curves=curves), f"show {TOGGLES[name][0]}")
+        self._session.apply(replace(state, curves=curves), f"{'show' if on else 'hide'} {TOGGLES[name][0]}")
 
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.curves != new.curves:
@@ -178,12 +180,25 @@ class CurvesPanel(QWidget):
     def _model_changed(self, _: Any) -> None:
         past = self._session.past
         self.plot.set_moment(None if past is None else past.stamp.step)
+        self._legend_changed("")  # the step may be another, even where the values are the same
 
     def _legend_changed(self, _: str) -> None:
         """The two main curves beside the title, the others beside what switches them on."""
         main = [series.key for series in ((ROWS,) if ROWS in self._series else MAIN)]
-        self.status.emit(self.plot.legend(main))
+        self.status.emit(f"{self._then(main)}{self.plot.legend(main)}")
         self.extra.setText(self.plot.legend([s.key for s in self._series if s.key not in main]))
+
+    def _then(self, keys: Collection[str]) -> str:
+        """The step of the evaluation that is told, where the moment that is looked back at is a later one."""
+        curves, past = self._session.curves, self._session.past
+        if curves is None or past is None:
+            return ""
+        split = self._session.state.curves.split
+        steps = next((s for s in (curves.get(f"{split}/{key}")[0] for key in keys) if len(s)), ())
+        told = [step for step in steps if step <= past.stamp.step]
+        if not told or told[-1] == past.stamp.step:
+            return ""
+        return f"at step {format_number(int(told[-1]))}: &nbsp; "
 
     def _redraw(self) -> bool:
         curves, spec = self._session.curves, self._session.state.curves

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
+from explorer.widgets.button import PassingButton
 from explorer.widgets.slider import Slider
 from explorer.widgets.values import LiveLabel, format_number
 
@@ -31,7 +32,7 @@ class Scrubber(QWidget):
         self.label = LiveLabel(self)
         self.label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.label.setFixedWidth(_LABEL)
-        self.live = QPushButton("Now", self)
+        self.live = PassingButton("Now", self)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
@@ -41,6 +42,7 @@ class Scrubber(QWidget):
         self.slider.valueChanged.connect(self._moved)
         self.live.clicked.connect(self._go_live)
         self.set_unit(unit)
+        self.show_moments((), 0, None)
 
     def set_narrow(self, narrow: bool) -> None:
         """Leave as much room as can be to the slider."""
@@ -54,7 +56,7 @@ class Scrubber(QWidget):
             f"Look at the model after an earlier {unit}, in all panels. At the right end it is the newest."
         )
         self.live.setToolTip(f"Show the newest {unit} again, and follow training")
-        self.show_moments((), 0, None)
+        self._tell()
 
     def show_moments(self, steps: Sequence[int], newest: int, at: int | None) -> None:
         """steps: of the earlier moments, oldest first. newest: that of the newest. at: the index of the one

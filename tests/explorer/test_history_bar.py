@@ -66,6 +66,11 @@ def test_a_drag_brings_map_and_curves_back_and_now_lets_go(program, bar):
     steps, values = run.curves.get("test/elbo")
     told = values[np.searchsorted(steps, 120, side="right") - 1]
     assert f"ELBO&nbsp;−{abs(told):.2f}" in plot.legend()
+    for step, is_another in ((120, False), (125, True)):  # it was evaluated at the one, and not at the other
+        slider.setValue(step - 120)
+        assert session.past.stamp.step == step
+        assert program.window.docks["curves"].status.text().startswith("at step 120:") == is_another
+    slider.setValue(0)
     program.click(bar.scrubber.live)
     assert session.past is None
     seen(program, 132)
@@ -139,8 +144,10 @@ def test_a_branch_carries_on_from_the_moment_on_show(program, bar):
     run = trained(program, 6)
     assert not bar.branch.isEnabled()
     bar.scrubber.slider.setValue(2)
-    program.click(bar.branch)
+    bar.scrubber.slider.setFocus()
+    program.trigger("branch")
     program.until(lambda: program.session.run is not run)
+    assert bar.scrubber.slider.hasFocus()  # not what lies beside it, which Space would press
     other = program.session.run
     program.paused()
     assert program.session.past is None

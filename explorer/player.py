@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QTimer, Signal
+import math
+import time
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 
 def following(frame: int, direction: int, frames: int, play: str) -> tuple[int, int] | None:
@@ -19,7 +22,11 @@ def following(frame: int, direction: int, frames: int, play: str) -> tuple[int, 
 
 
 class Player(QObject):
-    """moved carries the next frame; playing which way it was asked to go, 1 or −1, or 0 for at rest."""
+    """moved carries the next frame; playing which way it was asked to go, 1 or −1, or 0 for at rest.
+
+    A clock says which frame is due: where the program has no time for every frame it leaves some out, and
+    the film never lags.
+    """
 
     moved = Signal(object)
     playing = Signal(object)
@@ -29,12 +36,28 @@ class Player(QObject):
         self.frame, self.frames, self.play = 0, 0, "back"
         self.asked = 0
         self._direction = 0  # in which it goes at the moment
+        self._speed = 12
+        self._begun, self._gone = 0.0, 0  # when the clock was started, and frames since then
         self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._tick)
 
     def set_speed(self, frames_a_second: int) -> None:
         """How fast it goes."""
-        self._timer.setInterval(round(1000 / frames_a_second))
+        if frames_a_second != self._speed:
+            self._speed = frames_a_second
+            if self._timer.isActive():
+                self._start()
+
+    def _start(self) -> None:
+        self._begun, self._gone = time.perf_counter(), 0
+        self._wait()
+
+    def _wait(self) -> None:
+        """Until the next frame is due."""
+        due = self._begun + (self._gone + 1) / self._speed
+        self._timer.start(max(0, math.ceil(1000 * (due - time.perf_counter()))))
 
     def toggle(self, direction: int) -> None:
         """Go that way; or stay, where it was asked to go that way before."""
@@ -46,7 +69,7 @@ class Player(QObject):
             if self.play == "once" and self.frame == end:
                 self._go(self.frames - 1 - end)
             self._ask(direction)
-            self._timer.start()
+            self._start()
 
     def stop(self) -> None:
         """Stay."""
@@ -59,12 +82,20 @@ class Player(QObject):
             self.playing.emit(direction)
 
     def _tick(self) -> None:
-        after = following(self.frame, self._direction, self.frames, self.play)
-        if after is None:
+        due = int((time.perf_counter() - self._begun) * self._speed) - self._gone
+        self._gone += due
+        frame, ended = self.frame, False
+        for _ in range(min(due, 2 * self.frames)):  # after a long sleep it need not count all of it
+            after = following(frame, self._direction, self.frames, self.play)
+            if ended := after is None:
+                break
+            frame, self._direction = after
+        if frame != self.frame:
+            self._go(frame)
+        if ended:
             self.stop()
-            return
-        frame, self._direction = after
-        self._go(frame)
+        elif self.asked:
+            self._wait()
 
     def _go(self, frame: int) -> None:
         self.frame = frame

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QCloseEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from backends.base import Array, DataInfo, Model, Work
@@ -21,6 +21,7 @@ from explorer.look import Look
 from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.panels.map import MapPanel
+from explorer.path_follow import PathFollower
 from explorer.runs import Listed
 from explorer.session import Session
 from explorer.training import Moment
@@ -43,6 +44,7 @@ class BesideDock(CardDock):
         aside: Any = Aside(exploration)  # stands in for an Exploration
         self.follower = Follower(self.other, aside, self, evaluates=False)
         self.encoder = Encoder(self.other, aside, self)
+        self.path_follower = PathFollower(self.other, aside, self)
         self.map = MapPanel(self.other, aside)
         self.map.canvas.setAccessibleName("Latent map beside")
         self._leads = session  # where the hand was last
@@ -126,6 +128,14 @@ class BesideDock(CardDock):
             self.show_model(run, model)
         else:
             self._session.say(f"{run.name} has no latent space to show beside.", "warning")
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """What is seen no more takes no memory."""
+        super().closeEvent(event)
+        for slot in ("beside", "link"):
+            self._exploration.cancel(slot)
+        self._leads = self._session
+        self.other.forget()
 
     # -- linked cursors ----------------------------------------------------------------------------
 

@@ -29,6 +29,12 @@ class OtherSession(Session):
     def _first_changed(self, _: State, new: State) -> None:
         self._replace(new)
 
+    def forget(self) -> None:
+        """Let go of the run, and of all that is known of it."""
+        self.run = self.model = self.moment = self.past = self.encodings = self.report = None
+        for let_go in (self.set_point, self.set_subject, self.set_walk, self.run_changed.emit):
+            let_go(None)
+
     def apply(self, new: State, what: str, merge: str = "") -> None:
         """Have the first session apply it; this one follows."""
         self._first.apply(new, what, merge)

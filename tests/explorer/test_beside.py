@@ -1,5 +1,9 @@
 """A second map beside the first: another run, or another moment, with linked cursors."""
 
+import gc
+import weakref
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, QRect, Qt
@@ -8,9 +12,11 @@ from PySide6.QtWidgets import QWidget
 
 from backends.data import open_data
 from backends.run import Run
+from explorer import pins
 from explorer.beside import BesideDock
 from explorer.mosaic import normalise
 from explorer.runs_dialog import RunsDialog
+from explorer.state import PathSpec
 
 WIDTH = {"width": 16, "depth": 1}
 
@@ -180,6 +186,34 @@ def test_it_is_closed_and_computes_nothing_then(program, beside):
     program.trigger("beside")
     assert not beside.isHidden()
     assert beside.other.model.stamp.step == 122
+
+
+def test_closed_it_keeps_nothing_of_its_run(program):
+    kept_run(program.home, "vae", {**WIDTH, "latent_dim": 3}, "of three")
+    dock = show_beside(program, "of three")
+    program.until(lambda: dock.other.run is not None)
+    drawn(program, dock)
+    ghosts = [weakref.ref(part) for part in (dock.other.run, dock.other.model, dock.other.encodings)]
+    dock.close()
+    program.settle()
+    gc.collect()
+    assert [ghost() for ghost in ghosts] == [None] * 3
+    program.trigger("beside")
+    drawn(program, dock)
+    assert dock.other.run is program.session.run
+
+
+def test_a_path_is_on_both_maps_and_the_shortest_is_each_models_own(program, beside):
+    state = program.session.state
+    for name, z in (("A", (-1.5, 0.5)), ("B", (1.0, -1.0))):
+        state = pins.with_pin(state, name, np.array(z))
+    program.session.apply(replace(state, path=PathSpec("shortest")), "join two pins")
+    both = ((program.session, program.map), (beside.other, beside.map))
+    program.until(lambda: all(s.walk is not None and s.walk.complete for s, _ in both))
+    for session, panel in both:
+        assert session.walk.step == session.model.stamp.step
+        np.testing.assert_array_equal(session.walk.line[[0, -1]], [(-1.5, 0.5), (1.0, -1.0)])
+        assert len(panel.path.item.frames) == len(session.walk)
 
 
 def test_on_a_small_screen_no_card_lies_over_another_and_none_is_cut(start, five_wide):

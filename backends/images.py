@@ -7,9 +7,11 @@ cannot be read as an image is left out, counted and named; a folder without one 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import io
 import math
 import os
+import stat
 import time
 import warnings
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ import numpy as np
 
 from backends.base import Array, DataInfo, InputError, Progress, Work
 from backends.dataset import DataSet, Split, in_splits, shuffled, split_sizes
+from backends.estimates import slices
 from backends.sources import Choices
 from backends.table import MAX_CLASSES, MAX_VALUES
 
@@ -28,6 +31,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 FORMATS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF"}
 MOST_BYTES = 2**28  # of a file
 _SLICE = 0.005  # seconds of work between two yields
+_SORTED = 2**12  # names sorted in one go, and looked through between two yields
+_PIXELS = 2**18  # laid on white in one go
 _NAMED = 3  # files that a note names
 
 
@@ -44,7 +49,7 @@ class Folder:
 
 def list_images(path: Path) -> Work[Folder]:
     """All images in a folder and in those within it, hidden ones apart; raises InputError where there are
-    none, or the folder cannot be read."""
+    none, or the folder cannot be read. In slices."""
     files: list[str] = []
     waiting, began = [""], time.perf_counter()
     while waiting:
@@ -67,13 +72,24 @@ def list_images(path: Path) -> Work[Folder]:
         raise InputError(
             f"the folder {path.name or path} holds no images: no file that ends in .png, .jpg or .jpeg"
         )
-    files.sort()
-    classes = [name.partition("/")[0] for name in files if "/" in name]
-    names = sorted(set(classes))
-    if len(classes) < len(files) or not 2 <= len(names) <= MAX_CLASSES:
-        return Folder(path, tuple(files))
-    index = {name: i for i, name in enumerate(names)}
-    return Folder(path, tuple(files), tuple(index[name] for name in classes), tuple(names))
+    return (yield from _in_order(path, files))
+
+
+def _in_order(path: Path, files: list[str]) -> Work[Folder]:
+    """The folder of files that were found in any order. Sorted in blocks: sorting keeps the interpreter."""
+    blocks = [sorted(files[part]) for part in slices(len(files), _SORTED)]
+    ordered, labels, index = list[str](), list[int](), dict[str, int]()
+    for name in heapq.merge(*blocks):
+        ordered.append(name)
+        if "/" in name:
+            labels.append(index.setdefault(name.partition("/")[0], len(index)))
+        if len(ordered) % _SORTED == 0:
+            yield Progress(len(ordered), len(files), "sort the images")
+    if len(labels) < len(files) or not 2 <= len(index) <= MAX_CLASSES:
+        return Folder(path, tuple(ordered))
+    names = sorted(index)
+    rank = np.argsort(np.argsort(list(index)))  # of each class as it was met, among the sorted ones
+    return Folder(path, tuple(ordered), tuple(rank[labels].tolist()), tuple(names))
 
 
 def read_folder(path: Path, choices: Choices) -> Work[DataSet]:
@@ -94,27 +110,40 @@ def read_folder(path: Path, choices: Choices) -> Work[DataSet]:
             f"{total} images of {size}×{size} in {colour} are {total * dim / 1e9:.1f} thousand million "
             f"numbers; at most {MAX_VALUES / 1e9:.1f} can be read: choose size {fits} or less"
         )
-    x, kept, missed = np.empty((total, dim), np.float32), list[int](), list[str]()
-    digest, began = hashlib.sha256(), time.perf_counter()
-    for done, i in enumerate(shuffled(total)):
-        name = folder.files[i]
+    order = shuffled(total)
+    place = np.empty(total, np.int64)
+    place[order] = np.arange(total)  # read in the order of their names, which is a disk's own, not in that
+    x, digests = np.empty((total, dim), np.float32), np.empty((total, 32), np.uint8)
+    good, missed = np.zeros(total, bool), list[str]()
+    began = time.perf_counter()
+    for done, (name, row) in enumerate(zip(folder.files, place.tolist(), strict=True), 1):
         try:
-            content = read_content(path / name, name)
-            x[len(kept)] = square(content, name, size, colour).ravel()
+            content = read_content(f"{path}/{name}", name)
+            x[row] = square(content, name, size, colour).ravel()
         except InputError as error:
             missed.append(str(error))
         else:
-            kept.append(int(i))
-            digest.update(name.encode("utf-8", "surrogateescape") + hashlib.sha256(content).digest())
+            good[row] = True
+            digests[row] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
         if time.perf_counter() - began > _SLICE:
-            yield Progress(done + 1, total, "read images")
+            yield Progress(done, total, "read images")
             began = time.perf_counter()
-    if not kept:
+    kept = np.flatnonzero(good)
+    if not len(kept):
         raise InputError(f"none of the {total} images in {path.name} can be read: {min(missed)}")
-    labels = np.array(folder.labels, np.int64)[kept] if folder.labels else None
-    info = image_info(folder, size, colour, digest.hexdigest())
+    sha256 = hashlib.sha256()
+    for part in slices(len(kept), _SORTED):
+        for row in kept[part].tolist():
+            sha256.update(
+                folder.files[order[row]].encode("utf-8", "surrogateescape") + digests[row].tobytes()
+            )
+        if missed:
+            x[part] = x[kept[part]]  # rows move up to where one was left out
+        yield Progress(part.stop, len(kept), "look through the images")
+    labels = np.array(folder.labels, np.int64)[order[kept]] if folder.labels else None
+    info = image_info(folder, size, colour, sha256.hexdigest())
     splits = in_splits(Split(x[: len(kept)], labels), *split_sizes(len(kept), path.name))
-    return DataSet(info, *splits, notes=(_note(sorted(missed), total, path.name),) if missed else ())
+    return DataSet(info, *splits, notes=(_note(missed, total, path.name),) if missed else ())
 
 
 def image_info(folder: Folder, size: int, colour: str, sha256: str = "") -> DataInfo:
@@ -141,22 +170,24 @@ def _note(missed: list[str], total: int, folder: str) -> str:
 # -- one image --------------------------------------------------------------------------------------
 
 
-def read_content(path: Path, name: str) -> bytes:
+def read_content(path: Path | str, name: str) -> bytes:
     """The bytes of a file; raises InputError where there is none, it cannot be read, or it is too large."""
     try:
-        if not path.is_file():
-            raise InputError(f"{name}: there is no such file")
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):  # such as a pipe, which nobody may ever write to
+            raise InputError(f"{name} is not a file")
+        if about.st_size > MOST_BYTES:
+            raise InputError(f"{name} has more than {MOST_BYTES >> 20} MiB, which is too much for a picture")
+        with open(path, "rb", buffering=0) as file:
+            return file.read(about.st_size)
+    except FileNotFoundError:
+        raise InputError(f"{name}: there is no such file") from None
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or error}") from None
-    if len(content) > MOST_BYTES:
-        raise InputError(f"{name} has more than {MOST_BYTES >> 20} MiB, which is too much for a picture")
-    return content
 
 
-def upright(content: bytes, name: str, least: int | None = None) -> Any:
-    """The Pillow image in a file's bytes, turned as its camera was held.
+def upright(content: bytes, name: str, least: int | None = None) -> tuple[Any, tuple[int, int]]:
+    """The Pillow image in a file's bytes, turned as its camera was held, and the (width, height) in the file.
 
     least: a JPEG may be read at a half, a quarter or an eighth of its size, if no side falls below this.
     Raises InputError, and nothing else, for what is damaged, of another format, or of too many pixels.
@@ -170,7 +201,7 @@ def upright(content: bytes, name: str, least: int | None = None) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a size that is refused here, and of odd metadata
             with Image.open(io.BytesIO(content), formats=(form,)) as image:
-                most = Image.MAX_IMAGE_PIXELS
+                most, size = Image.MAX_IMAGE_PIXELS, image.size
                 if most is not None and image.width * image.height > most:
                     raise InputError(
                         f"{name} has {image.width} × {image.height} pixels; at most {most} can be read"
@@ -178,7 +209,10 @@ def upright(content: bytes, name: str, least: int | None = None) -> Any:
                 if least is not None:
                     image.draft(None, (least, least))
                 image.load()
-                return ImageOps.exif_transpose(image)
+                wide = image.width > image.height
+                ImageOps.exif_transpose(image, in_place=True)
+                turned = wide != (image.width > image.height)
+                return image, size[::-1] if turned else size
     except InputError:
         raise
     except Image.DecompressionBombError:
@@ -197,17 +231,22 @@ def on_white(image: Any, mode: str) -> Any:
     if image.mode.startswith("I"):  # 16 bits a pixel
         image = image.convert("I").point(lambda level: level / 257).convert("L")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(mode)
+        clear, image = image.convert("RGBA"), Image.new("RGBA", image.size, "white")
+        for rows in slices(image.height, _PIXELS / image.width):  # it keeps the interpreter meanwhile
+            image.alpha_composite(clear.crop((0, rows.start, image.width, rows.stop)), (0, rows.start))
+    return image if image.mode == mode else image.convert(mode)
 
 
 def square(content: bytes, name: str, size: int, colour: str) -> Array:
     """The central square of an image, (size, size) or (size, size, 3) uint8; see :func:`upright`."""
     from PIL import Image
 
-    image = on_white(upright(content, name, least=2 * size), "RGB" if colour == "rgb" else "L")
+    image, _ = upright(content, name, least=2 * size)
+    image = on_white(image, "RGB" if colour == "rgb" else "L")
     side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    middle = image.crop((left, top, left + side, top + side))
-    return np.asarray(middle.resize((size, size), Image.Resampling.BILINEAR))
+    if image.size != (side, side):
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    if side != size:
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image)

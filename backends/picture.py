@@ -144,7 +144,7 @@ def write_levels(path: Path, levels: Array) -> None:
 
 def _levels(content: bytes, name: str) -> Array:
     """Levels (h, w) from 0, paper, to 1."""
-    grey = _grey(upright(content, name))
+    grey = _grey(upright(content, name)[0])
     border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
     return 1 - grey if border.mean() > 0.5 else grey
 

@@ -13,7 +13,7 @@ from backends.csv_table import Glance, Missing
 from backends.dataset import SPLITS, DataSet
 from backends.files import contents, missing_values
 from backends.idx import images_in, is_idx
-from backends.images import COLOUR, Folder, image_info, list_images, read_content, square, upright
+from backends.images import COLOUR, Folder, image_info, list_images, on_white, read_content, square, upright
 from backends.opened import read_path
 from backends.sources import Choices
 from backends.table import MAX_VALUES
@@ -179,11 +179,11 @@ def _propose(
     for done, i in enumerate(which, 1):
         name = folder.files[i]
         try:
-            image = upright(read_content(folder.path / name, name), name)
+            image, size = upright(read_content(folder.path / name, name), name, least=2 * _LARGEST)
         except InputError:
             continue
-        sizes.append((image.width, image.height))
-        small = np.asarray(image.convert("RGB").resize((16, 16)), np.int64)
+        sizes.append(size)
+        small = np.asarray(on_white(image, "RGB").resize((16, 16)), np.int64)
         colourful |= bool((np.ptp(small, axis=2) > 8).any())
         yield Progress(done, len(which), "look at images")
     side = float(np.median([min(size) for size in sizes])) if sizes else SIZES[0]

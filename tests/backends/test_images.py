@@ -1,5 +1,6 @@
 """A folder of images as data: what is good comes in as it was cut, what is bad is left out and named."""
 
+import hashlib
 import json
 import os
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 from backends.base import InputError, Progress, finish
 from backends.data import SPLITS, open_data, read_data
+from backends.dataset import shuffled
 from backends.images import list_images, on_white, square
 from backends.run import Run
 
@@ -119,6 +121,44 @@ def test_damaged_images_are_left_out_counted_and_named(faces):
     for i in range(9):
         (faces / "dog" / f"bad{i}.png").write_text("x")
     assert "and 9 more" in open_data(faces).notes[0]
+
+
+def test_what_is_left_out_leaves_the_others_in_their_order(tmp_path, monkeypatch):
+    from backends import images
+
+    monkeypatch.setattr(images, "_SORTED", 7)  # so that they are sorted and moved up in several blocks
+    names = [f"{'ab' if i % 3 else 'a b'}/{i:02}.png" for i in range(40)]
+    for i, name in enumerate(names):
+        save(tmp_path / "f" / name, flat(5 * i))
+    for i in (0, 11, 25):
+        (tmp_path / "f" / names[i]).write_text("nothing")
+    data = open_data(f"{tmp_path / 'f'}:size=8")
+    inside = sorted(names)
+    wanted = [inside[i] for i in shuffled(40) if names.index(inside[i]) not in (0, 11, 25)]
+    x = np.concatenate([data.split(s).x for s in SPLITS])
+    assert x[:, 0].tolist() == [5 * names.index(name) for name in wanted]
+    labels = np.concatenate([data.split(s).labels for s in SPLITS])
+    assert [data.info.label_names[i] for i in labels] == [name.partition("/")[0] for name in wanted]
+    content = [tmp_path.joinpath("f", name).read_bytes() for name in wanted]
+    both = [n.encode() + hashlib.sha256(c).digest() for n, c in zip(wanted, content, strict=True)]
+    assert data.info.source["sha256"] == hashlib.sha256(b"".join(both)).hexdigest()
+
+
+def test_a_pipe_among_the_images_is_not_waited_for(faces):
+    os.mkfifo(faces / "cat" / "pipe.png")
+    data = open_data(faces)
+    assert len(levels(data)) == 12
+    assert "cat/pipe.png is not a file" in data.notes[0]
+
+
+def test_a_clear_picture_is_laid_on_white_whole(monkeypatch):
+    from backends import images
+
+    monkeypatch.setattr(images, "_PIXELS", 50)  # so that it takes several bands
+    pixels = np.random.default_rng(0).integers(0, 256, (23, 17, 4), np.uint8)
+    colour, alpha = pixels[..., :3].astype(float), pixels[..., 3:] / 255
+    on = np.asarray(on_white(Image.fromarray(pixels), "RGB"), float)
+    assert np.abs(on - (colour * alpha + 255 * (1 - alpha))).max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,15 @@ def nothing_left_behind():
     if "PySide6.QtWidgets" not in sys.modules:
         return
     from PySide6.QtCore import QCoreApplication, QEvent, QThread, QTimer
-    from PySide6.QtWidgets import QApplication
+    from PySide6.QtWidgets import QApplication, QMenu
     from shiboken6 import isValid
 
     app = QApplication.instance()
     if app is None:
         return
+    for menu in QApplication.topLevelWidgets():
+        if isinstance(menu, QMenu) and menu.parent() is None:  # each plot of pyqtgraph's leaves seven behind,
+            menu.deleteLater()  # and to dress an application of thousands of widgets takes seconds
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     windows = [w for w in QApplication.topLevelWidgets() if w.isVisible()]
     assert not windows, f"windows left behind: {windows}"

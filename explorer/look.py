@@ -161,7 +161,7 @@ def _elbo(model: Any, x: Array, seed: int) -> Estimate | None:
     if isinstance(model, FitsPosterior):
         first = next(model.fit_posterior(x[0], seed=seed))
         method = (
-            "E_q by Gauss–Hermite quadrature" if few_dimensions(model) else "Monte Carlo, fixed draws of z"
+            "E_q by quadrature" if few_dimensions(model) else "Monte Carlo, fixed draws of z"
         )
         return Estimate(first.elbo, first.stderr, method)
     if not isinstance(model, HasElbo):

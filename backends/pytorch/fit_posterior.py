@@ -12,17 +12,16 @@ from collections.abc import Callable, Generator
 
 import numpy as np
 import torch
-from numpy.polynomial.hermite_e import hermegauss
 from torch import Tensor
 
 from backends.base import Gaussian, PosteriorFit
 from backends.pytorch.gaussians import LOG_2PI
 
-_NODES = (8, 20)  # an axis of Gauss–Hermite quadrature, at least and at most, as a slice has room
-_COARSE = 0.75  # of the nodes an axis of the rule that it is compared with
+_REACH = 6.0  # standard deviations of q that quadrature goes
+_NODES, _JUDGE_NODES = 600, 4000  # of a step, and of the finer grid by which one q is compared with another
 _DRAWS = 64  # a step, where quadrature would need too many nodes
 _JUDGES = 512  # fixed draws by which one q is compared with another there
-_EVERY = 10  # steps between two such comparisons
+_EVERY = {True: 5, False: 10}  # steps between two comparisons, by quadrature or by draws
 _RATE = 0.1  # of Adam at the start, in standard deviations of the q that it begins at
 
 
@@ -35,16 +34,20 @@ def fit_posterior(
     the best q met so far: first the one that it begins at, then after each of ``steps`` steps of Adam on
     (a, T), where q has mean + L·a and L·T.
 
-    Of one or two latents E_q is taken at 20 Gauss–Hermite nodes an axis (fewer, to 8, where a slice has not
-    room for all): no noise, and stderr is how far three quarters of them give another ELBO. Of more, steps
-    use fresh draws and comparisons the same 512 draws of ε, whose noise then cancels; stderr is that of their
-    mean.
+    Of one or two latents E_q is taken by the trapezoid rule, as far as a slice has room with 4000 nodes in a
+    square around q: no noise, and stderr is how far every second node an axis gives another ELBO. (A decoder
+    that is only piecewise smooth, as with ReLU, takes many nodes; Gauss–Hermite's lie too far apart.) Of more
+    latents, steps use fresh draws and comparisons the same 512 draws of ε, whose noise then cancels; stderr
+    is that of their mean.
     """
     k = len(mean)
     exact = k <= 2
     generator = torch.Generator().manual_seed(seed)
-    points = int(np.clip(rows ** (1 / k), *_NODES))
-    noise, weights = _nodes(points, k) if exact else _draws(_JUDGES, k, generator)
+    nodes = _nodes(min(rows, _NODES), k) if exact else None
+    # there without the way back, which is two thirds of the work
+    noise, weights, coarse = (
+        _nodes(min(3 * rows, _JUDGE_NODES), k) if exact else (*_draws(_JUDGES, k, generator), None)
+    )
     parameters = torch.zeros(k + k * (k + 1) // 2, device=mean.device, requires_grad=True)
     row, column = torch.tril_indices(k, k, device=mean.device)
 
@@ -69,9 +72,8 @@ def fit_posterior(
             q = q_of(flat)
             values = terms(q, noise)
             elbo = float(weights.to(values) @ values)
-            if exact:
-                coarse, coarse_weights = _nodes(int(_COARSE * points), k)
-                stderr = abs(elbo - float(coarse_weights.to(values) @ terms(q, coarse)))
+            if coarse is not None:
+                stderr = abs(elbo - float(coarse.to(values) @ values))
             else:
                 stderr = float(values.std()) / math.sqrt(len(values))
         tril = q[1].cpu().numpy()
@@ -82,23 +84,28 @@ def fit_posterior(
     yield best
     adam = torch.optim.Adam([parameters], lr=_RATE, betas=(0.9, 0.99))
     for step in range(1, steps + 1):
-        at, weight = (noise, weights) if exact else _draws(_DRAWS, k, generator)
+        at, weight = nodes[:2] if nodes is not None else _draws(_DRAWS, k, generator)
         with torch.enable_grad():
             values = terms(q_of(parameters), at, landing=not exact)
             (parameters.grad,) = torch.autograd.grad(-(weight.to(values) @ values), parameters)
         adam.param_groups[0]["lr"] = _RATE * (1 - (step - 1) / steps)
         adam.step()
-        if exact or step % _EVERY == 0 or step == steps:
+        if step % _EVERY[exact] == 0 or step == steps:
             best = max(best, judge(parameters), key=lambda fit: fit.elbo)
         yield best
 
 
-def _nodes(points: int, k: int) -> tuple[Tensor, Tensor]:
-    """Nodes (points^k, k) and weights of E[f(ε)], ε ~ N(0, I)."""
-    axis, weight = hermegauss(points)
-    mesh = np.stack([g.ravel() for g in np.meshgrid(*[axis] * k, indexing="ij")], 1)
-    weights = np.prod(np.stack([g.ravel() for g in np.meshgrid(*[weight] * k, indexing="ij")], 1), 1)
-    return torch.tensor(mesh), torch.tensor(weights / weights.sum())
+def _nodes(most: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Nodes ε (n, k) of the trapezoid rule for E[f(ε)], ε ~ N(0, I): about ``most``, but 13 an axis at least,
+    in a square of which those inside the circle are kept; their weights (n,), and those of the rule that has
+    every second node an axis only, others weighing nothing."""
+    half = max(2 * int((most ** (1 / k) - 1) / 4), 6)
+    ticks = np.stack(np.meshgrid(*[np.arange(-half, half + 1)] * k, indexing="ij"), -1).reshape(-1, k)
+    ticks = ticks[np.square(ticks).sum(1) <= half**2]
+    nodes = _REACH / half * ticks
+    weights = np.exp(-0.5 * np.square(nodes).sum(1))
+    coarse = weights * (ticks % 2 == 0).all(1)
+    return torch.tensor(nodes), torch.tensor(weights / weights.sum()), torch.tensor(coarse / coarse.sum())
 
 
 def _draws(n: int, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

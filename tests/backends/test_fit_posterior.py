@@ -56,6 +56,26 @@ def test_both_gaps_add_up_to_the_divergence(values):
         assert approximation > -0.005
 
 
+@pytest.mark.parametrize("objective", ["elbo", "iwae"])
+def test_a_wide_q_over_a_decoder_of_flat_pieces_has_the_elbo_of_a_fine_grid(objective):
+    """Sharp bends in log p(x, z) where q has its mass: IWAE trains such q's."""
+    model, x = trained(
+        300, objective=objective, importance_samples=20, prior="mixture", posterior="full", dropout=0.0,
+        learning_rate=0.02, width=64,
+    )  # fmt: skip
+    ticks = np.linspace(-6, 6, 201)
+    noise = np.stack(np.meshgrid(ticks, ticks), -1).reshape(-1, 2)
+    weights = np.exp(-0.5 * np.square(noise).sum(1))
+    for row in x[:2]:
+        *_, last = fits = list(model.fit_posterior(row, 40))
+        for fit in (fits[0], last):
+            tril = fit.q.scale_tril[0].astype(float)
+            log_q = -0.5 * np.square(noise).sum(1) - np.log(2 * np.pi * np.diag(tril).prod())
+            terms = model.log_joint(row[None], fit.q.mean[0] + noise @ tril.T)[0] - log_q
+            assert fit.elbo == pytest.approx(np.average(terms, weights=weights), abs=0.01)
+            assert fit.stderr < 0.02
+
+
 def test_the_same_seed_gives_the_same_fits_and_the_elbo_never_falls():
     model, x = trained(latent_dim=4)
     one, same, other = ([f.elbo for f in model.fit_posterior(x[3], 40, seed)] for seed in (0, 0, 1))

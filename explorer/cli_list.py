@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from argparse import Namespace
 
 from backends.data import data_sets
 from backends.registry import installed
+from explorer.cli_json import json_line
 
 _WRAP = 96
 
@@ -28,7 +28,7 @@ def models(options: Namespace) -> int:
             }
             for backend, kind in kinds
         ]
-        print(json.dumps(listing, ensure_ascii=False))
+        print(json_line(listing))
         return 0
     for backend, kind in kinds:
         print(f"{kind.name}   {kind.title} ({backend.title})")
@@ -44,7 +44,7 @@ def models(options: Namespace) -> int:
 def data(options: Namespace) -> int:
     """List every named data set."""
     if options.json:
-        print(json.dumps([entry.json() for entry in data_sets()], ensure_ascii=False))
+        print(json_line([entry.json() for entry in data_sets()]))
         return 0
     for entry in data_sets():
         print(f"{entry.name}   {entry.title}")

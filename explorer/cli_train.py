@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import signal
 import sys
@@ -22,6 +21,7 @@ from backends.evaluation import evaluate as evaluation
 from backends.parameters import parse_settings
 from backends.registry import find_kind
 from backends.run import Run
+from explorer.cli_json import json_line
 
 HELP = (
     "Train MODEL on DATA, report the ELBO and log p(x) on training and held-out rows, and save to --out. "
@@ -162,7 +162,7 @@ class _Training:
         reason = failure or signal.Signals(self.stop.signal).name
         where = f"saved to '{self.out}'" if self.out is not None else "not saved: there was no --out"
         if self.as_json:
-            print(json.dumps({"step": self.run.steps, "stopped": reason, "out": self.out}))
+            print(json_line({"step": self.run.steps, "stopped": reason, "out": self.out}))
         print(f"latent-explorer: stopped at step {self.run.steps} ({reason}), {where}", file=sys.stderr)
         return 1 if failure else 128 + self.stop.signal
 
@@ -195,7 +195,7 @@ class _Training:
         while True:
             half, scalars = run.half_step()
             line = {"step": run.steps + (half == "E"), "half": half, **scalars}
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+            print(json_line(line), flush=True)
             if half == "M":
                 return scalars
 
@@ -210,7 +210,7 @@ class _Training:
             if report is not None:
                 line |= report.json()
         if self.as_json:
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+            print(json_line(line), flush=True)
         values = "  ".join(f"{name} {value:.4g}" for name, value in list(means.items())[:3])
         bar.show(run.steps - self.first, self.last - self.first, f"{rate:.0f} steps/s  {values}")
 
@@ -305,7 +305,7 @@ class _Bar:
 
 def _print_report(report: Report, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(report.json(), ensure_ascii=False), flush=True)
+        print(json_line(report.json()), flush=True)
         return
     print(f"{report.model} on {report.data}, step {report.step}; nats a datum")
     for part, quantities in (*report.splits.items(), ("whole", report.whole)):

@@ -1,6 +1,7 @@
 """The command line, in this process where possible, with a NumPy model from a plug-in beside the real VAE."""
 
 import json
+import math
 import os
 import pickle
 import signal
@@ -17,6 +18,7 @@ from backends import registry
 from backends.data import data_sets, open_data
 from backends.run import Run
 from explorer.__main__ import main
+from explorer.cli_json import json_line
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "tests" / "plugin"
@@ -49,7 +51,7 @@ def vae_file(tmp_path_factory):
 
 
 def lines(text):
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]  # no Infinity, no NaN
 
 
 def train(*arguments):
@@ -57,6 +59,18 @@ def train(*arguments):
 
 
 # -- train ---------------------------------------------------------------------------------------
+
+
+def test_what_is_not_finite_is_null_in_json_and_told():
+    inside = {"value": -math.inf, "stderr": np.float64("nan"), "method": "exact"}
+    (line,) = lines(json_line({"step": 3, "test": inside, "train": {"value": 0.5}, "more": [math.inf]}))
+    assert line == {
+        "step": 3,
+        "test": {"value": None, "stderr": None, "method": "exact"},
+        "train": {"value": 0.5},
+        "more": [None],
+        "not_finite": {"test/value": "-inf", "test/stderr": "nan", "more/0": "inf"},
+    }
 
 
 def test_train_reports_in_json_and_saves(rows, tmp_path, capsys):

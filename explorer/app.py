@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication
 from backends.registry import installed
 from explorer import settings as settings_
 from explorer.actions import Actions
-from explorer.colourmaps import MAPS
+from explorer.colourmaps import AUTOMATIC, MAPS
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
 from explorer.data_choice import is_data
@@ -150,7 +150,7 @@ class Program(QObject):
                 partial(self._set_colours, name), tip="The colours of all fields",
                 checked=partial(lambda name: session.state.colours == name, name),
             )
-            for name in MAPS
+            for name in (AUTOMATIC, *MAPS)
         ]  # fmt: skip
 
     def _set_theme(self, name: str) -> None:

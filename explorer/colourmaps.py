@@ -10,6 +10,7 @@ import pyqtgraph as pg
 from backends.base import Array
 
 MAPS = ("viridis", "cividis", "magma")
+AUTOMATIC = "automatic"  # greys under points in colours, and viridis elsewhere
 
 
 @cache

@@ -98,7 +98,7 @@ Colouring = Callable[[Array], Generator[None, None, tuple[Array, Scale | None]]]
 
 def colouring(split: Split, info: DataInfo, colour: str) -> Colouring:
     """What gives points their colours: a factor of this name, "plain", or their labels."""
-    tokens, table = theme().tokens, theme().table
+    tokens, table = theme().tokens, theme().table_of_points
     if colour in info.factor_names and split.factors is not None:
         values = split.factors[:, info.factor_names.index(colour)]
 

@@ -39,13 +39,15 @@ Prepared = Generator[None, None, Function]
 @dataclass(frozen=True, eq=False)
 class Shaded:
     """A field over the picture's view: its values in cells of so many device pixels, (rows, columns) float64,
-    NaN where there is none; and how the picture colours them. note: of what and by how many rows it was made.
+    NaN where there is none; and how the picture colours them, by a table (256, 3) uint8. note: of what and by
+    how many rows it was made.
     """
 
     picture: Picture
     values: Array
     cell: int
     scale: Scale
+    table: Array
     note: str
 
     def at(self, u: float, v: float) -> float | None:
@@ -314,7 +316,7 @@ def shaded(
                 yield None
             image = enlarged(np.concatenate(bands), view, cell)
             picture = Picture(image, view, model.stamp.step, detail, complete=last)
-            found, shown = Shaded(picture, values, cell, scale, note), time.perf_counter()
+            found, shown = Shaded(picture, values, cell, scale, table, note), time.perf_counter()
             if not last:
                 yield found
     return found

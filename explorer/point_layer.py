@@ -10,6 +10,7 @@ from explorer.pace import Pace
 from explorer.plots.canvas import FieldItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.points import Scatter, points_picture
+from explorer.theme import rgb, theme
 
 
 class PointLayer(QObject):
@@ -44,12 +45,13 @@ class PointLayer(QObject):
 
     def _paint(self) -> bool:
         seen, colours, view, step = self.scatter, self._colours, self._canvas.view(), self._step
+        rim = rgb(theme().tokens.surface)
         if seen is None or colours is None or not self._canvas.isVisible() or not self.item.isVisible():
             return False
         self._exploration.request(
             self._slot,
             Priority.FIELD,
-            lambda: points_picture(seen, colours, view, step),
+            lambda: points_picture(seen, colours, view, step, rim),
             self.item.set_picture,
             doing="draw the points",
             ended=self._pace.done,

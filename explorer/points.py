@@ -5,7 +5,7 @@ Painted by NumPy in exploration, they cost the interface thread one image, howev
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from explorer.view import Picture, View
 MOST_DOTS = 20_000  # more points in view than that are counted in pixels
 RADIUS = 2.2  # of a dot, in logical pixels
 OPACITY = 0.85
+RIM, RIM_OPACITY = 1.1, 0.7  # of the ring below all dots: its width in logical pixels
+RIMMED = 5_000  # dots in view: more are a crowd, of which none is to be told apart
 FEW = 2_000  # points in view, above which dots become smaller and fainter
 CELLS = 256  # of the grid along each side, at most
 POINTS_A_CELL = 8
@@ -132,18 +134,19 @@ def value_colours(values: Array, rows: Array, scale: Scale, table: Array) -> Gen
 
 
 def points_picture(
-    seen: Scatter, colours: Array, view: View, step: int = 0
+    seen: Scatter, colours: Array, view: View, step: int = 0, rim: Sequence[int] | None = None
 ) -> Generator[None, None, Picture | None]:
     """Points with colours (n, 3) uint8 as they lie in the view. Up to MOST_DOTS of them are round dots, those
     of later rows over those of earlier ones; of more, each pixel is in the mean colour of its points and the
-    more opaque the more there are."""
+    more opaque the more there are. rim: the colour, of three uint8, of what sets dots off against any ground.
+    """
     wide, high, size = view.width, view.height, view.width * view.height
     if not size:
         return None
     corner = np.array([view.x0, view.y1])
     scale = np.array([wide / (view.x1 - view.x0), -high / (view.y1 - view.y0)])
     (u0, v0), (a, b) = corner.astype(np.float32), scale.astype(np.float32)
-    margin = (RADIUS * view.scale + 1) / np.abs(scale)
+    margin = ((RADIUS + RIM) * view.scale + 1) / np.abs(scale)
     least, most = np.array([view.x0, view.y0]) - margin, np.array([view.x1, view.y1]) + margin
     blocks = list(_blocks(seen.near(least, most)))
     pixels, counts, there = [], np.zeros(size + 1, np.int32), 0
@@ -168,7 +171,7 @@ def points_picture(
             points = np.concatenate([points, some[inside]])
             yield
         points = points[np.argsort(seen.rows[points])]
-        image = yield from _dots((seen.uv[points] - corner) * scale, colours[points], view)
+        image = yield from _dots((seen.uv[points] - corner) * scale, colours[points], view, rim)
     return Picture(image, view, step, f"{there:,} points in view".replace(",", "\u202f"))
 
 
@@ -191,15 +194,19 @@ def _take(array: Array, block: list[slice]) -> Array:
     return array[block[0]] if len(block) == 1 else np.concatenate([array[piece] for piece in block])
 
 
-def _dots(xy: Array, colours: Array, view: View) -> Generator[None, None, Array]:
-    """Discs with soft rims. A pixel has the colour of the last point that covers half of it, and lets through
-    what all of them let through."""
+def _dots(xy: Array, colours: Array, view: View, rim: Sequence[int] | None) -> Generator[None, None, Array]:
+    """Discs with soft edges. A pixel has the colour of the last point that covers half of it, and lets
+    through what all of them let through. Rings, of up to RIMMED points, lie below all discs and part none.
+    """
+    rim = rim if len(xy) <= RIMMED else None
     shrink = min(1.0, (FEW / max(len(xy), 1)) ** 0.25)
     radius, opacity, wide = RADIUS * view.scale * shrink, OPACITY * shrink, view.width
-    reach = int(np.ceil(radius + 0.5))
+    wider = 0.0 if rim is None else RIM * view.scale * shrink
+    reach = int(np.ceil(radius + wider + 0.5))
     off = np.arange(-reach, reach + 1)
     through = np.zeros(view.height * wide)  # the logarithm of what is let through
     top = np.zeros(view.height * wide, np.int32)  # 1 + the point whose colour is on top
+    ring = np.zeros(view.height * wide, np.float32)
     size = max(1, _BLOCK // len(off) ** 2)
     x, y = xy.T
     for start in range(0, len(x), size):
@@ -207,13 +214,18 @@ def _dots(xy: Array, colours: Array, view: View) -> Generator[None, None, Array]
         px, py = np.floor(x[part]).astype(np.int64), np.floor(y[part]).astype(np.int64)
         columns, rows = px[:, None, None] + off[None, None, :], py[:, None, None] + off[None, :, None]
         distance = np.hypot(columns + 0.5 - x[part][:, None, None], rows + 0.5 - y[part][:, None, None])
+        inside = (columns >= 0) & (columns < wide) & (rows >= 0) & (rows < view.height)
+        if rim is not None:
+            cover = np.clip(radius + wider + 0.5 - distance, 0, 1)
+            near = inside & (cover > 0)
+            np.maximum.at(ring, (rows * wide + columns)[near], cover[near].astype(np.float32))
         cover = np.clip(radius + 0.5 - distance, 0, 1)
-        inside = (cover > 0) & (columns >= 0) & (columns < wide) & (rows >= 0) & (rows < view.height)
+        inside &= cover > 0
         index, cover = (rows * wide + columns)[inside], cover[inside]
         which = np.broadcast_to(np.arange(start, start + len(px))[:, None, None] + 1, inside.shape)[inside]
         np.add.at(through, index, np.log1p(-opacity * cover))
-        rim = (cover < 0.5) & (top[index] == 0)
-        top[index[rim]] = which[rim]
+        edge = (cover < 0.5) & (top[index] == 0)
+        top[index[edge]] = which[edge]
         core = cover >= 0.5
         top[index[core]] = which[core]
         yield
@@ -225,6 +237,14 @@ def _dots(xy: Array, colours: Array, view: View) -> Generator[None, None, Array]
         out[pixels, :3] = colours[top[pixels] - 1, ::-1] * covered[:, None] + 0.5
         out[pixels, 3] = covered * 255 + 0.5
         yield
+    if rim is not None:
+        touched = np.flatnonzero(ring)
+        for start in range(0, len(touched), _BLOCK):
+            pixels = touched[start : start + _BLOCK]
+            below = (255 - out[pixels, 3]) * ring[pixels] * RIM_OPACITY
+            out[pixels, :3] += (below[:, None] * np.array(rim[::-1]) / 255).astype(np.uint8)
+            out[pixels, 3] += below.astype(np.uint8)
+            yield
     return out.reshape(view.height, wide, 4)
 
 

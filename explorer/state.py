@@ -269,7 +269,9 @@ class State:
     history: HistorySpec = HistorySpec()
     shared: str = setting("z", ("z", "x").__contains__)  # by the cursors of two maps beside each other
     traversals: str = setting("mean", ("mean", "point").__contains__)  # what they go through
-    colours: str = setting("viridis", ("viridis", "cividis", "magma").__contains__)  # of all fields
+    colours: str = setting(
+        "automatic", ("automatic", "viridis", "cividis", "magma").__contains__
+    )  # of fields
     theme: str = setting("system", ("system", "dark", "light").__contains__)
     autosave: int = setting(60, range(1, 3601).__contains__)  # seconds of training between two copies kept
 

@@ -32,7 +32,7 @@ class Suited:
     title: str
     module: str
     name: str
-    share: float = 0.42
+    share: float = 0.34
     behind: bool = False
 
     @cached_property
@@ -44,7 +44,7 @@ class Suited:
 #: By the names of their docks, in the order of their tabs; the first that suits a run is on top when the run
 #: is opened.
 SUITED = {
-    "likelihood": Suited("−log p(x) · nats", "likelihood", "LikelihoodPanel", share=0.34),
+    "likelihood": Suited("−log p(x) · nats", "likelihood", "LikelihoodPanel"),
     "kl": Suited("Forward and reverse KL · nats", "divergences", "DivergencesPanel"),
     "costs": Suited("Costs", "costs", "CostsPanel"),
     "em": Suited("EM", "em", "EMPanel"),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
 from backends.base import Array
-from explorer.colourmaps import colour_table
+from explorer.colourmaps import AUTOMATIC, MAPS, colour_table
 from explorer.stylesheet import style_sheet
 from explorer.tokens import DARK, LIGHT, Tokens, blend, rgb
 
@@ -34,7 +35,7 @@ class Theme(QObject):
         super().__init__()
         self._name = "dark"
         self._tokens = DARK
-        self._map = "viridis"
+        self._map = AUTOMATIC
         self._app: QApplication | None = None
 
     @property
@@ -55,11 +56,27 @@ class Theme(QObject):
 
     @property
     def table(self) -> Array:
-        """The colours of all fields, (256, 3) uint8, from dark to bright."""
-        return colour_table(self._map)
+        """The colours of fields, (256, 3) uint8, from dark to bright."""
+        return colour_table(MAPS[0] if self._map == AUTOMATIC else self._map)
+
+    def table_under(self, coloured: bool) -> Array:
+        """The colours of a field that lies under points: where nothing else was chosen and these are in
+        colours of their own, greys, from the surface's own on."""
+        if not coloured or self._map != AUTOMATIC:
+            return self.table
+        low, high = (np.array(rgb(blend(self._tokens.muted, self._tokens.surface, a))) for a in (0.0, 0.7))
+        return np.linspace(low, high, 256).astype(np.uint8)
+
+    @property
+    def table_of_points(self) -> Array:
+        """The colours of points by a number, (256, 3) uint8, from dark to bright: never those of a field, and
+        only such as stand out from the surface."""
+        whole = colour_table("magma" if self._map == "viridis" else "viridis")
+        low, high = (64, 255) if self._tokens.is_dark else (0, 216)
+        return whole[np.linspace(low, high, 256).astype(int)]
 
     def set_map(self, name: str) -> None:
-        """Colour fields by another of :data:`explorer.colourmaps.MAPS`."""
+        """Colour fields by another of :data:`explorer.colourmaps.MAPS`, or as befits each, "automatic"."""
         if name != self._map:
             self._map = name
             self.changed.emit(self._tokens)

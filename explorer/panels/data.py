@@ -32,7 +32,7 @@ from explorer.points import Scatter
 from explorer.scatter import column_names
 from explorer.session import Session
 from explorer.state import DataSpec
-from explorer.theme import blend, rgb, theme
+from explorer.theme import blend, theme
 from explorer.view import Picture
 from explorer.widgets.data_bar import DataBar
 from explorer.widgets.values import format_number
@@ -393,8 +393,5 @@ class DataPanel(QWidget):
 
     def _table(self) -> Array:
         """The field's colours, (256, 3) uint8: greys where colours are the points' and components' alone."""
-        tokens, spec = theme().tokens, self._session.state.data
-        if self.points.colour == "plain" or not (spec.points or spec.ellipses):
-            return theme().table
-        low, high = (np.array(rgb(blend(tokens.muted, tokens.surface, share))) for share in (0.0, 0.7))
-        return np.linspace(low, high, 256).astype(np.uint8)
+        spec = self._session.state.data
+        return theme().table_under(self.points.colour != "plain" and (spec.points or spec.ellipses))

@@ -179,7 +179,7 @@ class DivergencesPanel(QWidget):
     def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
         super().__init__()
         self._session, self._exploration = session, exploration
-        self._suited = False
+        self._shown: Run | None = None  # that is compared; None where there is nothing to compare
         self.other = OtherFit(session, exploration, actions, self)
         self.sides = {  # by whether it is the reverse
             False: _Side("forward", exploration, self),
@@ -291,8 +291,8 @@ class DivergencesPanel(QWidget):
         other.look_at(*moved.looks_at())
 
     def _run_changed(self, run: Run | None) -> None:
-        self._suited = run is not None and self.suits(run, self._session.model)
-        if run is None or not self._suited:
+        self._shown = run if run is not None and self.suits(run, self._session.model) else None
+        if run is None or self._shown is None:
             for one in self.sides.values():
                 one.show_fit(None, None, False)
             return
@@ -312,7 +312,7 @@ class DivergencesPanel(QWidget):
 
     def _show(self, *_: object) -> None:
         run, model, fit = self._session.run, self._session.model, self.other.fit
-        if run is None or not self._suited:
+        if run is None or run is not self._shown:
             return
         beside = fit if fit is not None and fit.run is not run else None
         own, other = self.sides[is_reverse(run)], self.sides[not is_reverse(run)]

@@ -323,7 +323,8 @@ class FlowPanel(QWidget):
     def _request_density(
         self, plane: FlowPlane, slot: str, pace: Pace, log_p: Callable[[Array], Array | Slices[Array]]
     ) -> bool:
-        model, table = self._session.model, theme().table
+        model, spec = self._session.model, self._session.state.flow
+        table = theme().table_under(spec.data or spec.grid)
         assert model is not None
         step = model.stamp.step
         finest = WHILE_TRAINING if self._hurries() else AT_REST if is_continuous(model) else CELLS[-1]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from backends.base import Array
 from backends.capabilities import Encodes, HasPrior
@@ -36,6 +36,7 @@ from explorer.widgets.left_out import LeftOutSliders
 from explorer.widgets.plane_bar import PlaneBar
 from explorer.widgets.points_bar import PointsBar
 from explorer.widgets.values import format_number
+from explorer.widgets.wrapping import Wrapping
 
 WHILE_TRAINING = 4  # device pixels a cell of a field of numbers
 
@@ -63,9 +64,11 @@ class MapPanel(QWidget):
         self.fields, self.colours = FieldBar(self), PointsBar(self)
         self._shaded: Shaded | None = None
         self._show_spec()
-        for bar in (self.planes, self.left_out, self.fields, self.colours):
-            layout.addWidget(bar)
-        layout.addWidget(self.canvas, 1)
+        layout.addLayout(Wrapping((self.planes, self.fields, self.colours)))
+        beside = QHBoxLayout()  # its height is what a map has the least of
+        beside.addWidget(self.canvas, 3)
+        beside.addWidget(self.left_out, 1)
+        layout.addLayout(beside, 1)
         self.held = self._training = False
         self._home = np.array([[-HALF_WIDTH] * 2, [HALF_WIDTH] * 2])
         self._home_of: tuple[str, str] | None = None  # the plane's labels
@@ -222,12 +225,13 @@ class MapPanel(QWidget):
             self._show_spec()
             self.points.set_visible(new.map.points)
             self.contours.setVisible(new.map.prior)
-            if replace(old.map, opacity=new.map.opacity, colour=new.map.colour) != new.map:
+            other_table = _in_colours(old.map) != _in_colours(new.map)
+            if other_table or replace(old.map, opacity=new.map.opacity, colour=new.map.colour) != new.map:
                 self._view_changed()
 
     def _request_field(self) -> bool:
         model, plane, view = self._session.model, self._session.plane, self.view()
-        name, table = self.fields.shown, theme().table
+        name, table = self.fields.shown, theme().table_under(_in_colours(self._session.state.map))
         if model is None or name == "nothing" or plane.dim != model.latent_dim:
             self._exploration.cancel("mosaic")  # it would still draw what is no longer wanted
             self._clear_field()
@@ -386,3 +390,8 @@ class MapPanel(QWidget):
         self.contours.set_colour(line)
         self.marker.set_colours(QColor(tokens.danger), QColor(tokens.surface))
         self.posterior.set_colours([QColor(tokens.text)], QColor(tokens.text), QColor(tokens.surface))
+
+
+def _in_colours(spec: MapSpec) -> bool:
+    """Whether points in colours of their own lie on the field."""
+    return spec.points and spec.colour != "plain"

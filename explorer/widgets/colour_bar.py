@@ -7,6 +7,7 @@ from PySide6.QtCore import QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from backends.base import Array
 from explorer.plots.canvas import to_qimage
 from explorer.shading import Scale, coloured
 from explorer.theme import font, theme
@@ -26,6 +27,7 @@ class ColourBar(QWidget):
         self._scale: Scale | None = None
         self._value: float | None = None
         self._opacity = 1.0
+        self._table = theme().table
         self._colours = np.zeros((1, 256, 4), np.uint8)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         theme().changed.connect(self._retint)
@@ -35,11 +37,12 @@ class ColourBar(QWidget):
         """What is shown."""
         return self._scale
 
-    def set_scale(self, scale: Scale | None) -> None:
-        """Show other numbers; None for nothing."""
-        if scale != self._scale:
-            self._scale = scale
-            self._retint()
+    def set_scale(self, scale: Scale | None, table: Array | None = None) -> None:
+        """Show other numbers, in the colours of a table (256, 3) uint8, that of fields; None for nothing."""
+        table = theme().table if table is None else table
+        if scale != self._scale or not np.array_equal(table, self._table):
+            self._scale, self._table = scale, table
+            self._paint()
 
     def set_value(self, value: float | None) -> None:
         """Mark a value; None marks nothing."""
@@ -63,10 +66,10 @@ class ColourBar(QWidget):
         return [s + number(scale.value(t), scale) for s, t in zip(signs, TICKS, strict=True)]
 
     def sizeHint(self) -> QSize:
-        return QSize(140, BAR + TEXT + 6)
+        return QSize(112, BAR + TEXT + 6)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(110, BAR + TEXT + 6)
+        return QSize(96, BAR + TEXT + 6)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         scale, texts = self._scale, self.texts()
@@ -104,10 +107,13 @@ class ColourBar(QWidget):
         painter.end()
 
     def _retint(self, *_: object) -> None:
+        self.update()
+
+    def _paint(self) -> None:
         scale = self._scale
         if scale is not None:
             values = np.array([[scale.value(t) for t in np.linspace(0, 1, 256)]])
-            self._colours = coloured(values, scale, theme().table)
+            self._colours = coloured(values, scale, self._table)
         self.setAccessibleDescription(" … ".join(self.texts()))
         self.update()
 

@@ -1,4 +1,5 @@
-"""Above the latent map: what lies behind it, in which colours, how strongly, and its value at the cursor."""
+"""Above the latent map: what lies behind it, what its colours mean, and its value at the cursor; in a menu
+which colours these are, and how strong."""
 
 from __future__ import annotations
 
@@ -6,11 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+    QWidgetAction,
+)
 
-from explorer.colourmaps import MAPS
+from explorer.colourmaps import AUTOMATIC, MAPS
 from explorer.fields import CHOICES, KINDS, Shaded
+from explorer.icons import set_icon
 from explorer.state import MapSpec
 from explorer.widgets.colour_bar import ColourBar, number
 from explorer.widgets.form import Choice
@@ -18,7 +28,9 @@ from explorer.widgets.slider import Slider
 from explorer.widgets.values import LiveLabel
 
 PERCENT = 100  # positions of the slider
-NARROW, NARROWEST = 600, 304  # logical pixels: below the first only what is chosen, its scale and its value
+NARROWEST = 304  # logical pixels
+AUTOMATIC_TIP = "Greys under points in colours, so that these are seen, and viridis elsewhere."
+MAP_TIP = "The colours of all fields; each of these can be read by the colour-blind."
 
 
 class FieldBar(QWidget):
@@ -32,40 +44,62 @@ class FieldBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._spec = MapSpec()
-        self.field, self.colours = Choice(self), Choice(self)
-        self.bar, self.value, self.opacity = ColourBar(self), LiveLabel(self), Slider(self)
-        self._faintness = QLabel("Opacity", self)
+        self.field = Choice(self)
+        self.bar, self.value = ColourBar(self), LiveLabel(self)
         self.field.setAccessibleName("Field behind the map")
-        self.field.setMinimumContentsLength(20)
+        self.field.hug(192)
         self.field.setMinimumWidth(96)
-        self.field.setMaximumWidth(176)
         self.value.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
-        self.value.setFixedWidth(84)
+        self.value.setFixedWidth(80)
         self.value.setAccessibleName("Value of the field under the cursor")
         self.value.setToolTip("The field's value at the point under the cursor.")
-        self.opacity.setRange(0, PERCENT)
-        self.opacity.setPageStep(PERCENT // 10)
-        self.opacity.setFixedWidth(64)
-        self.opacity.setAccessibleName("Opacity of the field")
-        self.opacity.setToolTip("How strongly the field is drawn.")
-        self.colours.addItems(MAPS)
-        self.colours.setFixedWidth(88)
-        self.colours.setAccessibleName("Colours of fields")
-        self.colours.setToolTip("The colours of all fields; each of these can be read by the colour-blind.")
+        self.look = QToolButton(self)
+        set_icon(self.look, "tune")
+        self.look.setAccessibleName("Look of the field")
+        self.look.setToolTip("Colours and opacity of the field")
+        self.look.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.look.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.look.setMenu(self._menu())
         row = QHBoxLayout(self)
-        row.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)  # see resizeEvent
-        row.setContentsMargins(0, 0, 0, 4)
-        row.setSpacing(8)
-        self._faintness.setProperty("role", "muted")
-        parts = self.field, self.bar, self.value, self.colours, self._faintness, self.opacity
-        for part in parts:
-            row.addWidget(part, part.maximumWidth() if part is self.field else 0)
-        row.insertStretch(3, 0)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        row.addWidget(self.field)
+        row.addWidget(self.look)
+        row.addWidget(self.bar, 1)
+        row.addWidget(self.value)
         self.field.activated.connect(self._choose)
-        self.colours.activated.connect(self._colour)
-        self.opacity.valueChanged.connect(self._fade)
         self.offer(tuple(CHOICES))
         self.show_field(None)
+
+    def _menu(self) -> QMenu:
+        """Which colours, and how strong."""
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        self.colours = QActionGroup(self)
+        for name in (AUTOMATIC, *MAPS):
+            action = self.colours.addAction(menu.addAction(name.capitalize()))
+            action.setCheckable(True)
+            action.setData(name)
+            action.setToolTip(AUTOMATIC_TIP if name == AUTOMATIC else MAP_TIP)
+        self.colours.triggered.connect(self._colour)
+        menu.addSeparator()
+        self.opacity = Slider(menu)
+        self.opacity.setRange(0, PERCENT)
+        self.opacity.setPageStep(PERCENT // 10)
+        self.opacity.setFixedWidth(112)
+        self.opacity.setAccessibleName("Opacity of the field")
+        self.opacity.setToolTip("How strongly the field is drawn.")
+        self.opacity.valueChanged.connect(self._fade)
+        strength = QWidget(menu)
+        line = QHBoxLayout(strength)
+        line.setContentsMargins(10, 4, 10, 4)
+        line.setSpacing(8)
+        line.addWidget(QLabel("Opacity", strength))
+        line.addWidget(self.opacity)
+        holder = QWidgetAction(menu)
+        holder.setDefaultWidget(strength)
+        menu.addAction(holder)
+        return menu
 
     def offer(self, names: Sequence[str]) -> None:
         """Offer what this model has to lie behind the map."""
@@ -74,7 +108,8 @@ class FieldBar(QWidget):
             title, tip = CHOICES[name]
             self.field.addItem(title, name)
             self.field.setItemData(self.field.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        self.show_spec(self._spec, self.colours.currentText())
+        chosen = self.colours.checkedAction()
+        self.show_spec(self._spec, "" if chosen is None else chosen.data())
 
     def show_spec(self, spec: MapSpec, colours: str) -> None:
         """Show what is chosen; what this model has not is nothing."""
@@ -82,28 +117,20 @@ class FieldBar(QWidget):
         at = self.field.findData(spec.field)
         self.field.setCurrentIndex(at if at >= 0 else self.field.count() - 1)
         self.field.setToolTip(CHOICES[self.shown][1])
-        self.colours.setCurrentText(colours)
+        scalar = self.shown in KINDS
+        for action in self.colours.actions():
+            action.setChecked(action.data() == colours)
+            action.setEnabled(scalar and self.shown != "holes")  # which has colours of its own
         self.opacity.blockSignals(True)
         self.opacity.setValue(round(PERCENT * spec.opacity))
         self.opacity.blockSignals(False)
         self.bar.set_opacity(spec.opacity)
-        self._show_parts()
+        self.bar.setVisible(scalar)
+        self.value.setVisible(scalar)
+        self.look.setEnabled(self.shown != "nothing")
 
     def minimumSizeHint(self) -> QSize:
         return QSize(NARROWEST, super().minimumSizeHint().height())
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Above a narrow map only what it says remains, and not what is rarely set."""
-        super().resizeEvent(event)
-        self._show_parts()
-
-    def _show_parts(self) -> None:
-        scalar, wide = self.shown in KINDS, self.width() >= NARROW
-        self.bar.setVisible(scalar)
-        self.value.setVisible(scalar)
-        self.colours.setVisible(scalar and wide and self.shown != "holes")
-        self._faintness.setVisible(wide and self.shown != "nothing")
-        self.opacity.setVisible(wide and self.shown != "nothing")
 
     @property
     def shown(self) -> str:
@@ -112,7 +139,10 @@ class FieldBar(QWidget):
 
     def show_field(self, found: Shaded | None) -> None:
         """Say what the colours mean."""
-        self.bar.set_scale(None if found is None else found.scale)
+        if found is None:
+            self.bar.set_scale(None)
+        else:
+            self.bar.set_scale(found.scale, found.table)
         kind = KINDS.get(self.shown)
         if found is not None and kind is not None:
             self.bar.setAccessibleName(f"{kind.label} {kind.unit}".rstrip())
@@ -133,5 +163,5 @@ class FieldBar(QWidget):
     def _fade(self, value: int) -> None:
         self.faded.emit(replace(self._spec, opacity=value / PERCENT))
 
-    def _colour(self, _: int) -> None:
-        self.coloured.emit(self.colours.currentText())
+    def _colour(self, action: QAction) -> None:
+        self.coloured.emit(action.data())

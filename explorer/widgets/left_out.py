@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from explorer.icons import set_icon
 from explorer.plane import LeftOut
 from explorer.theme import theme
+from explorer.widgets.card import section_title
 from explorer.widgets.slider import Slider
 from explorer.widgets.values import LiveLabel, format_number
 
-COLUMNS = 4  # of sliders; half as many where there is less room than NARROW
-NARROW, NARROWEST = 480, 280  # logical pixels
+NARROWEST, WIDEST, VALUE = 128, 208, 40  # logical pixels: of all of it, and of a number
 POSITIONS = 600  # of a slider, over its whole range
 RANGE = 3.0  # standard deviations of the encodings, either way
 
@@ -31,18 +32,30 @@ class LeftOutSliders(QWidget):
         self._left: LeftOut | None = None
         self._offsets: list[float] = []
         self._drags = 0
-        self._columns = COLUMNS
         self.sliders: list[MarkedSlider] = []
         self._labels: list[QLabel] = []
         self._values: list[LiveLabel] = []
-        self.reset = QPushButton("Reset", self)
+        self.reset = QToolButton(self)
+        set_icon(self.reset, "restart")
+        self.reset.setAccessibleName("Reset")
         self.reset.setToolTip("Bring the plane back to where it lay")
         self.reset.clicked.connect(self._reset)
-        self._grid = QGridLayout(self)
-        self._grid.setSizeConstraint(QGridLayout.SizeConstraint.SetNoConstraint)  # see resizeEvent
-        self._grid.setContentsMargins(0, 0, 0, 4)
+        self.setMinimumWidth(NARROWEST)
+        self.setMaximumWidth(WIDEST)
+        head = QHBoxLayout()
+        head.addWidget(section_title("Left out", self))
+        head.addStretch(1)
+        head.addWidget(self.reset)
+        self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(6)
-        self._grid.setVerticalSpacing(2)
+        self._grid.setVerticalSpacing(6)
+        self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnMinimumWidth(2, VALUE)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(head)
+        column.addLayout(self._grid)
+        column.addStretch(1)
         self.hide()
 
     def show_plane(self, left: LeftOut | None, offsets: Sequence[float], shown: bool) -> None:
@@ -75,33 +88,14 @@ class LeftOutSliders(QWidget):
         self.sliders = [MarkedSlider(self) for _ in range(count)]
         self._labels, self._values = (
             [QLabel(self) for _ in range(count)],
-            [LiveLabel(self) for _ in range(count)],
+            [LiveLabel(self, Qt.AlignmentFlag.AlignRight) for _ in range(count)],
         )
         for n in range(count):
             self._labels[n].setProperty("role", "muted")
-            self._values[n].setMinimumWidth(44)
             self.sliders[n].valueChanged.connect(self._slid)
             self.sliders[n].sliderReleased.connect(self._end)
-        self._place()
-
-    def _place(self) -> None:
-        """Lay the sliders out in as many columns as there is room for."""
-        self._columns = columns = COLUMNS if self.width() >= NARROW else COLUMNS // 2
-        for n, parts in enumerate(zip(self._labels, self.sliders, self._values, strict=True)):
-            for i, part in enumerate(parts):
-                self._grid.addWidget(part, n // columns, 3 * (n % columns) + i)
-        for column in range(COLUMNS):
-            self._grid.setColumnStretch(3 * column + 1, 3 * (column < columns))
-            self._grid.setColumnStretch(3 * column + 2, 2 * (column < columns))
-        self._grid.addWidget(self.reset, 0, 3 * COLUMNS, -1, 1, Qt.AlignmentFlag.AlignTop)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(NARROWEST, super().minimumSizeHint().height())
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        if (self._columns == COLUMNS) != (self.width() >= NARROW):
-            self._place()
+            for column, part in enumerate((self._labels[n], self.sliders[n], self._values[n])):
+                self._grid.addWidget(part, n, column)
 
     def _end(self) -> None:
         self._drags += 1

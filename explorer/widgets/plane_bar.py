@@ -56,19 +56,17 @@ class PlaneBar(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         for box, name, narrowest, widest in (
-            (self.kind, "Plane", 72, 168),
+            (self.kind, "Plane", 72, 176),
             (self.first, "Horizontal coordinate", 44, 92),
             (self.second, "Vertical coordinate", 44, 92),
             (self.third, "Third pin", 44, 92),
         ):
             box.setAccessibleName(name)
             box.setToolTip(name)
-            box.setMinimumContentsLength(2)
+            box.hug(widest)
             box.setMinimumWidth(narrowest)
-            box.setMaximumWidth(widest)
             box.activated.connect(self._changed)
             row.addWidget(box, widest)
-        row.addStretch(1)
         row.addWidget(self.sliders)
         self.sliders.clicked.connect(self._open)
         self.hide()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 from backends.base import DataInfo
 from explorer.shading import Scale
 from explorer.state import MapSpec
+from explorer.theme import theme
 from explorer.widgets.colour_bar import ColourBar
 from explorer.widgets.form import Choice
 
@@ -25,7 +26,7 @@ class PointsBar(QWidget):
         super().__init__(parent)
         self._spec = MapSpec()
         self.colour, self.bar = Choice(self), ColourBar(self)
-        self.colour.setFixedWidth(112)
+        self.colour.hug(144)
         self.colour.setAccessibleName("Colour of the points")
         self.colour.setToolTip(
             "What the points are coloured by: their labels, or one of the factors that the data were made "
@@ -35,12 +36,11 @@ class PointsBar(QWidget):
         label.setProperty("role", "muted")
         label.setBuddy(self.colour)
         row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 4)
+        row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
         row.addWidget(label)
         row.addWidget(self.colour)
         row.addWidget(self.bar, 1)
-        row.addStretch()
         self.colour.activated.connect(self._choose)
         self.hide()
 
@@ -63,7 +63,7 @@ class PointsBar(QWidget):
     def show_scale(self, scale: Scale | None) -> None:
         """Say what the colours mean; None where they are those of labels."""
         self.bar.setVisible(scale is not None)
-        self.bar.set_scale(scale)
+        self.bar.set_scale(scale, theme().table_of_points)
         name = self.colour.currentText()
         self.bar.setAccessibleName(name)
         self.bar.setToolTip(f"{name}, as the data were made with it")

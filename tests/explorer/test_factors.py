@@ -49,7 +49,7 @@ def test_a_factor_colours_rows_from_dark_to_bright():
         values = data.train.factors[:, data.info.factor_names.index(name)]
         assert (scale.low, scale.high) == (values.min(), values.max())
         wanted = (values[rows] - scale.low) / (scale.high - scale.low) * 255
-        np.testing.assert_array_equal(colours, theme().table[wanted.astype(int)])
+        np.testing.assert_array_equal(colours, theme().table_of_points[wanted.astype(int)])
     for name in ("label", "no such factor"):
         colours, scale = finish(colouring(data.train, data.info, name)(rows))
         assert scale is None

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 
 from explorer.colourmaps import colour_table
@@ -14,6 +14,15 @@ def choose(program, box, text):
     box.setFocus()
     QTest.keyClicks(box, text[:3])
     assert box.currentText() == text
+    program.settle()
+
+
+def colour(program, name):
+    """Choose a colour map in the menu, by keys."""
+    look = program.map.fields.look
+    look.setFocus()
+    QTimer.singleShot(0, look.menu(), lambda: QTest.keyClicks(look.menu(), name[0]))
+    QTest.keyClick(look, Qt.Key.Key_Space)
     program.settle()
 
 
@@ -48,8 +57,7 @@ def test_a_field_is_chosen_coloured_and_its_value_is_read(program):
     ends = program.pixels(bar.bar)[8]
     assert np.abs(ends[-8] - colour_table("viridis")[-1]).max() <= 24
     assert np.abs(ends[8] - colour_table("viridis")[0]).max() <= 24
-    bar.colours.setFocus()
-    QTest.keyClick(bar.colours, Qt.Key.Key_End)
+    colour(program, "magma")
     assert session.state.colours == "magma"
     program.settle()
     pixels = program.pixels(program.map.canvas.viewport())
@@ -81,7 +89,7 @@ def test_the_key_m_shows_images_or_nothing(program):
     program.trigger("field-holes")
     program.settle()
     assert program.map.fields.bar.scale.diverging
-    assert program.map.fields.colours.isHidden()  # it has colours of its own
+    assert not program.map.fields.colours.actions()[0].isEnabled()  # it has colours of its own
     canvas = program.map.canvas
     canvas.setFocus()
     QTest.keyClick(canvas, Qt.Key.Key_M)
@@ -111,3 +119,24 @@ def test_settings_from_before_there_were_fields_still_mean_what_they_did():
     assert from_json('{"map": {"mosaic": false}}').map.field == "nothing"
     assert from_json('{"map": {"mosaic": true}}').map.field == "images"
     assert from_json('{"map": {"field": "tea", "opacity": 7.0}, "colours": "jet"}').map.field == "images"
+
+
+def saturation(pixels):
+    """How far the most coloured of these is from grey, of 255."""
+    return int(np.ptp(pixels.astype(int), axis=-1).max())
+
+
+def test_points_in_colours_lie_on_greys_unless_other_colours_are_chosen(program):
+    program.trigger("field-magnification")
+    program.settle()
+    picture = program.map.field.picture
+    assert saturation(picture.image[..., :3]) < 20
+    ends = program.pixels(program.map.fields.bar)[8]
+    assert saturation(ends[8:-8]) < 20
+    program.trigger("points")  # without them
+    program.settle()
+    assert saturation(program.map.field.picture.image[..., :3]) > 100
+    program.trigger("points")
+    colour(program, "viridis")
+    assert program.session.state.colours == "viridis"
+    assert saturation(program.map.field.picture.image[..., :3]) > 100

@@ -121,3 +121,19 @@ def test_labels_are_colours_of_a_palette_that_repeats():
 def test_points_that_are_no_numbers_are_nowhere():
     picture = paint([[np.nan, 1.0], [np.inf, 2.0], [5.05, 4.05]], [BLUE, BLUE, RED])
     np.testing.assert_array_equal(picture.image, paint([[5.05, 4.05]], [RED]).image)
+
+
+def test_a_ring_sets_dots_off_and_lies_below_all_of_them():
+    at = [[5.05, 4.05], [5.55, 4.05]]  # five pixels apart: the ring of each reaches the other
+    seen, surface = place(at), (250, 250, 240)
+    colours = np.array([RED, BLUE], np.uint8)[seen.rows]
+    plain = finish(points_picture(seen, colours, VIEW)).image
+    ringed = finish(points_picture(seen, colours, VIEW, rim=surface)).image
+    for x, colour in ((50, RED), (55, BLUE)):
+        for picture in (plain, ringed):
+            np.testing.assert_allclose(straight(picture[39, x].astype(float))[0], colour, atol=30)
+    above, opacity = straight(ringed[36, 50].astype(float))  # between RADIUS and RADIUS + RIM from the middle
+    np.testing.assert_allclose(above, surface, atol=6)
+    assert opacity > 0.5
+    assert not plain[36, 50].any()
+    assert not ringed[33, 50].any()

@@ -33,9 +33,9 @@ class Decodes(Model, Protocol):
 class HasMetric(Model, Protocol):
     """The decoder's own measure of length: a small step dz moves the decoded mean by √(dzᵀ G(z) dz)."""
 
-    def metric(self, z: Array) -> Array:
+    def metric(self, z: Array, directions: Array | None = None) -> Array:
         """The pull-back metric G(z) = JᵀJ, J = ∂E[x|z]/∂z in the data's units (Arvanitidis et al. 2018;
-        Shao et al. 2018): (n, k) → (n, k, k) float64."""
+        Shao et al. 2018): (n, k) → (n, k, k) float64; of some directions B (m, k) only, B G Bᵀ, (n, m, m)."""
         ...
 
 

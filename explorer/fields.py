@@ -1,7 +1,8 @@
 """Fields behind the latent map: functions of z on a plane, computed in exploration.
 
 On a plane of a latent space of more dimensions they are what they are at its points, nothing is integrated
-out. Directions left out do not count: magnification is that of the plane's own two.
+out. Directions left out do not count: magnification is that of the plane's own two. Only the reconstruction
+error, which rows have and places have not, is shown where the rows' points are: projected on the plane.
 """
 
 from __future__ import annotations
@@ -161,8 +162,7 @@ def magnification(model: Any, rows: Array, plane: Plane, view: View) -> Prepared
     basis = plane.basis[np.any(plane.basis, axis=1)]
 
     def area(uv: Array) -> Array:
-        metric = basis @ np.asarray(model.metric(plane.to_space(uv)), np.float64) @ basis.T
-        return np.sqrt(np.maximum(np.linalg.det(metric), 0.0))
+        return np.sqrt(np.maximum(np.linalg.det(model.metric(plane.to_space(uv), basis)), 0.0))
 
     return area
 
@@ -174,8 +174,8 @@ def entropy(model: Any, rows: Array, plane: Plane, view: View) -> Prepared:
 
 
 def reconstruction_error(model: Any, rows: Array, plane: Plane, view: View) -> Prepared:
-    """Mean −log p(x|z) of the rows encoded near, each at the mean of its q(z|x), in a Gaussian window on
-    the canvas (Nadaraya 1964). NaN where no row is near."""
+    """Mean −log p(x|z) of the rows whose encodings are near on the canvas, as points are drawn there, each at
+    the mean of its q(z|x), in a Gaussian window (Nadaraya 1964). NaN where no row is near."""
     found = yield from in_slices(lambda x: _errors(model, x), rows)
     z, error = map(np.concatenate, zip(*found, strict=True))
     width = WINDOW * view.scale * (view.x1 - view.x0) / max(view.width, 1)
@@ -254,8 +254,9 @@ KINDS: dict[str, Kind] = {
     ),
     "error": Kind(
         "reconstruction error", "−log p(x|z)", "nats",
-        "Mean −log p(x|z) of the training rows encoded near, each at the mean of its q(z|x): in a Gaussian "
-        f"window of {WINDOW:g} pixels. Of more than {ROWS} rows so many, drawn at random.",
+        "Mean −log p(x|z) of the training rows whose points are near on the map, each at the mean of its "
+        f"q(z|x): in a Gaussian window of {WINDOW:g} pixels. Of more than {ROWS} rows so many, drawn at "
+        "random.",
         lambda m: _has_posterior(m) and isinstance(m, LogJoint) and isinstance(m, HasPrior),
         reconstruction_error, lambda values: spread(values, stray=STRAY), needs_data=True,
     ),

@@ -160,9 +160,7 @@ def _elbo(model: Any, x: Array, seed: int) -> Estimate | None:
     """The ELBO of the one row of x, with as little noise as can be."""
     if isinstance(model, FitsPosterior):
         first = next(model.fit_posterior(x[0], seed=seed))
-        method = (
-            "E_q by quadrature" if few_dimensions(model) else "Monte Carlo, fixed draws of z"
-        )
+        method = "E_q by quadrature" if few_dimensions(model) else "Monte Carlo, fixed draws of z"
         return Estimate(first.elbo, first.stderr, method)
     if not isinstance(model, HasElbo):
         return None

@@ -150,6 +150,12 @@ def metric(case: Case) -> None:
         np.mean(off < allowed) >= 0.9, f"metric is off JᵀJ of decode by {np.median(off / size):.2g} of it"
     )
     require(np.array_equal(got, got.swapaxes(1, 2)), "metric is not symmetric")
+    two = np.random.default_rng(0).normal(size=(2, k))
+    some, of_all = model.metric(z, two), two @ got @ two.T
+    require(
+        some.shape == (n, 2, 2) and np.allclose(some, of_all, rtol=1e-3, atol=1e-5 * np.abs(of_all).max()),
+        "metric of two directions is not B G Bᵀ",
+    )
 
 
 def samples_seeded(case: Case) -> None:

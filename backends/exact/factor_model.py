@@ -89,9 +89,12 @@ class FactorModel:
         mean = self._latents(z) @ f.weights.T + f.mean
         return Decoded(mean.astype(np.float32), _repeat(np.sqrt(f.noise), len(mean)))
 
-    def metric(self, z: Array) -> Array:
-        """G = WᵀW, the same for every latent: (n, k) → (n, k, k) float64."""
+    def metric(self, z: Array, directions: Array | None = None) -> Array:
+        """G = WᵀW, the same for every latent: (n, k) → (n, k, k) float64; see
+        :class:`backends.capabilities.HasMetric`."""
         w = self._factors.weights
+        if directions is not None:
+            w = w @ directions.T
         return np.repeat((w.T @ w)[None], len(self._latents(z)), 0)
 
     def encode(self, x: Array) -> Gaussian:

@@ -114,8 +114,10 @@ class Bernoulli:
         return torch.sigmoid(out), None
 
     def entropy(self, out: Tensor, w: Weights) -> Tensor:
-        # −p log p − (1 − p) log(1 − p) with p = sigmoid(logit) is softplus(logit) − p·logit.
-        return (functional.softplus(out) - torch.sigmoid(out) * out).sum(-1)
+        # −p log p − (1 − p) log(1 − p) with p = sigmoid(logit) is softplus(logit) − p·logit; the same as for
+        # −logit, and with the negative one of the two nothing cancels.
+        size = out.abs()
+        return (functional.softplus(-size) + torch.sigmoid(-size) * size).sum(-1)
 
     def sample(self, out: Tensor, w: Weights, generator: Generator) -> Tensor:
         return (_draw(out.shape, generator, out, uniform=True) < torch.sigmoid(out)).float()

@@ -89,16 +89,19 @@ class VAE:
             mean = mean * self._scale + self._shift
             return Decoded(mean.cpu().numpy(), None if std is None else (std * self._scale).cpu().numpy())
 
-    def metric(self, z: Array) -> Array:
-        """G(z) = JᵀJ of the decoder's mean in data units, (n, k) → (n, k, k) float64."""
+    def metric(self, z: Array, directions: Array | None = None) -> Array:
+        """G(z) = JᵀJ of the decoder's mean in data units, (n, k) → (n, k, k) float64; see
+        :class:`backends.capabilities.HasMetric`."""
         with torch.no_grad():
             latents = self._rows(z, "z", self.latent_dim)
             width = self.info.dim * max(2, self.info.levels)
-            return np.asarray(pull_back(self._mean, latents, width).cpu().numpy())
+            return np.asarray(pull_back(self._mean, latents, width, directions).cpu().numpy())
 
     def _mean(self, z: Tensor) -> Tensor:
-        """E[x|z] in data units, (n, k) → (n, d)."""
-        return self._net.likelihood.moments(self._net.decoder(z, self._w), self._w)[0] * self._scale
+        """E[x|z] in data units but for its shift, (n, k) → (n, d) float64: a probability near 1 has its slope
+        p(1 − p) lost in float32."""
+        out = self._net.decoder(z, self._w).double()
+        return self._net.likelihood.moments(out, self._w)[0] * self._scale
 
     def encode(self, x: Array) -> Gaussian:
         """(n, d) data → q(z|x), diagonal or with a scale_tril."""

@@ -69,8 +69,9 @@ class Linear:
         mean = self.mean + z.astype(np.float64) @ self.w.T
         return Decoded(mean.astype(np.float32), np.full(mean.shape, SIGMA, np.float32))
 
-    def metric(self, z):
-        return np.repeat((self.w.T @ self.w)[None], len(z), 0)
+    def metric(self, z, directions=None):
+        w = self.w if directions is None else self.w @ directions.T
+        return np.repeat((w.T @ w)[None], len(z), 0)
 
     def posterior(self, x):
         """Mean (n, k) and Cholesky factor (k, k) of p(z|x); Tipping & Bishop 1999, eq. 6."""

@@ -242,8 +242,9 @@ WRONG = {
         model("encode", lambda self, x: Responsibilities(np.full((len(x), 3), 0.3))),
     ],
     "the metric of the decoder": [
-        model("metric", lambda self, z: 1.1 * Linear.metric(self, z)),
-        model("metric", lambda self, z: Linear.metric(self, z) + np.triu(np.full((K, K), 1e-9), 1)),
+        model("metric", lambda self, z, b=None: 1.1 * Linear.metric(self, z, b)),
+        model("metric", lambda self, z, b=None: Linear.metric(self, z)),
+        model("metric", lambda self, z, b=None: Linear.metric(self, z, b) + np.tri(K).T / 1e9),
     ],
     "theta and at": [model("at", lambda self, theta: self)],
     "samples are seeded": [

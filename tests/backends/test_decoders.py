@@ -184,6 +184,13 @@ def test_entropy_of_bernoulli_by_hand() -> None:
     assert not Bernoulli(2).entropy(torch.full((1, 2), 200.0), {}).any()  # nothing is left open
 
 
+def test_entropy_of_near_certain_bits_keeps_its_digits_in_float32() -> None:
+    logits = np.array([[9.0, -12.0, 15.0, -18.0, 21.0]])
+    expected = stats.bernoulli(1 / (1 + np.exp(np.abs(logits)))).entropy().sum(1)
+    got = Bernoulli(5).entropy(torch.tensor(logits, dtype=torch.float32), {})
+    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-6)
+
+
 def test_entropy_of_a_gaussian_is_scipys() -> None:
     likelihood = Gaussian(D, per_pixel=True, scaling="none")
     w = own_tensors(likelihood)

@@ -32,6 +32,43 @@ def test_it_is_that_of_the_jacobian_in_the_datas_units(activation, decoder):
         model.metric(z[:, :2])
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "values"),
+    [
+        ("vae", "digits", {"latent_dim": 6, "width": 16}),
+        ("vae", "digits-grey", {"latent_dim": 6, "width": 16, "decoder": "gaussian", "depth": 0}),
+        ("ppca", "digits", {"latent_dim": 6}),
+        ("nsf", "two-moons", {"layers": 2}),
+        ("cnf", "two-moons", {}),
+    ],
+)
+def test_of_some_directions_it_is_what_those_have_of_the_whole(kind, data, values):
+    run = Run.start(kind, open_data(data), values)
+    run.step()
+    model = run.model()
+    z = model.sample_prior(5, 0)
+    directions = np.random.default_rng(0).normal(size=(2, z.shape[1]))
+    want = directions @ model.metric(z) @ directions.T
+    np.testing.assert_allclose(model.metric(z, directions), want, rtol=1e-4, atol=1e-6 * np.abs(want).max())
+    assert model.metric(z[:0], directions).shape == (0, 2, 2)
+
+
+def test_probabilities_near_0_and_1_keep_their_slope():
+    info = DataInfo("pixels", "Pixels", 6, "binary")
+    values = {"latent_dim": 2, "depth": 0, "decoder": "bernoulli"}
+    model = VAELearner(np.zeros((1, 6), np.float32), info, values).snapshot()
+    theta = torch.randn(len(model.theta()), generator=torch.Generator().manual_seed(0))
+    bias = model._net.layout.views(theta)["decoder.0.bias"]
+    bias += torch.tensor([12.0, -13, 14, -15, 16, 17])
+    model = model.at(theta.numpy())
+    w, b = (model._w[f"decoder.0.{name}"].double() for name in ("weight", "bias"))
+    z = torch.tensor([[0.5, 0.25], [-1.0, 0.0]], dtype=torch.float64)
+    logits = z @ w.mT + b
+    jacobian = (torch.sigmoid(logits) * torch.sigmoid(-logits)).unsqueeze(-1) * w
+    want = torch.linalg.det(jacobian.mT @ jacobian)
+    np.testing.assert_allclose(np.linalg.det(model.metric(z.numpy())), want, rtol=1e-4)
+
+
 def test_many_rows_are_taken_in_parts():
     z = torch.randn(7, 2)
     whole = pull_back(torch.sin, z, 1)

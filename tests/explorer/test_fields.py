@@ -48,8 +48,9 @@ class Linear:
     def sample_prior(self, n, seed):
         return np.zeros((n, self.latent_dim), "f4")
 
-    def metric(self, z):
-        return np.repeat((self.w.T @ self.w)[None], len(z), 0)
+    def metric(self, z, directions):
+        w = self.w @ directions.T
+        return np.repeat((w.T @ w)[None], len(z), 0)
 
     def entropy_given(self, z):
         return np.full(len(z), 2.5)

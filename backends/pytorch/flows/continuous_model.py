@@ -79,9 +79,10 @@ class ContinuousFlow(Flow):
         """z (n, d) → the one x that it belongs to."""
         return Decoded(self.move(z, 1.0, 0.0))
 
-    def metric(self, z: Array) -> Array:
-        """G(z) = JᵀJ, J = ∂x/∂z: (n, d) → (n, d, d) float64. J by the equation of variations, solved beside
-        the rows: differentiating the solve would keep all of its steps in memory."""
+    def metric(self, z: Array, directions: Array | None = None) -> Array:
+        """G(z) = JᵀJ, J = ∂x/∂z: (n, d) → (n, d, d) float64; see :class:`backends.capabilities.HasMetric`. J
+        by the equation of variations, solved beside the rows: differentiating the solve would keep all of its
+        steps in memory."""
         rows, w, base = self._rows(z, "z"), self._w, self._net.base
         with torch.enable_grad():  # of the base's last step, which takes each column by itself
             rows.requires_grad_()
@@ -90,6 +91,8 @@ class ContinuousFlow(Flow):
         with torch.no_grad():
             jacobian = w["scale"][:, None] * self._map.jacobian(y.detach(), w) * slope[:, None]
             wide = jacobian.double()
+            if directions is not None:
+                wide = wide @ torch.tensor(directions).to(wide).mT
             return np.array((wide.mT @ wide).cpu().numpy())
 
     # -- the field ----------------------------------------------------------------------------------

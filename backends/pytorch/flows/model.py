@@ -89,12 +89,12 @@ class Flow:
         """z (n, d) → the one x that it belongs to."""
         return Decoded(self.inverse(z)[0])
 
-    def metric(self, z: Array) -> Array:
-        """G(z) = JᵀJ, J = ∂x/∂z: (n, d) → (n, d, d) float64."""
+    def metric(self, z: Array, directions: Array | None = None) -> Array:
+        """G(z) = JᵀJ, J = ∂x/∂z: (n, d) → (n, d, d) float64; see :class:`backends.capabilities.HasMetric`."""
         with torch.no_grad():
             rows = self._rows(z, "z")
-            metric = pull_back(lambda latents: self._net.inverse(latents, self._w)[0], rows, _WIDTH)
-            return _wide(metric)
+            inverse = lambda latents: self._net.inverse(latents, self._w)[0]  # noqa: E731
+            return _wide(pull_back(inverse, rows, _WIDTH, directions))
 
     @property
     def times(self) -> Array:

@@ -27,6 +27,7 @@ _GZIP = b"\x1f\x8b"
 _DENSEST = 1040  # bytes that one byte of a gzip file can stand for, at most
 _BLOCK = 2**20  # bytes read between two yields
 _MAX_DIMENSIONS = 4
+_LISTED = 4096  # files of a folder between two yields
 _IMAGES = re.compile(r"images([-._])idx[34]")
 
 
@@ -205,10 +206,17 @@ def _beside(path: Path, part: str, other: str) -> Path | None:
     return next((candidate for candidate in either if candidate.is_file()), None)
 
 
-def images_in(folder: Path) -> Path | None:
-    """The file of training images in a folder as MNIST is unpacked to; None where there is none."""
+def images_in(folder: Path) -> Work[Path | None]:
+    """The file of training images in a folder as MNIST is unpacked to; None without one. In slices."""
+    found: list[str] = []
     try:
-        names = sorted(p for p in folder.iterdir() if _IMAGES.search(p.name) and p.is_file())
+        with os.scandir(folder) as entries:
+            for i, entry in enumerate(entries):
+                if _IMAGES.search(entry.name) and entry.is_file():
+                    found.append(entry.name)
+                if i % _LISTED == _LISTED - 1:
+                    yield Progress(0, 0, f"look into {folder.name}")
     except OSError:
         return None
-    return next((p for p in names if "train" in p.name), next(iter(names), None))
+    name = min(found, key=lambda name: ("train" not in name, name), default=None)
+    return None if name is None else folder / name

@@ -35,7 +35,7 @@ def _read(path: Path, choices: Choices) -> Work[DataSet]:
     from backends.encodings import is_run_file, open_encodings  # which opens data for its run
 
     if path.is_dir():
-        idx = images_in(path)
+        idx = yield from images_in(path)
         if idx is None:
             return (yield from read_folder(path, choices))
         path = idx

@@ -102,6 +102,8 @@ def _log_normal(squared: Array) -> Array:
 def is_picture(path: Path) -> bool:
     """Does the file begin as one of the pictures that can be read: PNG, JPEG or GIF?"""
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return file.read(8).startswith(tuple(FORMATS))
     except (OSError, ValueError):  # ValueError: what is no path at all

@@ -15,6 +15,7 @@ from backends.files import contents, missing_values
 from backends.idx import images_in, is_idx
 from backends.images import COLOUR, Folder, image_info, list_images, on_white, read_content, square, upright
 from backends.opened import read_path
+from backends.picture import is_picture, read_levels
 from backends.sources import Choices
 from backends.table import MAX_VALUES
 
@@ -35,6 +36,7 @@ class Look:
     rows: how many there are. range: the smallest and the largest value. counts: rows of each class.
     glance: of a CSV, its first rows as they are written. missing: its values that are, where it was counted.
     labels: the columns or arrays that could be chosen as labels.
+    picture: (h, w) in [0, 1], how dense each pixel is of a picture that is a density, the top row first.
     folder: the images that were found. sizes: (width, height) of the first of them, of which so many were
     unreadable.
     problem: why it cannot be used like this. data: all of it, where that has been read.
@@ -50,6 +52,7 @@ class Look:
     glance: Glance | None = None
     labels: tuple[str, ...] = ()
     missing: Missing | None = None
+    picture: Array | None = None
     folder: Folder | None = None
     sizes: tuple[tuple[int, int], ...] = ()
     unreadable: int = 0
@@ -65,21 +68,21 @@ class Look:
 Looking = Generator[Progress | Look, None, Look]
 
 
-def is_folder_of_images(path: Path) -> bool:
-    """Whether a folder is looked at for images, and not for the IDX files in it."""
-    return path.is_dir() and images_in(path) is None
-
-
 def look(path: Path, choices: Choices, before: Look | None = None) -> Looking:
     """A look at a file or a folder, in slices; finer ones are yielded as they come.
 
     before: an earlier look at the same, whose list of images is used again. Where nothing can be seen at all
     InputError says why; what only cannot be used like this is told in ``problem``.
     """
-    if is_folder_of_images(path):
+    from backends.encodings import is_run_file  # which opens data for its run
+
+    if path.is_dir() and (yield from images_in(path)) is None:
         return (yield from _look_at_folder(path, choices, before))
     seen = Look(choices)
-    if not (path.is_dir() or is_idx(path)):
+    if is_picture(path):
+        seen = Look(choices, picture=read_levels(path))
+        yield seen
+    elif not (path.is_dir() or is_idx(path) or is_run_file(path)):
         inside = contents(path, ROWS)
         if choices.label is None and inside.glance is not None and len(inside.glance.text_columns) == 1:
             choices = Choices(label=inside.glance.text_columns[0])  # it can be nothing else

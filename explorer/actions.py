@@ -17,11 +17,11 @@ from backends.run import Run
 from backends.script import as_python
 from explorer.by_hand import ByHand
 from explorer.compute import Exploration, Failure, Priority
-from explorer.data_choice import DataChoice, is_data
+from explorer.data_choice import DataChoice, kind_of
 from explorer.given_rows import GivenRows
 from explorer.inputs import Inputs
 from explorer.run_files import RunFiles
-from explorer.saved_session import SUFFIX, read_session
+from explorer.saved_session import read_session
 from explorer.session import Session
 from explorer.settings import Settings
 from explorer.spec import (
@@ -89,19 +89,30 @@ class Actions(QObject):
 
     # -- files ---------------------------------------------------------------------------------
 
-    def open(self, path: str | Path) -> None:
-        """Open a run, or choose a data file; nothing changes when it cannot be used.
+    def open(self, path: str | Path, as_input: bool = False) -> None:
+        """Open a run, or look at data for the next one; nothing changes when it cannot be used. What it is, a
+        slow disk may take its time to say.
 
-        What a file is follows from its content; only what does not begin as a run does is judged by its name.
+        as_input: a picture is encoded where it can be, and not taken for a density.
         """
-        if is_data(path):
-            self.data.open(str(path))
-            return
-        path = Path(path)
-        if path.suffix == SUFFIX:
-            self._open_session(path)
+        text = str(path)
+        self.busy.emit(f"Opening {Path(text).name}…")
+        self._exploration.request(
+            "open", Priority.FIELD, lambda: kind_of(text), lambda kind: self._open_as(kind, text, as_input),
+            doing=f"open {text}", failed=lambda failure: self._not_opened(failure, Path(text)),
+        )  # fmt: skip
+
+    def _open_as(self, kind: str, text: str, as_input: bool) -> None:
+        self._read_all()
+        if kind == "picture" and as_input and self.inputs.pictures:
+            self.inputs.open(Path(text))
+        elif kind in ("data", "picture"):
+            self.never_empty()
+            self.data.open(text)
+        elif kind == "session":
+            self._open_session(Path(text))
         else:
-            self._open(path, path)
+            self._open(Path(text), Path(text))
 
     def open_kept(self, path: Path) -> None:
         """Open a run that was kept; it has no file of its own yet, and saving it asks for one."""

@@ -21,7 +21,6 @@ from explorer.actions import Actions
 from explorer.colourmaps import AUTOMATIC, MAPS
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
-from explorer.data_choice import is_data
 from explorer.fields import CHOICES, offered
 from explorer.kept import describe, empty_trash, kept_runs
 from explorer.session import Message, Session
@@ -70,9 +69,9 @@ class Program(QObject):
         """The window is on screen: now load what is heavy."""
         keep_tidy()
         self._follow()
-        if self._path is None or is_data(self._path):
+        if self._path is None:
             self.actions.open_starter()
-        if self._path is not None:
+        else:
             self.actions.open(self._path)
         self.exploration.request(
             "devices", Priority.EVALUATION, devices, self.window.run.set_devices, doing="look for devices"

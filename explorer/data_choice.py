@@ -16,6 +16,7 @@ from backends.picture import is_picture
 from backends.sources import parse, title_of
 from explorer.compute import Exploration, Failure, Priority
 from explorer.paintings import keep_painting, last_painting
+from explorer.saved_session import SUFFIX as SESSION
 from explorer.session import Session
 from explorer.spec import source_of, suit
 from explorer.state import RunSpec
@@ -40,12 +41,8 @@ class DataChoice(QObject):
         self._at_hand: DataSet | None = None
 
     def open(self, text: str) -> None:
-        """Choose a file or a folder: after a look at it, where it is a table or images."""
-        path = Path(parse(text)[0])
-        if path.is_dir() or is_idx(path) or not (is_picture(path) or looks_like_run(path)):
-            self.preview_wanted.emit(text)
-        else:
-            self.choose(text)
+        """Choose a file or a folder, after a look at it."""
+        self.preview_wanted.emit(text)
 
     def choose(self, source: str) -> None:
         """Use a named set, or a file or folder as it was chosen before, for the next run."""
@@ -132,15 +129,20 @@ class DataChoice(QObject):
         self.progress.emit(None)
 
 
-def is_data(text: str | Path) -> bool:
-    """Is a file or folder to be read as data? By its content a run is none, whatever its name."""
-    path = Path(parse(str(text))[0])
-    if path.is_dir() or is_picture(path) or is_idx(path):
-        return True
-    return path.suffix.lower() in SUFFIXES and not looks_like_run(path)
+def kind_of(text: str) -> str:
+    """What a file or folder is to be opened as: "picture", "data", "session" or "run". That follows from its
+    content; only what begins as none of these is judged by its name."""
+    path = Path(parse(text)[0])
+    if is_picture(path):
+        return "picture"
+    if path.is_dir() or is_idx(path):
+        return "data"
+    if path.suffix == SESSION:
+        return "session"
+    return "data" if path.suffix.lower() in SUFFIXES and not _begins_as_run(path) else "run"
 
 
-def looks_like_run(path: Path) -> bool:
+def _begins_as_run(path: Path) -> bool:
     """Does the file begin as a safetensors file does: a length, then a JSON object?"""
     try:
         if not path.is_file():

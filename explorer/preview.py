@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 
 from backends.base import Progress
 from backends.data import DataSet, read_data
-from backends.preview import SIZES, Look, is_folder_of_images, look
+from backends.preview import SIZES, Look, look
 from backends.sources import COLOURS, Choices, parse
 from explorer.compute import Exploration, Failure, Priority
 from explorer.mosaic import normalise
@@ -37,6 +37,7 @@ from explorer.widgets.values import LiveLabel, ValueRows, format_number
 
 SLOT = "preview"
 APPEAR_MS = 300  # until a dialog appears that has nothing to show yet
+FIRST_SMALLEST, FIRST_LARGEST, PICTURE_LARGEST = 44, 96, 400  # logical pixels of an image
 MOST_COLUMNS = 40  # of a table that are shown
 MOST_CLASSES = 12  # that are named
 NO_LABELS = "none"
@@ -66,11 +67,10 @@ class DataPreview(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         path, self._choices = parse(text)
         self._path, self._exploration = Path(path), exploration
-        self._folder = is_folder_of_images(self._path)
         self._look: Look | None = None
         self._reading = False
         self.setWindowTitle(f"Data: {self._path.name}")
-        self.pictures = Pictures("First images", self, smallest=44, largest=96)
+        self.pictures = Pictures("First images", self, smallest=FIRST_SMALLEST, largest=FIRST_LARGEST)
         self.table = _table(self)
         self._views = QStackedWidget(self)
         for view in (QWidget(self), self.pictures, self.table):
@@ -206,6 +206,11 @@ class DataPreview(QDialog):
         self._request()
         self._show()
 
+    @property
+    def _folder(self) -> bool:
+        """Is it a folder of images, as far as is seen?"""
+        return self._look is not None and self._look.folder is not None
+
     def accept(self) -> None:
         """Hand the data over; what has been only looked at is read first."""
         seen = self._look
@@ -268,7 +273,11 @@ class DataPreview(QDialog):
             self.colour.setCurrentIndex(COLOURS.index(colour))
 
     def _show_rows(self, seen: Look) -> None:
-        if seen.info is not None and seen.first is not None and seen.info.image_shape is not None:
+        if seen.picture is not None:
+            self.pictures.set_cells(FIRST_SMALLEST, PICTURE_LARGEST)
+            self.pictures.set_items([Item(seen.picture, caption=("A density, from which rows are drawn",))])
+            self._views.setCurrentWidget(self.pictures)
+        elif seen.info is not None and seen.first is not None and seen.info.image_shape is not None:
             names, labels = seen.info.label_names, seen.first_labels
             pictures = normalise(seen.first, seen.info)
             self.pictures.set_items(

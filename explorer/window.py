@@ -25,7 +25,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from backends.picture import is_picture
 from explorer.actions import Actions
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
@@ -401,11 +400,7 @@ class Window(QMainWindow):
         for url in event.mimeData().urls():
             if url.isLocalFile():
                 event.acceptProposedAction()
-                path, inputs = Path(url.toLocalFile()), self.actions_.inputs
-                if inputs.pictures and is_picture(path) and self._on_canvas(event.position().toPoint()):
-                    inputs.open(path)
-                else:
-                    self.actions_.open(path)
+                self.actions_.open(url.toLocalFile(), self._on_canvas(event.position().toPoint()))
                 return
 
     def _on_canvas(self, at: QPoint) -> bool:

@@ -9,10 +9,11 @@ from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
-from backends.data import open_data
+from backends.data import SPLITS, open_data
 from explorer.painter import Painter
 from explorer.paintings import keep_painting, last_painting
 from explorer.widgets.paint_canvas import CELLS, SHOWN, fitted
+from explorer.widgets.values import format_number
 from tests.explorer.conftest import send_mouse
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
@@ -215,8 +216,22 @@ def test_a_picture_is_opened_as_data_whatever_its_name(program, tmp_path):
     levels = np.zeros((40, 40), np.uint8)
     levels[10:20, 10:30] = 255
     path = tmp_path / "picture"
+
+    def preview():
+        return program.window.dialogs.preview
+
     Image.fromarray(levels).save(path, "PNG")
+    before = program.session.state
     program.actions.open(path)
+    program.until(lambda: preview() is not None and preview().ok.isEnabled())
+    (item,) = preview().pictures.items
+    assert np.array_equal(item.picture > 0, levels > 0)
+    rows = open_data(path)
+    assert preview().facts.value("rows") == format_number(sum(len(rows.split(s)) for s in SPLITS))
+    shown = program.pixels(preview().pictures).min(2)
+    assert 0.03 < (shown > 200).mean() < 0.3  # the bright block, and little else
+    assert program.session.state == before
+    program.click(preview().ok)
     program.until(lambda: chosen(program) == str(path))
     assert program.session.state.run.values["decoder"] == "gaussian"
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")

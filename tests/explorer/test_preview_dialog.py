@@ -238,6 +238,7 @@ def test_a_second_preview_takes_the_place_of_the_first(program, faces, iris):
     program.actions.open(faces)
     first = dialog(program)
     program.actions.open(iris)
+    program.until(lambda: program.window.dialogs.preview not in (None, first))
     assert dialog(program) is not first
     visible = [w for w in QApplication.topLevelWidgets() if isinstance(w, DataPreview) and w.isVisible()]
     assert visible == [program.window.dialogs.preview]

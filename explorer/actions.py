@@ -32,7 +32,7 @@ from explorer.spec import (
     spec_of,
     steps_to_go,
 )
-from explorer.state import RunSpec, State
+from explorer.state import State
 from explorer.threads import forget_modules
 from explorer.training import Moment, Trainer
 from resources import resource
@@ -244,9 +244,6 @@ class Actions(QObject):
         self.data.cancel()
         self.never_empty()
 
-    def _apply(self, spec: RunSpec, what: str, merge: str = "") -> None:
-        self._session.apply(replace(self._session.state, run=spec), what, merge)
-
     # -- training --------------------------------------------------------------------------------
 
     def train(self) -> None:
@@ -297,7 +294,8 @@ class Actions(QObject):
         if run is not None and name is not None:
             if spec.model != run.kind.name:  # another model was chosen since
                 spec = replace(spec_of(run), steps=run.kind.default_steps)
-            self._apply(replace(spec, data=name), "begin without rows")
+            state = replace(self._session.state, run=replace(spec, data=name))
+            self._session.apply(state, "begin without rows")
             self.restart()
 
     def restart(self) -> None:

@@ -7,7 +7,6 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QMouseEvent, QResizeEvent, QShowEvent
@@ -113,19 +112,8 @@ class CurvePlot(QWidget):
             self._curves[one.key] = curve
         self._retint()
 
-    def set_data(
-        self,
-        key: str,
-        steps: npt.ArrayLike,
-        values: npt.ArrayLike,
-        low: npt.ArrayLike | None = None,
-        high: npt.ArrayLike | None = None,
-    ) -> None:
-        """The points of one curve: steps (n,) ascending, values (n,), and a band between low and high."""
-        self.set_points({key: Points.of(steps, values, low, high)})
-
     def set_points(self, points: Mapping[str, Points]) -> None:
-        """Several curves at once: drawn, and the range found, once."""
+        """What some of the curves show, by their keys: drawn, and the range found, once for all of them."""
         for key, these in points.items():
             self._curves[key].points = these
         self._changed()

@@ -42,9 +42,9 @@ class GrowthPlot(CurvePlot):
     """Seconds over sizes: what is drawn, and what the signals carry, is log₁₀ of the one over log₂ of the
     other."""
 
-    def __init__(self, parent: QWidget | None = None, *, placeholder: str = "", unit: str = "m") -> None:
+    def __init__(self, parent: QWidget | None = None, *, placeholder: str = "") -> None:
         self._measured: dict[str, Points] = {}
-        super().__init__(parent, placeholder=placeholder, unit=unit)
+        super().__init__(parent, placeholder=placeholder, unit="m")
         self._item.setContentsMargins(0, 0, 16, 0)  # half of the last size
 
     def set_seconds(self, measured: Mapping[str, Points]) -> None:

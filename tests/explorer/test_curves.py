@@ -40,8 +40,7 @@ def plot(qtbot, qapp):
 
 @pytest.fixture
 def filled(plot):
-    plot.set_data("logp", STEPS, UPPER)
-    plot.set_data("elbo", STEPS, LOWER)
+    plot.set_points({"logp": Points.of(STEPS, UPPER), "elbo": Points.of(STEPS, LOWER)})
     return plot
 
 
@@ -160,7 +159,7 @@ def test_the_gap_is_shaded_between_the_curves_only_and_named(filled):
 def test_a_band_of_standard_errors_is_shaded(filled):
     at = filled.position(47, -17)
     before = pixels(filled)[at.y(), at.x()]
-    filled.set_data("elbo", STEPS, LOWER, LOWER - 4, LOWER + 4)
+    filled.set_points({"elbo": Points.of(STEPS, LOWER, LOWER - 4, LOWER + 4)})
     assert (pixels(filled)[at.y(), at.x()] != before).any()
 
 
@@ -200,7 +199,7 @@ def test_before_there_is_data_it_says_what_to_do(plot):
     assert len(np.unique(empty[250:].reshape(-1, 3), axis=0)) == 1  # no axes that mean nothing
     middle = empty[130:170, 150:450]
     assert len(np.unique(middle.reshape(-1, 3), axis=0)) > 3
-    plot.set_data("logp", STEPS, UPPER)
+    plot.set_points({"logp": Points.of(STEPS, UPPER)})
     assert not near(pixels(plot), QPoint(300, 280), DARK.muted, 0)
 
 
@@ -219,14 +218,14 @@ def turn_wheel(plot, at: QPoint) -> None:
 
 def test_it_follows_live_data_until_the_user_zooms_and_again_after_a_double_click(filled):
     plot = filled
-    plot.set_data("logp", np.arange(201.0), np.full(201, -10.0))
+    plot.set_points({"logp": Points.of(np.arange(201.0), np.full(201, -10.0))})
     assert plot.view_range()[0][1] >= 200
     middle = plot.position(100, -15)
     turn_wheel(plot, middle)
     assert not plot.follows
     zoomed = plot.view_range()
     assert zoomed[0][1] - zoomed[0][0] < 200
-    plot.set_data("logp", np.arange(401.0), np.full(401, -10.0))
+    plot.set_points({"logp": Points.of(np.arange(401.0), np.full(401, -10.0))})
     assert plot.view_range() == zoomed
     viewport = plot.childAt(middle)
     QTest.mouseDClick(viewport, Qt.MouseButton.LeftButton, pos=viewport.mapFrom(plot, middle))
@@ -256,16 +255,16 @@ def test_the_cursor_reads_the_nearest_step(filled, qtbot):
 def test_a_legend_has_live_values_and_says_when_they_change(plot):
     heard: list[str] = []
     plot.legend_changed.connect(heard.append)
-    plot.set_data("logp", [1, 2], [-30.0, -17.974])
+    plot.set_points({"logp": Points.of([1, 2], [-30.0, -17.974])})
     assert "log p(x)&nbsp;−17.97" in heard[-1]
     said = len(heard)
-    plot.set_data("logp", [1, 2, 3], [-30.0, -17.974, -17.974])
+    plot.set_points({"logp": Points.of([1, 2, 3], [-30.0, -17.974, -17.974])})
     assert len(heard) == said
 
 
 def test_values_that_differ_by_rounding_alone_need_no_wide_axis(plot):
-    plot.set_data("logp", [1], [-1.8925386107034587])
-    plot.set_data("elbo", [1], [-1.8925386107034545])
+    plot.set_points({"logp": Points.of([1], [-1.8925386107034587])})
+    plot.set_points({"elbo": Points.of([1], [-1.8925386107034545])})
     low, high = plot.view_range()[1]
     assert high - low > 0.01
 
@@ -282,7 +281,7 @@ def test_a_hundred_thousand_points_are_thinned_to_the_pixels(plot):
     rng = np.random.default_rng(0)
     values = rng.normal(size=100_000)
     values[50_000] = 30.0
-    plot.set_data("elbo", np.arange(100_000), values)
+    plot.set_points({"elbo": Points.of(np.arange(100_000), values)})
     plot.set_view_range((0, 100_000), (-6, 32))
     assert len(plot._curves["elbo"]._line.getData()[0]) < 3000
     assert near(pixels(plot), plot.position(50_000, 25), "#ff0000")
@@ -298,7 +297,7 @@ def test_a_hundred_thousand_points_are_thinned_to_the_pixels(plot):
 def test_awkward_values_are_survived(plot, values):
     plot.set_gap("logp", "elbo", "gap")
     for key in ("logp", "elbo"):
-        plot.set_data(key, np.arange(len(values)), values, values, values)
+        plot.set_points({key: Points.of(np.arange(len(values)), values, values, values)})
     pixels(plot)
     plot.fit()
     pixels(plot)
@@ -320,7 +319,7 @@ def test_csv_reads_back_equal(tmp_path_factory, values):
 
 
 def test_csv_of_the_plot_has_bands_and_whole_steps(filled, tmp_path):
-    filled.set_data("elbo", STEPS, LOWER, LOWER - 1, LOWER + 1)
+    filled.set_points({"elbo": Points.of(STEPS, LOWER, LOWER - 1, LOWER + 1)})
     filled.save_csv(tmp_path / "a.csv")
     lines = (tmp_path / "a.csv").read_text().splitlines()
     assert lines[0] == "step,logp,elbo,elbo.low,elbo.high"

@@ -58,7 +58,12 @@ class Program(QObject):
         self.actions.session_opened.connect(self.window.restore)
         self.actions.files.recent_changed.connect(self.window.show_recent)
         self.session.changed.connect(self._state_changed)
-        for changed in (self.session.run_changed, self.session.walk_changed):  # what else can now be done
+        session = self.session
+        for changed in (  # what else can now be done
+            session.run_changed,
+            session.walk_changed,
+            session.undo_changed,
+        ):
             changed.connect(self._refresh_commands)
         self._remember = QTimer(self)
         self._remember.setSingleShot(True)
@@ -207,9 +212,9 @@ class Program(QObject):
             Command("copy-map", "Copy the map", "File", window.stage.copy_picture, "Ctrl+Shift+C", "copy"),
             Command("quit", "Quit", "File", window.close, "Ctrl+Q", group=True),
             Command("undo", "Undo", "Edit", session.undo, "Ctrl+Z", "undo",
-                    enabled=lambda: bool(session.undo_text)),
+                    enabled=lambda: bool(session.undo_text), about=lambda: session.undo_text),
             Command("redo", "Redo", "Edit", session.redo, "Ctrl+Shift+Z; Ctrl+Y", "redo",
-                    enabled=lambda: bool(session.redo_text)),
+                    enabled=lambda: bool(session.redo_text), about=lambda: session.redo_text),
             Command("script", "Copy as Python", "Edit", actions.copy_script, "", "copy",
                     "Copy a script that makes this run again, without a window", group=True,
                     enabled=lambda: session.run is not None),

@@ -16,7 +16,8 @@ class Command:
     """Something a user can do. menu: "File", or "File/Export" within that; shortcut: in Qt's portable text,
     several divided by "; ".
 
-    checked: for a command that is on or off, whether it is on now; enabled: whether it can be done now.
+    checked: for a command that is on or off, whether it is on now; enabled: whether it can be done now;
+    about: what it would be done to, said after the text.
     A menu entry that begins a group has a line above it.
     """
 
@@ -30,6 +31,7 @@ class Command:
     checked: Callable[[], bool] | None = None
     enabled: Callable[[], bool] | None = None
     group: bool = False
+    about: Callable[[], str] | None = None
 
 
 class CommandAction(QAction):
@@ -54,6 +56,8 @@ class CommandAction(QAction):
             self.setChecked(self.command.checked())
         if self.command.enabled is not None:
             self.setEnabled(self.command.enabled())
+        if self.command.about is not None:
+            self.setText(f"{self.command.text} {self.command.about()}".rstrip())
 
     def _do(self) -> None:
         self.command.do()

@@ -40,7 +40,6 @@ class Encoder(QObject):
         session.moment_changed.connect(self._moment)
         session.encodings_changed.connect(self._prepare)
         session.plane_changed.connect(self._prepare)
-        session.changed.connect(self._state_changed)
 
     def cancel(self) -> None:
         """Be content with the rows that are encoded while it trains."""
@@ -62,21 +61,14 @@ class Encoder(QObject):
             self._pace.renew()
         self._training = moment.training
 
-    def _state_changed(self, old: Any, new: Any) -> None:
-        if old.map.split != new.map.split:
-            self.cancel()
-            self._exploration.cancel("encodings")
-            self._pace.renew()
-
     def _request(self) -> bool:
         model, data = self._session.model, self._session.data
         if not has_latent_points(model) or data is None:
             return False
-        split = self._session.state.map.split
         self._exploration.request(
             "encodings",
             Priority.FOLLOW,
-            lambda: encodings(model, data, split, SAMPLE),
+            lambda: encodings(model, data, "train", SAMPLE),
             self._encoded,
             doing="encode the data",
             ended=self._pace.done,

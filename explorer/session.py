@@ -98,6 +98,7 @@ class Session(QObject):
     """
 
     changed = Signal(object, object)  # old State, new State
+    undo_changed = Signal(object)  # what ``undo`` would take back: an act was done, undone, or forgotten
     run_opening = Signal(object)  # Run: another is about to be shown; who shows it should be there now
     run_changed = Signal(object)  # Run | None: another run was opened or begun
     model_changed = Signal(object)  # Model: a newer snapshot of the run
@@ -162,6 +163,7 @@ class Session(QObject):
         self._push(_Change(self.state, what, back, forth, lasting))
         self._merge = ""
         self._redo.clear()
+        self.undo_changed.emit(self.undo_text)
 
     def _push(self, change: _Change) -> None:
         self._undo.append(change)
@@ -174,6 +176,7 @@ class Session(QObject):
         self._merge = ""
         if state != self.state:
             self._replace(state)
+        self.undo_changed.emit(self.undo_text)
 
     def undo(self) -> None:
         """Take the last change back."""
@@ -205,6 +208,7 @@ class Session(QObject):
             self._replace(change.state)
         else:
             act()
+        self.undo_changed.emit(self.undo_text)
 
     def _replace(self, new: State) -> None:
         old, self.state = self.state, new

@@ -100,7 +100,6 @@ class MapSpec:
     points: bool = True
     colour: str = setting("label", lambda name: 0 < len(name) <= 80)
     prior: bool = True
-    split: str = setting("train", ("train", "validation", "test").__contains__)
 
 
 @dataclass(frozen=True)

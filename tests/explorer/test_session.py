@@ -142,3 +142,16 @@ def test_an_act_that_is_no_state_is_undone_in_its_turn(session):
     assert (session.state.theme, acts) == ("light", ["back", "forth"])
     session.did("move", lambda: None, lambda: None)
     assert session.redo_text == ""  # another way was taken
+
+
+def test_whoever_shows_undo_hears_of_acts_as_well(session, qtbot):
+    told = []
+    session.undo_changed.connect(told.append)
+    session.did("act", lambda: None, lambda: None)
+    session.undo()
+    session.redo()
+    session.did("lasting act", lambda: None, lambda: None, lasting=True)
+    session.begin(State())
+    assert told == ["act", "", "act", "lasting act", "lasting act"]
+    session.undo()
+    assert not session.undo_text

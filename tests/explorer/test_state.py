@@ -51,7 +51,6 @@ STATES = st.builds(
         sliders=st.booleans(),
         points=st.booleans(),
         prior=st.booleans(),
-        split=SPLITS,
     ),
     curves=st.builds(
         CurveSpec,

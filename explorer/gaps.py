@@ -29,7 +29,7 @@ class Gaps:
     """Of one datum x (d,) and one model. Nats.
 
     fits: the encoder's own q first, then the best Gaussian so far after each step of the optimisation.
-    reconstruction, kl_prior: the terms of the encoder's ELBO, the first as that ELBO plus the second.
+    kl_prior: KL(q‖p(z)) of the encoder's q, the second term of its ELBO; a closed form has no noise.
     log_p: None until it is known. direct: KL(q‖p(z|x)) of the encoder's q by quadrature, not as a difference;
     None for latents of more than two dimensions.
     """
@@ -37,8 +37,7 @@ class Gaps:
     x: Array
     step: int
     fits: tuple[PosteriorFit, ...]
-    reconstruction: float
-    kl_prior: float
+    kl_prior: Estimate
     log_p: Estimate | None = None
     direct: Estimate | None = None
     complete: bool = False
@@ -47,6 +46,11 @@ class Gaps:
     def elbo(self) -> float:
         """That of the encoder's q."""
         return self.fits[0].elbo
+
+    @property
+    def reconstruction(self) -> float:
+        """The first term of that ELBO, as the ELBO plus the second."""
+        return self.elbo + self.kl_prior.value
 
     @property
     def best(self) -> PosteriorFit:
@@ -67,16 +71,20 @@ class Gaps:
 def gaps(model: Any, x: Array, steps: int = STEPS) -> Generator[Gaps | None, None, Gaps]:
     """Both gaps of a datum x (d,), ever better as the optimisation goes on."""
     rows = x[None]
-    kl_prior = 0.0
+    parts = []
     for seed in range(PARTS):
-        kl_prior += float(model.elbo(rows, SAMPLES // PARTS, seed=seed).kl_prior[0]) / PARTS
+        parts.append(float(model.elbo(rows, SAMPLES // PARTS, seed=seed).kl_prior[0]))
         yield None
+    kl_prior = Estimate(
+        float(np.mean(parts)),
+        float(np.std(parts, ddof=1) / np.sqrt(PARTS)),
+        f"mean over {SAMPLES} draws of z",
+    )
     fits: list[PosteriorFit] = []
     log_p = direct = None
 
     def found(complete: bool = False) -> Gaps:
-        terms = fits[0].elbo + kl_prior, kl_prior
-        return Gaps(x, model.stamp.step, tuple(fits), *terms, log_p, direct, complete)
+        return Gaps(x, model.stamp.step, tuple(fits), kl_prior, log_p, direct, complete)
 
     work = model.fit_posterior(x, steps, seed=0)
     fits.append(next(work))

@@ -9,14 +9,15 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 from backends.base import Array
 from backends.capabilities import Bijects, Decodes
 from explorer.compute import Exploration, Priority
-from explorer.look import RADIUS, Datum, Look, Score, estimator, label_of, look, portrait, score
+from explorer.look import RADIUS, Datum, Look, Score, label_of, look, portrait, score
 from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.plane import subscript
+from explorer.score_rows import show_score
 from explorer.session import Session, Subject
 from explorer.widgets.card import section_title
 from explorer.widgets.image import ImageView
-from explorer.widgets.values import ValueRows, difference, format_number, format_point
+from explorer.widgets.values import ValueRows, format_number, format_point
 
 SHOWN_COLUMNS = 8
 SHOWN_LATENTS = 2
@@ -249,24 +250,4 @@ class CursorPanel(QWidget):
         subject = self._session.subject
         if subject is None or scored.x is not subject.x:  # another has become the nearest meanwhile
             return
-        rows, tips = self.datum_rows, {key: tip for key, _, tip in DATUM_ROWS}
-        elbo, noise = None, 0.0
-        if scored.elbo is not None:
-            elbo, noise = scored.elbo.value, scored.elbo.stderr
-            rows.set_tooltip("elbo", f"{tips['elbo']} {scored.elbo.method}; ± {noise:.2g}.")
-        rows.set("elbo", format_number(elbo))
-        if scored.log_p is None:
-            return
-        log_p = scored.log_p.mean()  # of this one row
-        rows.set_label("log_p", f"log p(x)  {estimator(log_p)}")
-        ess = "" if log_p.ess is None else f"; effective sample size {log_p.ess:.0f}"
-        rows.set_tooltip("log_p", f"{tips['log_p']} {log_p.method}; ± {log_p.stderr:.2g}{ess}.")
-        rows.set("log_p", format_number(log_p.value))
-        if elbo is not None:
-            error = float(np.hypot(noise, log_p.stderr))
-            direct = ""
-            if scored.kl is not None:
-                kl = scored.kl.mean()
-                direct = f"\nComputed directly: {kl.value:.4f} by {kl.method}."
-            rows.set_tooltip("gap", f"{tips['gap']} ± {error:.2g}.{direct}")
-            rows.set("gap", format_number(difference(log_p.value, elbo)))
+        show_score(self.datum_rows, {key: tip for key, _, tip in DATUM_ROWS}, scored)

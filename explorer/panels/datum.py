@@ -242,9 +242,14 @@ class DatumPanel(QWidget):
     def _show_values(self, found: Gaps) -> None:
         rows, tips = self.rows, {key: tip for key, _, tip in ROWS}
         noise = found.fits[0].stderr
-        for key in ("elbo", "reconstruction", "kl_prior", "amortisation", "approximation"):
+        for key in ("elbo", "reconstruction", "amortisation", "approximation"):
             rows.set(key, format_number(getattr(found, key), 3))
         rows.set_tooltip("elbo", f"{tips['elbo']} ± {noise:.2g}.")
+        kl = found.kl_prior
+        rows.set("kl_prior", format_number(kl.value, 3))
+        how = f"{kl.method[0].upper()}{kl.method[1:]}; ± {kl.stderr:.2g}." if kl.stderr else "In closed form."
+        rows.set_tooltip("kl_prior", f"{tips['kl_prior']} {how}")
+        rows.set_tooltip("reconstruction", f"{tips['reconstruction']} ± {np.hypot(noise, kl.stderr):.2g}.")
         rows.set_tooltip(
             "amortisation", f"{tips['amortisation']} ± {np.hypot(noise, found.best.stderr):.2g}."
         )

@@ -10,16 +10,20 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-from backends.base import Array, Responsibilities
-from backends.capabilities import Encodes, HasElbo, LogProb
+from backends.base import Array, Estimate, Responsibilities
+from backends.capabilities import Encodes, HasElbo, LogProb, has_log_likelihood
+from backends.estimates import LogLikelihood
 from explorer.compute import Exploration, Priority
+from explorer.look import Score, score
 from explorer.mosaic import normalise
+from explorer.pace import Pace
 from explorer.scatter import column_names
+from explorer.score_rows import show_score
 from explorer.session import Session
 from explorer.theme import theme
 from explorer.widgets.card import section_title
 from explorer.widgets.image import ImageView
-from explorer.widgets.values import ValueRows, difference, format_number
+from explorer.widgets.values import ValueRows, format_number
 
 SHOWN_COLUMNS = 8
 BAR, GAP = 14, 6  # logical pixels
@@ -32,11 +36,11 @@ ROWS = [
         "A row of the training data, where one is near the mouse; elsewhere the point of the plane itself, "
         "around which no data need lie.",
     ),
-    ("log_p", "log p(x)", "The model's exact log-density at x, in nats."),
+    ("log_p", "log p(x)", "The model's log-density at x, in nats."),
     (
         "elbo",
         "ELBO",
-        "L(q, θ) = E_q[log p(x, z)] + H(q) at x, in nats, with the q of the model's E-step, in closed form.",
+        "L(q, θ) = E_q[log p(x, z)] + H(q) at x, in nats, with the model's own q(z|x).",
     ),
     (
         "gap",
@@ -46,30 +50,30 @@ ROWS = [
 ]
 
 
+TIPS = {key: tip for key, _, tip in ROWS}
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a model says of one x (d,), and what that is called: log p(x) and the ELBO in nats, where both are
-    exact, and the responsibilities (K,) of its components."""
+    """What a model says at once of one x (d,), and what that is called: the score, where it is exact, and the
+    responsibilities (K,) of its components."""
 
     x: Array
     name: str
-    log_p: float | None
-    elbo: float | None
+    score: Score | None
     responsibilities: Array | None
 
 
 def read(model: Any, x: Array, name: str = "") -> Reading:
     """Ask a model about x (d,), which is called so."""
-    log_p = float(model.log_prob(x[None])[0]) if isinstance(model, LogProb) else None
-    bound = model.elbo(x[None]) if isinstance(model, HasElbo) and log_p is not None else None
+    found = None
+    if isinstance(model, LogProb):
+        exact = LogLikelihood(model.log_prob(x[None]), np.zeros(1), "exact")
+        bound = model.elbo(x[None]) if isinstance(model, HasElbo) else None
+        elbo = None if bound is None else Estimate(float(bound.value[0]), 0.0, "in closed form")
+        found = Score(x, model.stamp.step, elbo, exact)
     q = model.encode(x[None]) if isinstance(model, Encodes) else None
-    return Reading(
-        x,
-        name,
-        log_p,
-        None if bound is None else float(bound.value[0]),
-        q.probs[0] if isinstance(q, Responsibilities) else None,
-    )
+    return Reading(x, name, found, q.probs[0] if isinstance(q, Responsibilities) else None)
 
 
 class Bars(QWidget):
@@ -166,11 +170,14 @@ class PlacePanel(QWidget):
         layout.addWidget(self.bars, 2)
         layout.addStretch(0)
         session.run_changed.connect(self._run_changed)
-        session.model_changed.connect(self._ask)
-        session.place_changed.connect(self._ask)
+        self._pace = Pace(self._request_score, interval=0.5, duty=0.05, parent=self)
+        session.model_changed.connect(self._model_changed)
+        session.place_changed.connect(self._place_changed)
 
     def _run_changed(self, _: object) -> None:
-        self._exploration.cancel("place")
+        self._pace.reset()
+        for slot in ("place", "place score"):
+            self._exploration.cancel(slot)
         run, model = self._session.run, self._session.model
         if run is None or model is None:
             return
@@ -186,17 +193,56 @@ class PlacePanel(QWidget):
         self.rows.set_row_visible("what", info.dim > 2)  # where there are data off the plane
         for key, *_ in ROWS:
             self.rows.set(key, None)
+        self.rows.set_label("log_p", "log p(x)")  # by which estimator is not known yet
+        self.rows.set_row_visible("log_p", has_log_likelihood(model))
+        for key in ("elbo", "gap"):  # a flow has no bound
+            self.rows.set_row_visible(key, isinstance(model, HasElbo))
         self.title.setVisible(isinstance(model, Encodes) and not model.latent_dim)
         self.bars.set_shares(None)
 
-    def _ask(self, _: object) -> None:
+    def _model_changed(self, _: object) -> None:
+        self._ask()
+        self._pace.poke()
+
+    def _place_changed(self, _: object) -> None:
+        self._ask()
+        self._pace.renew()
+
+    def _asked(self) -> tuple[Any, Array] | None:
+        """Which model is asked about which x; None where there is nothing to ask, or nobody looks."""
         model, x = self._session.model, self._session.place
         if model is None or x is None or len(x) != model.info.dim or not self.isVisible():
+            return None
+        return model, x
+
+    def _ask(self) -> None:
+        asked, name = self._asked(), self._session.place_name
+        if asked is None:
             return
-        name = self._session.place_name
+        model, x = asked
         self._exploration.request(
             "place", Priority.HOVER, lambda: read(model, x, name), self._show, doing="evaluate the point"
         )
+
+    def _request_score(self) -> bool:
+        """What takes an estimate comes when the hand rests."""
+        asked = self._asked()
+        if asked is None or isinstance(asked[0], LogProb) or not has_log_likelihood(asked[0]):
+            return False
+        model, x = asked
+        self._exploration.request(
+            "place score",
+            Priority.EVALUATION,
+            lambda: score(model, x),
+            self._show_score,
+            doing="evaluate the point",
+            ended=self._pace.done,
+        )
+        return True
+
+    def _show_score(self, found: Score) -> None:
+        if found.x is self._session.place:
+            show_score(self.rows, TIPS, found)
 
     def _show(self, reading: Reading) -> None:
         run = self._session.run
@@ -207,12 +253,8 @@ class PlacePanel(QWidget):
         for i, value in enumerate(reading.x[:SHOWN_COLUMNS]):
             self.columns.set(str(i), format_number(float(value), 2))
         self.rows.set("what", reading.name or "on the plane")
-        self.rows.set("log_p", format_number(reading.log_p))
-        self.rows.set("elbo", format_number(reading.elbo))
-        gap = None
-        if reading.log_p is not None and reading.elbo is not None:
-            gap = difference(reading.log_p, reading.elbo)
-        self.rows.set("gap", format_number(gap))
+        if reading.score is not None:
+            show_score(self.rows, TIPS, reading.score)
         self.bars.set_shares(
             None if reading.responsibilities is None else np.asarray(reading.responsibilities)
         )

@@ -5,6 +5,7 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from backends.base import finish
+from backends.data import open_data
 from backends.run import Run
 from explorer.fields import CELLS, shaded
 from explorer.gaps import gaps, moments
@@ -36,7 +37,7 @@ def test_the_elbo_never_falls_and_both_gaps_add_up_to_the_kl(found):
     assert found.approximation > -0.005
     assert found.amortisation + found.approximation == pytest.approx(found.direct.value, abs=0.02)
     assert found.elbo <= found.best.elbo <= found.log_p.value + 0.005
-    assert found.reconstruction - found.kl_prior == pytest.approx(found.elbo)
+    assert found.reconstruction - found.kl_prior.value == pytest.approx(found.elbo)
     assert found.complete
 
 
@@ -44,7 +45,18 @@ def test_the_terms_are_those_of_the_models_own_bound(opened, found):
     model, data = opened
     bound = model.elbo(data.test.x[ROW : ROW + 1], 20_000, seed=1)
     assert found.elbo == pytest.approx(bound.value[0], abs=4 * bound.stderr[0])
-    assert found.kl_prior == pytest.approx(bound.kl_prior[0])
+    assert found.kl_prior.value == pytest.approx(bound.kl_prior[0])
+    assert found.kl_prior.stderr == 0
+
+
+def test_a_kl_without_a_closed_form_says_its_standard_error():
+    run = Run.start("vae", open_data("digits"), {"width": 16, "depth": 1, "prior": "mixture"})
+    x = run.data.test.x[ROW]
+    kl = finish(gaps(run.model(), x, steps=1)).kl_prior
+    many = run.model().elbo(np.repeat(x[None], 400, 0), 50, seed=99).kl_prior.astype(float)
+    assert 0 < kl.stderr < 0.2
+    assert abs(kl.value - many.mean()) < 5 * np.hypot(kl.stderr, many.std() / 20)
+    assert kl.stderr == pytest.approx(many.std() * np.sqrt(50 / 512), rel=0.6)
 
 
 def test_the_posterior_field_is_a_density_with_the_moments_of_a_long_importance_sample(opened, found):

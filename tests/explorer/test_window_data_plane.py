@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint
 
+from backends.base import finish
 from backends.data import open_data
+from backends.likelihood import log_likelihood
 from backends.run import Run
 
 
@@ -80,3 +82,41 @@ def test_a_flow_of_one_column_is_seen_as_its_density(start, tmp_path, kind):
     p = np.exp(model.log_prob(u.astype(np.float32)))
     np.testing.assert_allclose(height / height.max(), p / p.max(), atol=0.03)
     assert not program.said
+
+
+def test_hovering_the_plane_of_a_vae_estimates_log_p_and_says_how(start, tmp_path):
+    run = Run.start("vae", open_data("two-moons:500"), {"width": 16, "depth": 1, "decoder": "gaussian"})
+    for _ in range(40):
+        run.step()
+    path = tmp_path / "moons.safetensors"
+    run.save(path)
+    program = start(path, tmp_path / "home")
+    program.wait_for_run()
+    program.window.stage.choose("data")
+    data, place = program.window.stage.data, program.window.stage.place
+    program.until(lambda: data.scatter is not None)
+    viewport = data.canvas.viewport()
+    program.qtbot.mouseMove(viewport, QPoint(viewport.width() // 2, viewport.height() // 2))
+    program.qtbot.mouseMove(viewport, QPoint(viewport.width() // 3, viewport.height() // 3))
+    program.until(lambda: place.rows.value("gap") != "–")
+    x, model = program.session.place, program.session.model
+    wanted = finish(log_likelihood(model, x[None])).value[0]
+    log_p, elbo, gap = (float(place.rows.value(k).replace("−", "-")) for k in ("log_p", "elbo", "gap"))
+    assert log_p == pytest.approx(wanted, abs=0.02)
+    assert log_p - elbo == pytest.approx(gap, abs=0.02)
+    assert gap > 0
+    assert "quadrature" in place.rows._labels["log_p"].text()
+    assert "±" in place.rows._labels["log_p"].toolTip()
+    assert "Computed directly" in place.rows._labels["gap"].toolTip()
+
+
+def test_a_flow_of_one_column_has_no_rows_of_a_bound(start, tmp_path):
+    run = Run.start("nsf", open_data("normal-1d"), {"layers": 1, "width": 8})
+    path = tmp_path / "line.safetensors"
+    run.save(path)
+    program = start(path, tmp_path / "home")
+    program.wait_for_run()
+    rows = program.window.stage.place.rows
+    assert not rows._labels["log_p"].isHidden()
+    assert rows._labels["elbo"].isHidden()
+    assert rows._labels["gap"].isHidden()

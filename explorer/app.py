@@ -16,6 +16,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
 from backends.registry import installed
+from explorer import cards
 from explorer import settings as settings_
 from explorer.actions import Actions
 from explorer.colourmaps import AUTOMATIC, MAPS
@@ -28,6 +29,7 @@ from explorer.spec import sound
 from explorer.theme import apply, theme
 from explorer.threads import keep_responsive, keep_tidy
 from explorer.training import Trainer
+from explorer.widgets.path_bar import KINDS, SAVED
 from explorer.window import Window
 
 REMEMBER_MS = 2000  # after the last change of many
@@ -157,6 +159,50 @@ class Program(QObject):
             for name in (AUTOMATIC, *MAPS)
         ]  # fmt: skip
 
+    def _set_path(self, kind: str) -> None:
+        state = self.session.state
+        self.session.apply(replace(state, path=replace(state.path, kind=kind)), "choose the path")
+
+    def _path_commands(self) -> tuple[list[Command], list[Command]]:
+        """Which path leads over the latent map; and saving it."""
+        session, window = self.session, self.window
+        kinds = [
+            Command(
+                f"path-{kind}", f"Path: {title.lower()}", "View/Path", partial(self._set_path, kind), tip=tip,
+                checked=partial(lambda kind: session.state.path.kind == kind, kind),
+                enabled=lambda: "path" in window.suited
+                and window.suited["path"].suits(session.run, session.model),
+            )
+            for kind, title, tip in KINDS
+        ]  # fmt: skip
+        files = [
+            Command(
+                f"save-path-{what}", f"Path: {title}", "File/Save the path",
+                partial(lambda what: window.suited["path"].save(what), what),
+                tip="Save the path of the latent map",
+                enabled=lambda: session.walk is not None and "path" in window.suited,
+            )
+            for what, title, _ in SAVED
+        ]  # fmt: skip
+        return kinds, files
+
+    def _card_commands(self) -> list[Command]:
+        """The cards, and going from one to the next."""
+        window = self.window
+        return [
+            Command(
+                f"card-{name}", f"Card: {dock.windowTitle()}", "View/Cards", partial(cards.toggle, dock),
+                tip="Bring this card to the front, or hide it", checked=partial(cards.in_front, dock),
+                enabled=partial(lambda dock: dock.widget() is not None, dock),
+            )
+            for name, dock in window.docks.items()
+        ] + [
+            Command("next-card", "Go to the next card", "View/Cards", partial(cards.go_on, window, 1), "F6",
+                    tip="Give the keyboard to the next card", group=True),
+            Command("last-card", "Go to the card before", "View/Cards", partial(cards.go_on, window, -1),
+                    "Shift+F6", tip="Give the keyboard to the card before"),
+        ]  # fmt: skip
+
     def _set_theme(self, name: str) -> None:
         self.session.apply(replace(self.session.state, theme=name), "change the colours")
 
@@ -188,6 +234,7 @@ class Program(QObject):
 
     def _commands(self) -> list[Command]:
         window, actions, session = self.window, self.actions, self.session
+        paths, save_path = self._path_commands()
         dialogs, curves, history = window.dialogs, window.curves.plot, window.stage.history
         return [
             Command("open", "Open…", "File", dialogs.open, "Ctrl+O", "open", "Open a run or data"),
@@ -210,6 +257,7 @@ class Program(QObject):
             Command("save-map", "Save the map as a picture…", "File", dialogs.save_map_picture, "",
                     group=True),
             Command("copy-map", "Copy the map", "File", window.stage.copy_picture, "Ctrl+Shift+C", "copy"),
+            *save_path,
             Command("quit", "Quit", "File", window.close, "Ctrl+Q", group=True),
             Command("undo", "Undo", "Edit", session.undo, "Ctrl+Z", "undo",
                     enabled=lambda: bool(session.undo_text), about=lambda: session.undo_text),
@@ -248,6 +296,7 @@ class Program(QObject):
             Command("play-path", "Play the path", "View", window.play_path, "F", "play",
                     tip="Play the film of the path, or pause it",
                     enabled=lambda: session.walk is not None and "path" in window.suited),
+            *paths,
             Command("canvas", "Data plane", "View", self._toggle_canvas, "D",
                     tip="A plane through the data in place of the latent map, for models that have both",
                     checked=lambda: self._on_data, enabled=lambda: window.stage.has_both),
@@ -275,6 +324,7 @@ class Program(QObject):
                     checked=lambda: session.state.theme == "light"),
             Command("system", "As the system", "View", lambda: self._set_theme("system"), "",
                     checked=lambda: session.state.theme == "system"),
+            *self._card_commands(),
             Command("arrange", "Standard arrangement", "View", window.arrange, "", group=True),
             Command("palette", "Commands…", "Help", dialogs.palette, "Ctrl+Shift+P; Ctrl+K", "search"),
         ]  # fmt: skip

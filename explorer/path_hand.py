@@ -53,7 +53,7 @@ class PathHand(QObject):
         plane, walk, spec = self._session.plane, self._session.walk, self._session.state.path
         line = frames = np.zeros((0, 2))
         if spec.kind == "drawn":
-            if spec.points and len(spec.points[0]) == plane.dim and self._can_draw:
+            if spec.points and len(spec.points[0]) == plane.dim and self.can_draw:
                 line = plane.to_canvas(np.array(spec.points))
         elif walk is not None and walk.line.shape[1] == plane.dim and spec.kind != "nothing":
             line = plane.to_canvas(walk.line)
@@ -66,13 +66,14 @@ class PathHand(QObject):
     # -- the hand ------------------------------------------------------------------------------
 
     @property
-    def _can_draw(self) -> bool:
+    def can_draw(self) -> bool:
+        """Whether there is anything to see along a path."""
         model = self._session.model
         return isinstance(model, Decodes) and 0 < model.latent_dim == self._session.plane.dim
 
     def take(self, position: QPointF) -> bool:
         """Begin to draw there; False where nothing decodes."""
-        if not self._can_draw:
+        if not self.can_draw:
             return False
         self._begin = self._last = np.array(self._canvas.at(position))
         self._drawn, self._apart = [], APART
@@ -110,7 +111,7 @@ class PathHand(QObject):
     def _enter(self) -> None:
         """The path goes on to the point, in a straight line, or begins there."""
         point, spec = self._session.point, self._session.state.path
-        if not self._can_draw or point is None or len(point) != self._session.plane.dim:
+        if not self.can_draw or point is None or len(point) != self._session.plane.dim:
             return
         z, before = _exact(point), spec.points if spec is self._corners else ()
         if before[-1:] != (z,) and len(before) < MOST:

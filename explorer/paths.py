@@ -85,12 +85,11 @@ def route_of(state: State, dim: int) -> Route | str | None:
     if spec.kind == "drawn":
         fits = len(spec.points) > 1 and all(len(z) == dim for z in spec.points)
         return Route("drawn", np.array(spec.points)) if fits else None
-    names = [pin.name for pin in pins.shown(state, dim)] or [""]
-    a, b = pins.at(state, spec.a or names[0], dim), pins.at(state, spec.b or names[-1], dim)
-    if a is None or b is None:
+    there = {pin.name: np.array(pin.z) for pin in pins.shown(state, dim)}
+    if len(there) < 2:
         return NO_PINS
-    if len(names) < 2:
-        return NO_PINS
+    first, *_, last = there.values()
+    a, b = there.get(spec.a, first), there.get(spec.b, last)
     if np.array_equal(a, b):
         return "The path begins and ends at the same place: choose two pins that lie apart."
     return Route(spec.kind, np.stack([a, b]))

@@ -105,7 +105,8 @@ class MapSpec:
 @dataclass(frozen=True)
 class PathSpec:
     """A way through latent space: "drawn" through points, or from the pin a to the pin b, "straight", on a
-    great "circle", or the "shortest" under the decoder's metric. "" is the first pin, and the last."""
+    great "circle", or the "shortest" under the decoder's metric. In place of a pin that is
+    not there it is the first, and the last."""
 
     kind: str = setting("nothing", ("nothing", "drawn", "straight", "circle", "shortest").__contains__)
     a: str = ""

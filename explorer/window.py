@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from PySide6.QtCore import QByteArray, QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QByteArray, QEvent, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QKeySequence,
+    QPaintEvent,
+    QResizeEvent,
+    QStatusTipEvent,
+)
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -20,12 +28,14 @@ from PySide6.QtWidgets import (
     QMenu,
     QMenuBar,
     QPushButton,
+    QSizePolicy,
     QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from explorer.actions import Actions
+from explorer.cards import in_front
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
 from explorer.dialogs import Dialogs
@@ -115,8 +125,12 @@ class Window(QMainWindow):
 
         self.busy, self.where = QLabel(self), QLabel(self)
         self.reading = TaskBar("reading", "Read no more; what there was before stays", self)
+        self.hint = QLabel(self)
+        self.hint.setProperty("role", "muted")
+        self.hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.statusBar().addWidget(self.reading)
-        self.statusBar().addWidget(self.busy, 1)
+        self.statusBar().addWidget(self.busy)
+        self.statusBar().addWidget(self.hint, 1)
         tip = "Encode no more; those that are encoded while it trains stay"
         self.encoding = TaskBar("encoding", tip, self, "Encoding all rows:")
         self.statusBar().addPermanentWidget(self.encoding)
@@ -156,10 +170,6 @@ class Window(QMainWindow):
             menu.addAction(action)
             if command.name == "open":
                 self.recent = menu.addMenu("Open &recent")
-        view = menus["View"]
-        view.addSeparator()
-        for dock in self.docks.values():
-            view.addAction(dock.toggleViewAction())
         for name, text in (("open", "Open…"), ("palette", "Commands")):
             button = QPushButton(text, self)
             set_icon(button, self.commands[name].command.icon)
@@ -346,9 +356,7 @@ class Window(QMainWindow):
 
     def _state_changed(self, old: State, new: State) -> None:
         """A path that is drawn or joined comes into view."""
-        film = self.suited.get("path")
-        hidden = film is not None and film.visibleRegion().isEmpty()  # which is so behind another tab
-        if old.path != new.path and new.path.kind != "nothing" and hidden:
+        if old.path != new.path and new.path.kind != "nothing" and not in_front(self.docks["path"]):
             self.docks["path"].raise_()
 
     def _run_changed(self, _: Any) -> None:
@@ -384,6 +392,23 @@ class Window(QMainWindow):
         return False
 
     # -- Qt ------------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        """What a hand can do where the mouse is, is told below; messages go over it."""
+        if isinstance(event, QStatusTipEvent):
+            self.hint.setText(event.tip())
+            return True
+        return super().event(event)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab passes by what is behind the tab of another card, where nobody would see the focus."""
+        begin = self.focusWidget()
+        while super().focusNextPrevChild(forward):
+            focus = self.focusWidget()
+            card = next((dock for dock in self.docks.values() if dock.isAncestorOf(focus)), None)
+            if card is None or in_front(card) or focus is begin:
+                return True
+        return False
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

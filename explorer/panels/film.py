@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from backends.base import Array, Progress
+from backends.base import Array, InputError, Progress
 from backends.capabilities import Decodes
 from explorer import pins
 from explorer.actions import Actions
@@ -41,18 +41,12 @@ from explorer.theme import theme
 from explorer.tiles import row_of
 from explorer.widgets.button import PassingButton
 from explorer.widgets.film_strip import FilmStrip
-from explorer.widgets.path_bar import PathBar
+from explorer.widgets.path_bar import SAVED, PathBar
 
 CLOUD = 1500  # data that are drawn behind a path of two-dimensional means
-#: What a path is saved as: the menu's text, a file's name, and what is saved.
-SAVED = (
-    ("Film strip (PNG)…", "path.png", "strip"),
-    ("Animation (GIF)…", "path.gif", "gif"),
-    ("Video (MP4)…", "path.mp4", "mp4"),
-    ("Numbers (NPZ)…", "path.npz", "numbers"),
-)
 EMPTY = (
     "Press and drag over the latent map to draw a path.\n"
+    "By keys: arrows move the point there, Enter sets each corner.\n"
     "Or set two pins, N where the point is, and join them."
 )
 
@@ -107,8 +101,8 @@ class FilmPanel(QWidget):
         saving.addWidget(self.cancel)
         layout.addLayout(saving)
         menu = QMenu(self)
-        for text, name, work in SAVED:
-            menu.addAction(text, partial(self._ask_save, text, name, work))
+        for what, text, _ in SAVED:
+            menu.addAction(text, partial(self.save, what))
         self.bar.export.setMenu(menu)
         self.bar.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.cancel.clicked.connect(self._cancel_saving)
@@ -227,10 +221,20 @@ class FilmPanel(QWidget):
 
     # -- export --------------------------------------------------------------------------------
 
-    def _ask_save(self, text: str, name: str, save: str) -> None:
+    def save(self, what: str) -> None:
+        """Ask for a file, and save the path there as one of :data:`SAVED`."""
         walk, run = self._session.walk, self._session.run
         if walk is None or run is None:
             return
+        if what == "mp4":
+            from explorer.path_export import video_writer
+
+            try:
+                video_writer()
+            except InputError as error:  # before a file is asked for in vain
+                self._session.say(f"{error}.", "error")
+                return
+        text, name = next((text, name) for one, text, name in SAVED if one == what)
         ending = name.rpartition(".")[2]
         path, _ = QFileDialog.getSaveFileName(self, text.rstrip("…"), name, f"{ending.upper()} (*.{ending})")
         if not path:
@@ -241,11 +245,11 @@ class FilmPanel(QWidget):
         def work() -> Any:
             from explorer import path_export as export
 
-            if save == "numbers":
+            if what == "numbers":
                 return export.save_numbers(path, walk, info)
-            if save == "strip":
+            if what == "strip":
                 return export.save_strip(path, walk, info, data)
-            animation = export.save_gif if save == "gif" else export.save_mp4
+            animation = export.save_gif if what == "gif" else export.save_mp4
             return animation(path, walk, info, data, film)
 
         self._show_saving(True)
@@ -272,7 +276,8 @@ class FilmPanel(QWidget):
 
     def _saving_failed(self, failure: Failure) -> None:
         self._saving = ""
-        self._session.say(f"{failure.sentence}.", "error", None if failure.expected else failure.details)
+        sentence = f"{failure.sentence[:1].upper()}{failure.sentence[1:]}."
+        self._session.say(sentence, "error", None if failure.expected else failure.details)
 
     def _saved(self) -> None:
         self._show_saving(False)

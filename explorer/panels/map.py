@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -39,6 +39,8 @@ from explorer.widgets.values import format_number
 from explorer.widgets.wrapping import Wrapping
 
 WHILE_TRAINING = 4  # device pixels a cell of a field of numbers
+REST = "Wheel: zoom · Click: hold the point · N: pin it"
+DRAWS, PANS = f"Drag: draw a path · Shift + drag: pan · {REST}", f"Drag: pan · {REST}"
 
 
 class MapPanel(QWidget):
@@ -57,6 +59,7 @@ class MapPanel(QWidget):
         self.pins = PinHand(session, self.canvas)
         self.path = PathHand(session, self.canvas)
         self.canvas.holds = lambda at: self.pins.take(at) or self.path.take(at)
+        self.canvas.shape = self._shape
         self.pins.picked.connect(self._hold)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -212,6 +215,7 @@ class MapPanel(QWidget):
         names = self._session.plane.labels
         self.canvas.setLabel("bottom", names[0])
         self.canvas.setLabel("left", names[1])
+        self.canvas.setStatusTip(DRAWS if self.path.can_draw else PANS)
         self._draw_cursor(self._session.point)
         self._show_left_out()
         self._request_home()
@@ -326,6 +330,12 @@ class MapPanel(QWidget):
         self.posterior.set_ellipses(Ellipses(found.mean[None], half[None], ("",), (0,)))
 
     # -- the point -----------------------------------------------------------------------------
+
+    def _shape(self, at: QPointF) -> Qt.CursorShape:
+        """A hand on pins, which can be taken; a cross where a drag draws."""
+        if self.pins.at(at) is not None:
+            return Qt.CursorShape.OpenHandCursor
+        return Qt.CursorShape.CrossCursor if self.path.can_draw else Qt.CursorShape.ArrowCursor
 
     def _hovered(self, move: tuple[tuple[float, float], int]) -> None:
         if not self.held:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -324,6 +325,8 @@ class RunPanel(QWidget):
             self._form.changed.connect(self._value)
             self._form.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
             self._column.insertWidget(self._column.count() - 1, self._form)
+            for before, after in pairwise((*self.run_form.fields.values(), *self._form.fields.values())):
+                QWidget.setTabOrder(before, after)  # Tab goes as the eye does
         if self._form is not None:
             known = self._form.values()
             self._form.set_values({k: v for k, v in full_values(spec).items() if k in known})

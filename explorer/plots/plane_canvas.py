@@ -29,7 +29,8 @@ class PlaneCanvas(pg.PlotWidget):
     """Hover moves, a click holds, drag pans, wheel zooms, arrows step; both axes have the same scale.
 
     holds: asked at each press of the left button; where it says yes, what lies there is dragged, in place of
-    a pan. With Shift, or the middle button, a drag always pans.
+    a pan. With Shift, or the middle button, a drag always pans. shape: asked as the mouse moves, how
+    it looks there, so that one sees what a drag would do.
     """
 
     moved = Signal(object)  # ((u, v) in canvas coordinates, the event's time stamp in ms)
@@ -57,6 +58,7 @@ class PlaneCanvas(pg.PlotWidget):
         self.box.setDefaultPadding(0)
         self.box.disableAutoRange()
         self.holds: Callable[[QPointF], bool] | None = None
+        self.shape: Callable[[QPointF], Qt.CursorShape] | None = None
         self._holding = False
         self._press: QPointF | None = None
         self._settle = QTimer(self)
@@ -137,6 +139,10 @@ class PlaneCanvas(pg.PlotWidget):
             return
         super().mouseMoveEvent(event)
         if event.buttons() == Qt.MouseButton.NoButton and self.inside(event.position()):
+            if self.shape is not None:
+                pans = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+                shape = Qt.CursorShape.SizeAllCursor if pans else self.shape(event.position())
+                self.viewport().setCursor(shape)
             self.moved.emit((self.at(event.position()), event.timestamp()))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -35,6 +35,13 @@ KINDS = (
         "minimum, the best found from several starts",
     ),
 )  # fmt: skip
+#: What a path is saved as: a name, the menu's text, and a file's name.
+SAVED = (
+    ("strip", "Film strip (PNG)…", "path.png"),
+    ("gif", "Animation (GIF)…", "path.gif"),
+    ("mp4", "Video (MP4)…", "path.mp4"),
+    ("numbers", "Numbers (NPZ)…", "path.npz"),
+)
 SPACINGS = (
     ("latent", "steps in z", "Frames at equal steps of length in z"),
     ("image", "steps in x", "Frames at equal steps of length of their image, ‖g(zᵢ₊₁) − g(zᵢ)‖"),

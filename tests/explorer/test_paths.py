@@ -61,6 +61,8 @@ def test_what_there_is_of_a_path():
     state = pins.with_pin(state, "B", np.zeros(2))
     np.testing.assert_array_equal(route_of(state, 2).points, [[1, 1], [0, 0]])
     assert "two pins" in route_of(state, 3)
+    third = pins.with_pin(replace(state, path=PathSpec("straight", "B", "gone")), "C", np.full(2, 2.0))
+    np.testing.assert_array_equal(route_of(third, 2).points, [[0, 0], [2, 2]])  # the last in place of "gone"
     drawn = replace(state, path=PathSpec("drawn", points=((0.0, 1.0), (1.0, 1.0))))
     np.testing.assert_array_equal(route_of(drawn, 2).points, [[0, 1], [1, 1]])
     assert route_of(drawn, 3) is None

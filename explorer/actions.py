@@ -256,8 +256,7 @@ class Actions(QObject):
 
     def toggle(self) -> None:
         """Pause or go on."""
-        moment = self._session.moment
-        if moment is not None and moment.training:
+        if self._session.training:
             self.pause()
         else:
             self.train()

@@ -15,7 +15,6 @@ from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
 from explorer.session import Encodings, Session
 from explorer.slices import encoded
-from explorer.training import Moment
 
 SAMPLE = 20_000  # rows, at most, that are encoded of each snapshot while it trains
 _BLOCK = 2**14  # rows between two steps of the progress bar
@@ -34,10 +33,9 @@ class Encoder(QObject):
         super().__init__(parent)
         self._session, self._exploration = session, exploration
         self._pace = Pace(self._request, interval=0.2, duty=0.12, parent=self)
-        self._training = False
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
-        session.moment_changed.connect(self._moment)
+        session.rested.connect(self._pace.renew)  # the rest of the rows has its turn
         session.encodings_changed.connect(self._prepare)
         session.plane_changed.connect(self._prepare)
 
@@ -55,11 +53,6 @@ class Encoder(QObject):
     def _model_changed(self, _: object) -> None:
         self.cancel()
         self._pace.poke()
-
-    def _moment(self, moment: Moment) -> None:
-        if self._training and not moment.training:  # the rest of the rows has its turn
-            self._pace.renew()
-        self._training = moment.training
 
     def _request(self) -> bool:
         model, data = self._session.model, self._session.data

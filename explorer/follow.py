@@ -20,7 +20,6 @@ from explorer.pace import Pace
 from explorer.plane import Plane, coordinate_plane
 from explorer.session import Encodings, Session
 from explorer.state import PlaneSpec
-from explorer.training import Moment
 
 LIVE_SAMPLES = 8  # draws of z per row for the live ELBO
 LIVE_TOLERANCE = 0.05  # nats between two resolutions of the quadrature; drawn as the curve's band
@@ -41,13 +40,13 @@ class Follower(QObject):
         """evaluates: False for a model that is only looked at."""
         super().__init__(parent)
         self._session, self._exploration, self._evaluates = session, exploration, evaluates
-        self._training = False
         self._done: LiveReport | None = None  # the newest of this run
         self._laid: PlaneSpec | None = None  # which plane it is that lies through this run's encodings
         self._evaluate = Pace(self._request_evaluation, interval=0.25, duty=0.06, parent=self)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.moment_changed.connect(self._moment)
+        session.rested.connect(self._rested)
         session.revised.connect(self._revised)
         session.encodings_changed.connect(self._encodings_changed)
         session.changed.connect(self._state_changed)
@@ -63,14 +62,15 @@ class Follower(QObject):
         self._session.set_plane(coordinate_plane(model.latent_dim))
         self._choose_plane()
 
-    def _moment(self, moment: Moment) -> None:
-        """When training ends, its last step is evaluated at once; curves also go on during a look back."""
+    def _moment(self, _: object) -> None:
+        """Curves also go on during a look back."""
         if self._session.past is not None:
             self._evaluate.poke()
-        if self._training and not moment.training:
-            self._exploration.cancel("evaluation")
-            self._evaluate.renew()
-        self._training = moment.training
+
+    def _rested(self) -> None:
+        """The last step is evaluated at once."""
+        self._exploration.cancel("evaluation")
+        self._evaluate.renew()
 
     def _revised(self, run: Run) -> None:
         """An evaluation after as many steps was of other rows, or other components."""

@@ -103,6 +103,7 @@ class Session(QObject):
     run_changed = Signal(object)  # Run | None: another run was opened or begun
     model_changed = Signal(object)  # Model: a newer snapshot of the run
     moment_changed = Signal(object)  # Moment: how training is going
+    rested = Signal()  # training has come to a pause, or to its end
     curves_changed = Signal(object)  # Curves: an evaluation was appended
     revised = Signal(object)  # Run: by hand, between two steps; what was computed of the newest is of another
     encodings_changed = Signal(object)  # Encodings
@@ -226,9 +227,14 @@ class Session(QObject):
         """The curves of the open run."""
         return self.run.curves if self.run is not None else None
 
+    @property
+    def training(self) -> bool:
+        """Whether the open run is being trained."""
+        return self.moment is not None and self.moment.training
+
     def set_moment(self, moment: Moment) -> None:
         """Take over what training published; a run other than the open one becomes the open one."""
-        fresh = moment.run is not self.run
+        fresh, rests = moment.run is not self.run, self.training and not moment.training
         newer = self.moment is None or fresh or moment.model is not self.moment.model
         self.run, self.moment = moment.run, moment
         if fresh:
@@ -245,6 +251,8 @@ class Session(QObject):
             self.run_changed.emit(moment.run)
             self.curves_changed.emit(moment.run.curves)
         self.moment_changed.emit(moment)
+        if rests:
+            self.rested.emit()
         if newer:
             self.model_changed.emit(moment.model)
 

@@ -30,7 +30,6 @@ from explorer.session import Session
 from explorer.state import BoundSpec, apart
 from explorer.theme import theme
 from explorer.theta import Bound, Field, Profile, field, names_of, profile
-from explorer.training import Moment
 from explorer.widgets.form import Choice
 from explorer.widgets.names import NameChoice
 from explorer.widgets.values import LiveLabel, format_number
@@ -73,7 +72,6 @@ class BoundsPanel(QWidget):
         self._session, self._exploration = session, exploration
         self._extent: tuple[float, float, float, float] | None = None
         self._drawn = 0.0
-        self._training = False
         self.profile: Profile | None = None
         self.plot = CurvePlot(
             self, placeholder="Make a step of EM, and its bound appears here", digits=DECIMALS, whole=False
@@ -141,7 +139,7 @@ class BoundsPanel(QWidget):
         self.plane.read.connect(self._read)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
-        session.moment_changed.connect(self._moment)
+        session.rested.connect(self._pace.renew)
         session.changed.connect(self._state_changed)
         theme().changed.connect(self._say)
         self._show_state()
@@ -218,15 +216,10 @@ class BoundsPanel(QWidget):
         self._pace.poke()
 
     def _model_changed(self, _: object) -> None:
-        if self._training:
+        if self._session.training:
             self._pace.poke()
         else:  # what is done by hand is seen at once
             self._pace.renew()
-
-    def _moment(self, moment: Moment) -> None:
-        if self._training and not moment.training:
-            self._pace.renew()
-        self._training = moment.training
 
     def _zoomed(self, extent: tuple[float, float, float, float] | None) -> None:
         if extent != self._extent:

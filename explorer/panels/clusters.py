@@ -19,7 +19,6 @@ from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.session import Session
 from explorer.theme import theme
-from explorer.training import Moment
 from explorer.widgets.heat_table import HeatTable
 from explorer.widgets.pictures import Item, Pictures
 from explorer.widgets.values import LiveLabel, ValueRows, format_number
@@ -106,13 +105,12 @@ class ClustersPanel(QWidget):
         self.unlabelled.setAlignment(Qt.AlignmentFlag.AlignCenter)
         row.addWidget(self.unlabelled, 4)
 
-        self._training = False
         self._pace = Pace(self._request, interval=0.4, duty=0.1, parent=self)
         self.means.chosen.connect(self._show_members)
         self.splits.idClicked.connect(self._choose_split)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
-        session.moment_changed.connect(self._moment)
+        session.rested.connect(self._pace.renew)
         session.changed.connect(self._state_changed)
         theme().changed.connect(self._retint)
         self._show_state()
@@ -165,15 +163,10 @@ class ClustersPanel(QWidget):
         self._pace.renew()
 
     def _model_changed(self, _: object) -> None:
-        if self._training:
+        if self._session.training:
             self._pace.poke()
         else:  # what is done by hand is seen at once
             self._pace.renew()
-
-    def _moment(self, moment: Moment) -> None:
-        if self._training and not moment.training:
-            self._pace.renew()
-        self._training = moment.training
 
     def _request(self) -> bool:
         run, model, split = self._session.run, self._session.model, self._session.state.clusters.split

@@ -170,8 +170,7 @@ class DataPanel(QWidget):
         self.points.recolour(at_once=True)
 
     def _model_changed(self, _: object) -> None:
-        moment = self._session.moment
-        if moment is not None and not moment.training:  # what is done by hand is seen at once
+        if not self._session.training:  # what is done by hand is seen at once
             self._field_pace.reset()
         self._component_pace.poke()
         self._field_pace.poke()
@@ -234,8 +233,7 @@ class DataPanel(QWidget):
     # -- the hand ------------------------------------------------------------------------------
 
     def _taken(self) -> None:
-        moment = self._session.moment
-        if moment is not None and moment.training:
+        if self._session.training:
             self._actions.pause()
             self._session.say("Training is paused to move the component. Train goes on from there.")
 

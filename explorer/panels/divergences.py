@@ -316,8 +316,7 @@ class DivergencesPanel(QWidget):
             return
         beside = fit if fit is not None and fit.run is not run else None
         own, other = self.sides[is_reverse(run)], self.sides[not is_reverse(run)]
-        moment = self._session.moment
-        own.show_fit(run, model, moment is not None and moment.training)
+        own.show_fit(run, model, self._session.training)
         if beside is None:
             other.show_fit(None, None, False)
         else:

@@ -52,7 +52,6 @@ class FlowPanel(QWidget):
         self.left = FlowPlane("Data space x", "x", self.gauges.x, "layer 10.5 of 12", self)
         self.right = FlowPlane("Base space z", "z", self.gauges.z, parent=self)
         self.bar, self.time = FlowBar(self), TimeSlider(self)
-        self._training = False
         self._by_hand = False  # the left plane shows what a hand chose, and no standard view
         self._radius = 0.0  # of the circle in x, in the data's units: the one that is seen there
         self._fresh = True  # the next travel is the first of this run: it brings the standard views
@@ -81,7 +80,7 @@ class FlowPanel(QWidget):
         self.right.canvas.viewed.connect(self._z_viewed)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
-        session.moment_changed.connect(self._moment)
+        session.rested.connect(self._rested)
         session.changed.connect(self._state_changed)
         theme().changed.connect(self._retint)
         self._show_spec(session.state.flow)
@@ -333,14 +332,11 @@ class FlowPanel(QWidget):
 
     def _hurries(self) -> bool:
         """Would a fine field be of a model long gone? That of a continuous flow takes seconds."""
-        moment = self._session.moment
-        return moment is not None and moment.training and is_continuous(self._session.model)
+        return self._session.training and is_continuous(self._session.model)
 
-    def _moment(self, moment: Any) -> None:
-        if self._training and not moment.training:
-            self._x_pace.poke()
-            self._z_pace.poke()
-        self._training = moment.training
+    def _rested(self) -> None:
+        self._x_pace.poke()
+        self._z_pace.poke()
 
     def _request(self, plane: FlowPlane, slot: str, pace: Pace, work: Callable[[Any], Any]) -> bool:
         view, spec = plane.canvas.view(), self._session.state.flow

@@ -72,7 +72,7 @@ class MapPanel(QWidget):
         beside.addWidget(self.canvas, 3)
         beside.addWidget(self.left_out, 1)
         layout.addLayout(beside, 1)
-        self.held = self._training = False
+        self.held = False
         self._home = np.array([[-HALF_WIDTH] * 2, [HALF_WIDTH] * 2])
         self._home_of: tuple[str, str] | None = None  # the plane's labels
 
@@ -94,7 +94,7 @@ class MapPanel(QWidget):
         self.canvas.viewed.connect(self._view_changed)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
-        session.moment_changed.connect(self._moment)
+        session.rested.connect(self._rested)
         session.plane_changed.connect(self._plane_changed)
         session.point_changed.connect(self._draw_cursor)
         session.subject_changed.connect(self._subject_changed)
@@ -205,11 +205,10 @@ class MapPanel(QWidget):
         self._pace.poke()
         self._posterior_pace.poke()
 
-    def _moment(self, moment: Any) -> None:
-        """When training ends, a field of numbers is drawn as finely as it can be."""
-        if self._training and not moment.training and self.fields.shown in KINDS:
+    def _rested(self) -> None:
+        """A field of numbers is drawn as finely as it can be."""
+        if self.fields.shown in KINDS:
             self._pace.renew()
-        self._training = moment.training
 
     def _plane_changed(self, _: object) -> None:
         names = self._session.plane.labels
@@ -246,11 +245,11 @@ class MapPanel(QWidget):
             ink = Ink((255, 255, 255), 0.7) if tokens.is_dark else Ink((20, 24, 32), 0.6)
             self._ask_field(lambda: mosaic(model, model.info, plane, view, ink), self._draw_images)
         else:
-            data, moment, subject = self._session.data, self._session.moment, self._session.subject
+            data, subject = self._session.data, self._session.subject
             x = None if data is None else data.train.x
             if KINDS[name].of_datum:
                 x = None if subject is None else subject.x[None]
-            hurried = moment is not None and moment.training  # a fine one would be of a model long gone
+            hurried = self._session.training  # a fine one would be of a model long gone
             cells = CELLS[: CELLS.index(WHILE_TRAINING) + 1] if hurried else CELLS
             self._ask_field(lambda: shaded(name, model, x, plane, view, table, cells), self._draw_shaded)
         return True

@@ -341,8 +341,7 @@ class RunPanel(QWidget):
     def toggle(self) -> None:
         """Pause, or train what is chosen if all of it is valid."""
         broken = [*self.run_form.invalid(), *(self._form.invalid() if self._form else [])]
-        moment = self._session.moment
-        if broken and not (moment is not None and moment.training):
+        if broken and not self._session.training:
             self._session.say(broken[0], "error")
         else:
             self._actions.toggle()

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.data import open_data
+from backends.run import Run
 from explorer.plane import coordinate_plane
 from explorer.session import UNDO_DEPTH, Message, Session
 from explorer.state import State
+from explorer.training import Moment
 
 
 def seeded(state: State, seed: int) -> State:
@@ -155,3 +158,13 @@ def test_whoever_shows_undo_hears_of_acts_as_well(session, qtbot):
     assert told == ["act", "", "act", "lasting act", "lasting act"]
     session.undo()
     assert not session.undo_text
+
+
+def test_it_says_once_that_training_has_come_to_rest_when_the_last_moment_is_there(session):
+    run = Run.start("gmm", open_data("two-moons:50"), {"components": 2}, seed=0)
+    told = []
+    session.rested.connect(lambda: told.append(session.moment.steps))
+    for step, training in enumerate((False, True, True, False, False, True)):
+        session.set_moment(Moment(run, run.learner.snapshot(), step, 0.0, training, None, 0.0))
+        assert session.training is training
+    assert told == [3]

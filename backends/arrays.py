@@ -15,14 +15,27 @@ from typing import IO, Any
 
 import numpy as np
 
-from backends.base import Array, InputError
-from backends.table import MAX_VALUES, Table, brief, check_told_apart, classes, is_class, values_of
+from backends.base import Array, InputError, Progress, Work
+from backends.estimates import slices
+from backends.table import (
+    MAX_VALUES,
+    NUMBERS,
+    Apart,
+    Table,
+    brief,
+    check_room,
+    classes,
+    is_class,
+    values_of,
+)
 
 DATA_ARRAYS = ("x", "data", "images")
 LABEL_ARRAYS = ("y", "labels", "label")
 
 _MAX_HEADER = 10_000  # NumPy's own limit for an array header
 _MAX_ITEM = 4096  # bytes of one label: in an archive a long text may take next to no room
+_BYTES = 8  # that a value takes besides: as float32 in the order of the file, and as it is split
+_BLOCK = 2**20  # bytes read between two yields
 _NUMBERS = "buif"
 _OTHER_KINDS = {"c": "complex numbers", "S": "text", "U": "text", "M": "dates", "m": "durations"}
 
@@ -46,8 +59,8 @@ def _read_header(handle: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, n
     return shape, fortran, dtype, 8 + field + length
 
 
-def read_array(handle: IO[bytes], size: int, name: str, kinds: str = _NUMBERS) -> Array:
-    """The array in a .npy stream of ``size`` bytes, of a dtype of one of these kinds."""
+def read_array(handle: IO[bytes], size: int, name: str, kinds: str = _NUMBERS) -> Work[Array]:
+    """The array in a .npy stream of ``size`` bytes, of a dtype of one of these kinds, in slices."""
     shape, fortran, dtype, start = _read_header(handle, name)
     if dtype.hasobject:
         raise InputError(f"{name} holds Python objects, and the pickle they are in is not read for safety")
@@ -66,15 +79,20 @@ def read_array(handle: IO[bytes], size: int, name: str, kinds: str = _NUMBERS) -
         raise InputError(f"{name} holds {count} values; at most {MAX_VALUES} can be read")
     if dtype.itemsize > _MAX_ITEM:
         raise InputError(f"{name} holds texts of {dtype.itemsize} bytes; at most {_MAX_ITEM} can be read")
-    data = handle.read(wanted)
-    if len(data) < wanted:
-        raise InputError(f"{name} is cut short: it holds {len(data)} of {wanted} bytes")
-    flat = np.frombuffer(data, dtype=dtype)
+    check_room(wanted + _BYTES * count, name)
+    flat, done = np.empty(count, dtype), 0
+    into: Any = memoryview(flat.view(np.uint8))  # type: ignore[arg-type]
+    while done < wanted:
+        got = handle.readinto(into[done : done + _BLOCK])  # type: ignore[attr-defined]
+        if not got:
+            raise InputError(f"{name} is cut short: it holds {done} of {wanted} bytes")
+        done += got
+        yield Progress(done, wanted, f"read {name}")
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
 
 
-def table_of(array: Array, name: str) -> Table:
-    """The rows of an array (n, d), (n, height, width) or (n, height, width, channels)."""
+def table_of(array: Array, name: str) -> Work[Table]:
+    """The rows of an array (n, d), (n, height, width) or (n, height, width, channels), in slices."""
     shape = array.shape
     if array.ndim not in (2, 3, 4):
         raise InputError(
@@ -85,25 +103,33 @@ def table_of(array: Array, name: str) -> Table:
     if array.ndim == 4 and shape[3] not in (1, 3, 4):
         raise InputError(f"{name} has shape {shape}; its last axis should be 1, 3 or 4 channels")
     image_shape = None if array.ndim == 2 else shape[1:3] if shape[3:] == (1,) else shape[1:]
-    rows = array.reshape(len(array), -1)
-    with np.errstate(over="ignore"):
-        x = np.ascontiguousarray(rows, dtype=np.float32)
-    finite = np.isfinite(x)
-    if not finite.all():
-        place = np.unravel_index(int(np.argmin(finite)), shape)
-        index = ", ".join(str(int(i)) for i in place)
-        raise InputError(f"{name} has {array[place]} at [{index}]; values must be finite, and fit in float32")
+    x, apart = np.empty((len(array), math.prod(shape[1:])), np.float32), Apart()
+    for part in slices(len(x), NUMBERS / x.shape[1]):
+        rows = array[part].reshape(part.stop - part.start, -1)
+        with np.errstate(over="ignore"):
+            x[part] = rows
+        finite = np.isfinite(x[part])
+        if not finite.all():
+            place = np.unravel_index(part.start * x.shape[1] + int(np.argmin(finite)), shape)
+            index = ", ".join(str(int(i)) for i in place)
+            raise InputError(
+                f"{name} has {array[place]} at [{index}]; values must be finite, and fit in float32"
+            )
+        if array.dtype.itemsize > 4:
+            apart.see(rows, x[part])
+        yield Progress(part.stop, len(x), f"check {name}")
     if array.dtype.itemsize > 4:
-        check_told_apart(rows, x, [str(i + 1) for i in range(rows.shape[1])], name)
-    values, levels = values_of(x, array.dtype.kind in "ui", 256 if array.dtype == np.uint8 else 0)
+        apart.check([str(i + 1) for i in range(x.shape[1])], name)
+    whole = array.dtype.kind in "ui"
+    values, levels = yield from values_of(x, whole, 256 if array.dtype == np.uint8 else 0)
     return Table(x, values, levels, image_shape)
 
 
-def read_npz(handle: IO[bytes], name: str, label_array: str | None) -> Table:
-    """The table in a .npz archive; see :func:`backends.files.read_table`."""
+def read_npz(handle: IO[bytes], name: str, label_array: str | None) -> Work[Table]:
+    """The table in a .npz archive, in slices; see :func:`backends.files.read_table`."""
     try:
         with zipfile.ZipFile(handle) as archive:
-            return _read_archive(archive, name, label_array)
+            return (yield from _read_archive(archive, name, label_array))
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # zipfile lets struct.error, zlib.error, RuntimeError and others through
@@ -122,15 +148,15 @@ def array_names(handle: IO[bytes], name: str) -> tuple[str, ...]:
     return tuple(f.removesuffix(".npy") for f in found if f.endswith(".npy"))
 
 
-def _read_archive(archive: zipfile.ZipFile, name: str, label_array: str | None) -> Table:
+def _read_archive(archive: zipfile.ZipFile, name: str, label_array: str | None) -> Work[Table]:
     members = {m.filename.removesuffix(".npy"): m for m in archive.infolist() if m.filename.endswith(".npy")}
     for member in members.values():
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InputError(f"{name}: '{member.filename}' is compressed in a way that NumPy does not use")
 
-    def read(key: str, kinds: str = _NUMBERS) -> Array:
+    def read(key: str, kinds: str = _NUMBERS) -> Work[Array]:
         with archive.open(members[key]) as stream:
-            return read_array(stream, members[key].file_size, f"{name}: array '{key}'", kinds)
+            return (yield from read_array(stream, members[key].file_size, f"{name}: array '{key}'", kinds))
 
     def dimensions(key: str) -> int:
         with archive.open(members[key]) as stream:
@@ -143,7 +169,7 @@ def _read_archive(archive: zipfile.ZipFile, name: str, label_array: str | None) 
     key = next(named, None) or next((k for k in candidates if dimensions(k) >= 2), None)
     if key is None:
         raise InputError(f"{name} has no array of rows or images; it has {', '.join(members) or 'none'}")
-    table = table_of(read(key), f"{name}: array '{key}'")
+    table = yield from table_of((yield from read(key)), f"{name}: array '{key}'")
 
     label_key = label_array
     if label_array is None:
@@ -151,7 +177,7 @@ def _read_archive(archive: zipfile.ZipFile, name: str, label_array: str | None) 
     if not label_key:
         return replace(table, label_column=label_array)
     where = f"{name}: array '{label_key}'"
-    entries = read(label_key, _NUMBERS + "US")
+    entries = yield from read(label_key, _NUMBERS + "US")
     if entries.shape not in ((len(table.x),), (len(table.x), 1)):
         raise InputError(f"{where} has shape {entries.shape}, not one label a row ({len(table.x)})")
     distinct, codes = np.unique(entries.ravel(), return_inverse=True)

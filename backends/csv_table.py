@@ -7,16 +7,17 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 
 import numpy as np
 
 from backends.base import Array, InputError, Progress, Work
-from backends.table import Table, brief, check_told_apart, classes, is_class, number_in, values_of
+from backends.table import Apart, Table, brief, classes, is_class, number_in, values_of
 
 LABEL_COLUMNS = ("label", "labels", "class", "target")
 _NOTHING = {"", "na", "n/a", "nan", "null", "none", "?"}  # what an empty cell may say
 _CELLS = 16_384  # read between two yields
+_LONGEST = 2**22  # bytes of a line
 
 
 @dataclass(frozen=True)
@@ -34,26 +35,24 @@ def read_csv(handle: IO[bytes], name: str, label_column: str | None) -> Work[Tab
     label = _find_label(layout, name, label_column)
     while True:
         codes: dict[str, int] = {}
-        x = yield from _parse(handle, name, layout, label, codes)
+        x, coded = yield from _parse(handle, name, layout, label, codes)
         if label is None or label_column is not None or is_class(codes):
             break
         label = None  # named like a label, but it holds measurements: a column as any other
-    whole = bool((x == np.floor(x)).all())
     table = Table(x, columns=layout.columns if layout.header else ())
     if label is not None:
         where = f"{name}: column '{layout.columns[label]}'"
         names, rank = classes(list(codes), where)
         table = replace(
             table,
-            x=np.ascontiguousarray(np.delete(x, label, axis=1)),
             columns=tuple(c for i, c in enumerate(table.columns) if i != label),
-            labels=rank[x[:, label].astype(np.int64)],
+            labels=rank[coded],
             label_names=names,
             label_column=layout.columns[label],
         )
     elif label_column is not None:
         table = replace(table, label_column=label_column)
-    values, levels = values_of(table.x, whole)
+    values, levels = yield from values_of(x)
     return replace(table, values=values, levels=levels)
 
 
@@ -110,15 +109,20 @@ def count_missing(handle: IO[bytes], name: str) -> Work[Missing]:
     return Missing(cells, rows, n)
 
 
-def _lines(handle: IO[bytes]) -> Iterator[str]:
+def _lines(handle: IO[bytes], name: str) -> Iterator[str]:
     handle.seek(0)
-    for i, line in enumerate(handle):
+    for i in itertools.count():
+        line = handle.readline(_LONGEST + 1)
+        if not line:
+            return
+        if len(line) > _LONGEST:
+            raise InputError(f"{name}, line {i + 1} has more than {_LONGEST >> 20} MiB: it is no table")
         yield line.decode("utf-8" if i else "utf-8-sig").rstrip("\r\n")
 
 
 def _rows(handle: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """(line number, cells) of each line that is not empty; raises InputError where it is not text."""
-    reader = csv.reader(_lines(handle), delimiter=delimiter)
+    reader = csv.reader(_lines(handle, name), delimiter=delimiter)
     while True:
         try:
             cells = next(reader)
@@ -132,7 +136,7 @@ def _rows(handle: IO[bytes], name: str, delimiter: str) -> Iterator[tuple[int, l
 
 def _layout(handle: IO[bytes], name: str) -> _Layout:
     try:
-        first = next((line for line in _lines(handle) if line), "")
+        first = next((line for line in _lines(handle, name) if line), "")
     except UnicodeDecodeError:
         first = ""  # _rows says where
     delimiter = "\t" if "\t" in first else ";" if ";" in first else ","
@@ -171,50 +175,62 @@ def _find_label(layout: _Layout, name: str, wanted: str | None) -> int | None:
 
 def _parse(
     handle: IO[bytes], name: str, layout: _Layout, label: int | None, codes: dict[str, int]
-) -> Work[Array]:
-    """All cells, (n, columns) float32; those of the label column as codes, entered by distinct text."""
+) -> Work[tuple[Array, Array]]:
+    """All cells but those of the label column, (n, d) float32, and these as codes (n,), entered by distinct
+    text."""
     converters: dict[int | str, Callable[[str], Any]] = {}
     if label is not None:
         converters[label] = lambda cell: codes.setdefault(cell.strip(), len(codes))
-    blocks: list[Array] = []
+    numbers = [i for i in range(len(layout.columns)) if i != label]
+    blocks, coded, apart = list[Array](), list[Array](), Apart()
     size = os.fstat(handle.fileno()).st_size
     try:
-        for block in _blocks(handle, layout):
+        for block in _blocks(handle, name, layout):
             read = np.loadtxt(
                 block, dtype=np.float64, delimiter=layout.delimiter, quotechar='"', comments=None,
                 converters=converters, ndmin=2,
             )  # fmt: skip
             if read.shape[1] != len(layout.columns):
                 raise ValueError("columns do not match")
-            blocks.append(read)
+            rows = read[:, numbers]
+            with np.errstate(over="ignore"):
+                blocks.append(rows.astype(np.float32))
+            if "" in codes or not np.isfinite(blocks[-1]).all():
+                raise ValueError("columns do not match")
+            apart.see(rows, blocks[-1])
+            if label is not None:
+                coded.append(read[:, label].astype(np.int64))
             yield Progress(handle.tell(), size, f"read {name}")
     except ValueError as error:
-        _blame(handle, name, layout, label, brief(error))
+        yield from _blame(handle, name, layout, label, brief(error))
     if not blocks:
         raise InputError(f"{name} has a header and no rows")
-    x = np.concatenate(blocks)
-    with np.errstate(over="ignore"):
-        narrow = x.astype(np.float32)
-    if "" in codes or not np.isfinite(narrow).all():
-        _blame(handle, name, layout, label, "columns do not match")
-    check_told_apart(x, narrow, [f"'{c}'" if layout.header else c for c in layout.columns], name)
-    return narrow
+    apart.check([f"'{layout.columns[i]}'" if layout.header else layout.columns[i] for i in numbers], name)
+    x, start = np.empty((sum(map(len, blocks)), len(numbers)), np.float32), 0
+    for part in blocks:
+        x[start : start + len(part)] = part
+        start += len(part)
+        yield Progress(start, len(x), f"put {name} together")
+    return x, np.concatenate(coded) if coded else np.zeros(0, np.int64)
 
 
-def _blocks(handle: IO[bytes], layout: _Layout) -> Iterator[list[str]]:
+def _blocks(handle: IO[bytes], name: str, layout: _Layout) -> Iterator[list[str]]:
     """The lines of the rows, as many at a time as are read in a slice of work; no quoted cell is cut."""
-    lines = itertools.islice((line for line in _lines(handle) if line), int(layout.header), None)
+    lines = itertools.islice((line for line in _lines(handle, name) if line), int(layout.header), None)
     while block := list(itertools.islice(lines, max(1, _CELLS // len(layout.columns)))):
-        within = sum(line.count('"') for line in block) % 2
-        while within and (line := next(lines, None)) is not None:
+        within, most = sum(line.count('"') for line in block) % 2, len(block) + _CELLS
+        while within and len(block) < most and (line := next(lines, None)) is not None:
             block.append(line)
             within = (within + line.count('"')) % 2
         yield block
 
 
-def _blame(handle: IO[bytes], name: str, layout: _Layout, label: int | None, reason: str) -> NoReturn:
-    """Raise InputError for the first cell or line that is in the way."""
+def _blame(handle: IO[bytes], name: str, layout: _Layout, label: int | None, reason: str) -> Work[None]:
+    """Raise InputError for the first cell or line that is in the way, in slices."""
+    size, every = os.fstat(handle.fileno()).st_size, max(1, _CELLS // len(layout.columns))
     for line, cells in itertools.islice(_rows(handle, name, layout.delimiter), int(layout.header), None):
+        if line % every == 0:
+            yield Progress(handle.tell(), size, f"find what is wrong in {name}")
         if len(cells) != len(layout.columns):
             found = f"{len(cells)} column{'s' * (len(cells) > 1)}"
             raise InputError(f"{name}, line {line}: {found}, where the first has {len(layout.columns)}")

@@ -20,6 +20,7 @@ from backends.table import Table
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _BLOCK = 2**22  # bytes hashed between two yields
+_OFFERED = 1000  # columns that could be chosen as labels
 
 
 def read_table(path: Path, label_column: str | None = None) -> tuple[Table, str]:
@@ -46,9 +47,9 @@ def reading_table(path: Path, label_column: str | None = None) -> Work[tuple[Tab
         if kind == "npy":
             if label_column:
                 raise InputError(f"{name} holds a single array, so no labels '{label_column}'")
-            table = table_of(read_array(handle, size, name), name)
+            table = yield from table_of((yield from read_array(handle, size, name)), name)
         elif kind == "npz":
-            table = read_npz(handle, name, label_column)
+            table = yield from read_npz(handle, name, label_column)
         else:
             table = yield from read_csv(handle, name, label_column)
     return table, digest.hexdigest()
@@ -71,7 +72,10 @@ def contents(path: Path, rows: int = 12) -> Contents:
         kind = _kind(handle, path)
         if kind == "csv":
             seen = glance(handle, path.name, rows)
-            return Contents(seen, seen.columns if len(seen.columns) > 1 else ())
+            columns = seen.columns if len(seen.columns) > 1 else ()
+            if len(columns) > _OFFERED:  # labels come first or last
+                columns = columns[: _OFFERED // 2] + columns[-_OFFERED // 2 :]
+            return Contents(seen, columns)
         names = array_names(handle, path.name) if kind == "npz" else ()
     likely = [name for name in names if name in LABEL_ARRAYS]
     return Contents(

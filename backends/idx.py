@@ -20,7 +20,8 @@ import numpy as np
 
 from backends.base import Array, DataInfo, InputError, Progress, Work
 from backends.dataset import DataSet, Split, in_splits, shuffled, split_sizes, value_range
-from backends.table import MAX_CLASSES, MAX_VALUES, values_of
+from backends.estimates import slices
+from backends.table import MAX_CLASSES, MAX_VALUES, NUMBERS, check_room, values_of
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
@@ -75,6 +76,7 @@ def read_idx(path: Path) -> Work[tuple[Array, str]]:
                 )
             if count > MAX_VALUES:
                 raise InputError(f"{name} holds {count} values; at most {MAX_VALUES} can be read")
+            check_room(wanted + 4 * count, name)
             data = bytearray()
             while len(data) < wanted:
                 block = stream.read(min(_BLOCK, wanted - len(data)))
@@ -135,9 +137,10 @@ def open_idx(path: Path) -> Work[DataSet]:
             )
         test_labels = yield from _labels(held_out, len(test), digests)
     n, order = len(images), shuffled(len(images))
-    x = _rows(images, order, path.name)
+    x = np.empty((n + len(test), math.prod(images.shape[1:])), np.float32)
+    yield from _rows(images, order, path.name, x[:n])
     if held_out is not None:
-        x = np.concatenate((x, _rows(test, np.arange(len(test)), held_out.name)))
+        yield from _rows(test, np.arange(len(test)), held_out.name, x[n:])
     names: tuple[str, ...] = ()
     codes = None
     if labels is not None and (held_out is None or test_labels is not None):
@@ -145,7 +148,8 @@ def open_idx(path: Path) -> Work[DataSet]:
         distinct, codes = np.unique(every.astype(np.int64), return_inverse=True)
         names = tuple(str(label) for label in distinct)
     train, validation = split_sizes(n, path.name) if held_out is None else (n - n // 10, n // 10)
-    values, levels = values_of(x, images.dtype.kind in "ui", 256 if images.dtype.itemsize == 1 else 0)
+    whole = images.dtype.kind in "ui"
+    values, levels = yield from values_of(x, whole, 256 if images.dtype.itemsize == 1 else 0)
     shape = images.shape[1:]
     info = DataInfo(
         path.name,
@@ -164,17 +168,20 @@ def open_idx(path: Path) -> Work[DataSet]:
     return DataSet(info, *in_splits(Split(x, codes), train, validation))
 
 
-def _rows(images: Array, order: Array, name: str) -> Array:
-    """Rows (n, d) float32 in this order; raises InputError for what is no row or no number."""
+def _rows(images: Array, order: Array, name: str, x: Array) -> Work[None]:
+    """Rows x (n, d) float32 of images in this order; raises InputError for what is no row or no number."""
     shape = images.shape
     if 0 in shape or (images.ndim == 4 and shape[3] not in (1, 3, 4)):
         raise InputError(
             f"{name} has shape {shape}, not rows (n, d) or images (n, height, width[, channels])"
         )
-    x = images.reshape(len(images), -1)[order].astype(np.float32)
-    if images.dtype.kind == "f" and not np.isfinite(x).all():
-        raise InputError(f"{name} has values that are not finite, or do not fit in float32")
-    return x
+    rows = images.reshape(len(images), -1)
+    for part in slices(len(x), NUMBERS / x.shape[1]):
+        with np.errstate(over="ignore"):
+            x[part] = rows[order[part]]
+        if images.dtype.kind == "f" and not np.isfinite(x[part]).all():
+            raise InputError(f"{name} has values that are not finite, or do not fit in float32")
+        yield Progress(part.stop, len(x), f"check {name}")
 
 
 def _labels(images: Path, n: int, digests: list[str]) -> Work[Array | None]:

@@ -24,7 +24,7 @@ from backends.base import Array, DataInfo, InputError, Progress, Work
 from backends.dataset import DataSet, Split, in_splits, shuffled, split_sizes
 from backends.estimates import slices
 from backends.sources import Choices
-from backends.table import MAX_CLASSES, MAX_VALUES
+from backends.table import MAX_CLASSES, MAX_VALUES, check_room
 
 SIZE, COLOUR = 32, "grey"  # where nothing was chosen
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -110,6 +110,7 @@ def read_folder(path: Path, choices: Choices) -> Work[DataSet]:
             f"{total} images of {size}×{size} in {colour} are {total * dim / 1e9:.1f} thousand million "
             f"numbers; at most {MAX_VALUES / 1e9:.1f} can be read: choose size {fits} or less"
         )
+    check_room(4 * total * dim, path.name)
     order = shuffled(total)
     place = np.empty(total, np.int64)
     place[order] = np.arange(total)  # read in the order of their names, which is a disk's own, not in that

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from backends.base import Array, InputError
+from backends.base import Array, InputError, Progress, Work
 from backends.estimates import slices
 
 MAX_VALUES = 2**30  # 4 GiB as float32
 MAX_CLASSES = 256
-NUMBERS = 2**20  # that are looked at in one go
+NUMBERS = 2**18  # that are looked at in one go
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,30 +34,60 @@ class Table:
     label_column: str | None = None
 
 
-def check_told_apart(rows: Array, x: Array, columns: Sequence[str], name: str) -> None:
-    """Raise InputError for a column of rows (n, d) whose values are apart, and much less so in float32, as x.
-    One that varies by no more than float64's own rounding is a constant, and may."""
-    low, high = rows.min(0).astype(np.float64), rows.max(0).astype(np.float64)
-    spread, size = high - low, np.maximum(np.abs(low), np.abs(high))
-    error = np.array(
-        [np.abs(wide.astype(np.float64) - narrow).max() for wide, narrow in zip(rows.T, x.T, strict=True)]
-    )
-    lost = (spread > 1e-12 * size) & (error > spread / 32)
-    if lost.any():
-        j = int(lost.argmax())
-        raise InputError(
-            f"{name}, column {columns[j]}: its values differ by {spread[j]:.3g} around {high[j]:.6g}, which "
-            "numbers of 32 bits cannot tell apart: subtract its mean"
-        )
+def check_room(size: int, name: str) -> None:
+    """Raise InputError where so many bytes are more than is free, as far as the system tells (Linux): what it
+    promises beyond that it takes back by ending the program."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return
+    free = next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")), size)
+    if size > free:
+        raise InputError(f"{name} takes {size / 1e9:.1f} GB of memory, where {free / 1e9:.1f} GB are free")
 
 
-def values_of(x: Array, whole: bool, levels: int = 0) -> tuple[str, int]:
-    """("binary", 0) where all is 0 or 1, ("integer", levels) for whole numbers up to 255, or ("real", 0)."""
-    parts = (x[rows] for rows in slices(len(x), NUMBERS / x.shape[1]))
-    if all(((part == 0) | (part == 1)).all() for part in parts):  # the first that is not ends the search
+class Apart:
+    """Whether numbers are still told apart once they have 32 bits, by columns; seen a block at a time."""
+
+    def __init__(self) -> None:
+        self._low, self._high, self._error = np.array(np.inf), np.array(-np.inf), np.array(0.0)
+
+    def see(self, rows: Array, x: Array) -> None:
+        """Rows (m, d) as they were, and in float32."""
+        wide = rows.astype(np.float64, copy=False)
+        self._low, self._high = np.minimum(self._low, wide.min(0)), np.maximum(self._high, wide.max(0))
+        self._error = np.maximum(self._error, np.abs(wide - x).max(0))
+
+    def check(self, columns: Sequence[str], name: str) -> None:
+        """Raise InputError for a column whose values are apart, and much less so in float32. One that varies
+        by no more than float64's own rounding is a constant, and may."""
+        spread, size = self._high - self._low, np.maximum(np.abs(self._low), np.abs(self._high))
+        lost = (spread > 1e-12 * size) & (self._error > spread / 32)
+        if lost.any():
+            j = int(lost.argmax())
+            raise InputError(
+                f"{name}, column {columns[j]}: its values differ by {spread[j]:.3g} around "
+                f"{self._high[j]:.6g}, which numbers of 32 bits cannot tell apart: subtract its mean"
+            )
+
+
+def values_of(x: Array, whole: bool | None = None, levels: int = 0) -> Work[tuple[str, int]]:
+    """("binary", 0) where all is 0 or 1, ("integer", levels) for whole numbers up to 255, or ("real", 0).
+
+    whole: whether they are whole numbers, where that is known.
+    """
+    asked, binary, low, high = whole is None, True, np.inf, -np.inf
+    for part in slices(len(x), NUMBERS / x.shape[1]):
+        block = x[part]
+        binary = binary and bool(((block == 0) | (block == 1)).all())
+        if asked and whole is not False:
+            whole = bool((block == np.floor(block)).all())
+        low, high = min(low, float(block.min())), max(high, float(block.max()))
+        yield Progress(part.stop, len(x), "look at the values")
+    if binary:
         return "binary", 0
-    if whole and x.min() >= 0 and x.max() <= 255:
-        return "integer", levels or int(x.max()) + 1
+    if whole and low >= 0 and high <= 255:
+        return "integer", levels or int(high) + 1
     return "real", 0
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from backends import arrays as array_files
-from backends.base import InputError
-from backends.files import read_table
+from backends.base import InputError, finish
+from backends.csv_table import read_csv
+from backends.files import read_table, reading_table
 
 matrices = arrays(
     np.float32,
@@ -408,3 +409,60 @@ def test_values_that_32_bits_would_run_together_are_refused(tmp_path, kind):
         np.stack([x[:, 0], np.full(50, 0.1) * (1 + 1e-16 * np.arange(50))], axis=1)
     )  # a constant, but for noise
     assert np.ptp(read_table(path)[0].x[:, 1]) == 0
+
+
+# -- what is too much ------------------------------------------------------------------------------
+
+
+def test_a_line_without_an_end_is_a_sentence_and_is_not_read(tmp_path):
+    path = tmp_path / "endless.csv"
+    with path.open("wb") as file:
+        file.write(b"a,b\n1,")
+        file.truncate(2**33)  # zeros, which take no room on the disk
+    with (
+        path.open("rb") as file,
+        pytest.raises(InputError, match=r"endless\.csv, line 2 has more than 4 MiB"),
+    ):
+        finish(read_csv(file, path.name, None))
+
+
+def test_a_quote_that_never_ends_is_named(tmp_path):
+    path = tmp_path / "quote.csv"
+    path.write_text('a,b\n1,2\n3,"4\n' + "5,6\n" * 200_000)
+    with pytest.raises(InputError, match=r"quote\.csv, line \d+: not readable as text"):
+        read_table(path)
+
+
+def test_zeros_that_unpack_to_more_than_there_is_room_for_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "zeros.npz"
+    np.savez_compressed(path, x=np.zeros((1000, 1000)))
+    monkeypatch.setattr("backends.arrays._BYTES", 2**40)  # a value that takes this much stands for many
+    with pytest.raises(
+        InputError, match=r"zeros\.npz: array 'x' takes [\d.]+ GB of memory, where [\d.]+ GB are"
+    ):
+        read_table(path)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_large_array_comes_in_slices_and_can_be_left(tmp_path, order, packed):
+    x = np.asarray(np.random.default_rng(0).normal(size=(60_000, 4, 3)), order=order)
+    path = tmp_path / ("a.npz" if packed else "a.npy")
+    if packed:
+        np.savez(path, x=x)
+    else:
+        np.save(path, x)
+    work, told = reading_table(path), []
+    while True:
+        try:
+            told.append(next(work))
+        except StopIteration as end:
+            table, _ = end.value
+            break
+    assert np.array_equal(table.x, x.reshape(len(x), -1).astype(np.float32))
+    by = {what: [p.done for p in told if p.what == what] for what in {p.what for p in told}}
+    assert len(by) >= 4
+    assert all(done == sorted(done) for done in by.values())
+    work = reading_table(path)
+    next(work)
+    work.close()

@@ -72,11 +72,13 @@ class _Follower(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
+        self._shown = ("", "")
         theme().changed.connect(self._retint)
 
     def show(self, target: HasIcon, name: str, token: str) -> None:
-        self._name, self._token = name, token
-        target.setIcon(icon(name, token))
+        if self._shown != (name, token):  # a button lays the window out anew even for the icon that it has
+            self._shown = (name, token)
+            target.setIcon(icon(name, token))
 
     def _retint(self) -> None:
-        self.parent().setIcon(icon(self._name, self._token))  # type: ignore[union-attr]
+        self.parent().setIcon(icon(*self._shown))  # type: ignore[union-attr]

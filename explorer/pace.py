@@ -5,21 +5,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QEvent, QObject, QTimer
+from PySide6.QtWidgets import QWidget
 
 
 class Pace(QObject):
     """Calls ``action`` when poked, but never before ``done`` was called for the last time.
 
     It works for at most a share ``duty`` of the time: after work of t seconds it rests t·(1/duty − 1),
-    and from one beginning to the next it waits at least ``interval``.
+    and from one beginning to the next it waits at least ``interval``. What a widget asks for waits until the
+    widget is seen.
     """
 
     LONGEST = 4.0  # seconds of rest, however long the work took: on a busy machine others made it long
 
     def __init__(self, action: Callable[[], bool], interval: float, duty: float, parent: QObject) -> None:
-        """action: returns whether it began work, of which ``done`` will tell the end. interval: seconds."""
+        """action: returns whether it began work, of which ``done`` will tell the end. interval: seconds.
+        parent: the widget that shows what comes of it, or who else wants it."""
         super().__init__(parent)
+        self._shows = parent if isinstance(parent, QWidget) else None
+        if self._shows is not None:
+            self._shows.installEventFilter(self)
         self._action, self._interval, self._duty = action, interval, duty
         self._wanted = self._busy = False
         self._began = 0.0
@@ -51,8 +57,15 @@ class Pace(QObject):
         self.reset()
         self.poke()
 
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The widget is seen again: do what has been wanted meanwhile."""
+        if event.type() == QEvent.Type.Show and not self._timer.isActive():
+            self._try()
+        return False
+
     def _try(self) -> None:
-        if self._wanted and not self._busy:
+        seen = self._shows is None or self._shows.isVisible()
+        if self._wanted and not self._busy and seen:
             self._wanted = False
             self._began = time.perf_counter()
             self._busy = self._action()

@@ -25,6 +25,7 @@ QWidget:disabled { color: $disabled; }
 QLabel { background: transparent; }
 QLabel[role="muted"] { color: $muted; }
 QLabel[role="error"] { color: $danger; }
+QLabel[role="warning"] { color: $warning; }
 QLabel[role="strong"] { color: $text; font-weight: 600; }
 QStatusBar { background: transparent; color: $muted; }
 QStatusBar::item { border: 0; }

@@ -51,7 +51,7 @@ from explorer.suited import SUITED
 from explorer.widgets.card import CardDock
 from explorer.widgets.messages import MessageBar
 from explorer.widgets.task_bar import TaskBar
-from explorer.widgets.values import format_number
+from explorer.widgets.values import LiveLabel, format_number
 
 if TYPE_CHECKING:
     from explorer.beside import BesideDock
@@ -107,13 +107,11 @@ class Window(QMainWindow):
         self.docks["curves"].status.linkActivated.connect(self.curves.plot.toggle)
 
         self.menus = QMenuBar(self)
-        self.title = QLabel(self)
-        self.title.setProperty("role", "muted")
+        self.title = LiveLabel(self, Qt.AlignmentFlag.AlignRight)
         self._bar = QHBoxLayout()
         self._bar.setSpacing(8)
         self._bar.addWidget(self.menus)
-        self._bar.addStretch(1)
-        self._bar.addWidget(self.title)
+        self._bar.addWidget(self.title, 1)
         head = QWidget(self)
         column = QVBoxLayout(head)
         column.setContentsMargins(12, 8, 12, 8)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import ThetaAxis
@@ -209,10 +208,6 @@ class BayesPanel(QWidget):
 
     # -- what is shown -------------------------------------------------------------------------
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._pace.poke()
-
     def _run_changed(self, _: object) -> None:
         for slot in ("theta", "moment"):
             self._exploration.cancel(slot)
@@ -258,7 +253,7 @@ class BayesPanel(QWidget):
 
     def _request(self) -> bool:
         model, shown = self._session.model, self._stack.currentWidget()
-        if not isinstance(model, Bayesian) or not self.isVisible():
+        if not isinstance(model, Bayesian):
             return False
         i, j = self._coordinates()
         view, table = self.fields["prior"].view(), theme().table

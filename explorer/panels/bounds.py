@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -187,10 +186,6 @@ class BoundsPanel(QWidget):
 
     # -- what is computed ----------------------------------------------------------------------
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._pace.poke()
-
     def _run_changed(self, _: object) -> None:
         model = self._session.model
         if isinstance(model, HasParameters):
@@ -229,7 +224,7 @@ class BoundsPanel(QWidget):
 
     def _request(self) -> bool:
         run, model, spec = self._session.run, self._session.model, self._session.state.bounds
-        if run is None or run.data is None or model is None or not self.isVisible():
+        if run is None or run.data is None or model is None:
             return False
         if not self.suits(run, model):
             return False

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from backends.base import Array, DataInfo
@@ -142,10 +141,6 @@ class ClustersPanel(QWidget):
 
     # -- what is computed ----------------------------------------------------------------------
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._pace.poke()
-
     def _run_changed(self, _: object) -> None:
         self.found = self._model = None
         self.means.select(None)
@@ -170,7 +165,7 @@ class ClustersPanel(QWidget):
 
     def _request(self) -> bool:
         run, model, split = self._session.run, self._session.model, self._session.state.clusters.split
-        if run is None or run.data is None or not self.isVisible() or not self.suits(run, model):
+        if run is None or run.data is None or not self.suits(run, model):
             return False
         rows = run.data.split(split)
         self._exploration.request(

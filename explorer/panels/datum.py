@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QPaintEvent
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from backends.capabilities import FitsPosterior, HasElbo
@@ -67,7 +67,6 @@ class DatumPanel(QWidget):
         super().__init__()
         self._session, self._exploration = session, exploration
         self.found: Gaps | None = None
-        self._missed = False
         self.canvas = PlaneCanvas("Exact posterior p(z|x)", self)
         self.field, self.ellipses = FieldItem(), EllipsesItem()
         for item in (self.field, self.ellipses):
@@ -132,19 +131,6 @@ class DatumPanel(QWidget):
 
     # -- what is looked at -----------------------------------------------------------------------
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """It is seen again: behind another tab, where it counts as visible, it lets the others compute."""
-        super().paintEvent(event)
-        if self._missed:
-            self._missed = False
-            self._rest.start()
-
-    @property
-    def _seen(self) -> bool:
-        seen = not self.visibleRegion().isEmpty()
-        self._missed = self._missed or not seen
-        return seen
-
     def _run_changed(self, _: object) -> None:
         for pace, slot in ((self._pace, "gaps"), (self._field_pace, "gaps field")):
             pace.reset()
@@ -178,7 +164,7 @@ class DatumPanel(QWidget):
 
     def _request(self) -> bool:
         model, subject = self._session.model, self._session.subject
-        if subject is None or not isinstance(model, FitsPosterior) or not self._seen:
+        if subject is None or not isinstance(model, FitsPosterior):
             return False
         self._exploration.request(
             "gaps",
@@ -192,7 +178,7 @@ class DatumPanel(QWidget):
 
     def _request_field(self) -> bool:
         model, found, view = self._session.model, self.found, self.canvas.view()
-        if found is None or model is None or model.latent_dim != 2 or not self._seen:
+        if found is None or model is None or model.latent_dim != 2:
             return False
         plane, table = coordinate_plane(2), theme().table
         self._exploration.request(

@@ -25,7 +25,6 @@ from explorer.pace import Pace
 from explorer.plots.staircase import RECENT, Staircase
 from explorer.restarting import Restarting
 from explorer.session import Session
-from explorer.theme import theme
 from explorer.training import Moment
 from explorer.widgets.button import PassingButton
 from explorer.widgets.form import Choice
@@ -125,6 +124,7 @@ class EMPanel(QWidget):
         self.restarting = Restarting(session, exploration, actions, self)
         column.addWidget(self.restarts)
         self.notes = QLabel(self)
+        self.notes.setProperty("role", "warning")
         self.notes.setWordWrap(True)
         self.notes.setAccessibleName("Notes on the components")
         self.notes.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -152,7 +152,6 @@ class EMPanel(QWidget):
         session.run_changed.connect(self._run_changed)
         session.moment_changed.connect(self._moment)
         session.model_changed.connect(self._model_changed)
-        theme().changed.connect(self._show_notes)
         self._show_state()
 
     def _box(self, text: str, tip: str) -> QCheckBox:
@@ -304,7 +303,6 @@ class EMPanel(QWidget):
         if text != self.notes.text():
             self.notes.setText(text)
         self.notes.setToolTip(text)
-        self.notes.setStyleSheet(f"color: {theme().tokens.warning}")
 
     def _legend_changed(self, _: str) -> None:
         """Log-likelihood, bound and gap beside the title, the terms beside what switches them on."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from backends.capabilities import Bayesian, Regresses
@@ -66,10 +65,6 @@ class EstimatesPanel(QWidget):
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._pace.poke()
-
     def _run_changed(self, _: object) -> None:
         self._exploration.cancel("estimates")
         self._pace.reset()
@@ -92,7 +87,7 @@ class EstimatesPanel(QWidget):
 
     def _request(self) -> bool:
         model, curves = self._session.model, self._session.curves
-        if not isinstance(model, Bayesian) or curves is None or not self.isVisible():
+        if not isinstance(model, Bayesian) or curves is None:
             return False
         self._exploration.request(
             "estimates",
@@ -142,10 +137,6 @@ class EvidencePanel(QWidget):
         session.moment_changed.connect(self._moment)
         session.model_changed.connect(self._moment)
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._pace.poke()
-
     def _run_changed(self, _: Any) -> None:
         self.plot.fit()
         self._pace.renew()
@@ -155,7 +146,7 @@ class EvidencePanel(QWidget):
 
     def _draw(self) -> bool:
         curves = self._session.curves
-        if curves is None or not isinstance(self._session.model, Bayesian) or not self.isVisible():
+        if curves is None or not isinstance(self._session.model, Bayesian):
             return False
         steps, values = curves.get("batch/log_evidence")
         if len(steps) and steps[0] == 1:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import Array
@@ -176,10 +175,6 @@ class PredictivePanel(QWidget):
 
     # -- what is shown -------------------------------------------------------------------------
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._pace.poke()
-
     def _run_changed(self, run: Any) -> None:
         for slot in ("predictive", "predicted"):
             self._exploration.cancel(slot)
@@ -208,7 +203,7 @@ class PredictivePanel(QWidget):
     def _request(self) -> bool:
         model: Any = self._session.model
         shown = self._shown
-        if not self.suits(model) or not self.isVisible():
+        if not self.suits(model):
             return False
         if isinstance(shown, FlipsPlot):
             x = np.array([0.0, 1.0])

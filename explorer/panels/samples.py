@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QSize, Signal
-from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent, QShowEvent
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import Array
@@ -206,10 +206,6 @@ class SamplesPanel(QWidget):
         if self.shown == "flow" and not moment.training:
             self.prior.follow()
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._pace.poke()
-
     def _run_changed(self, _: object) -> None:
         self._pace.reset()
         self._exploration.cancel("samples")
@@ -268,7 +264,7 @@ class SamplesPanel(QWidget):
 
     def _request(self) -> bool:
         model, run = self._session.model, self._session.run
-        if run is None or not isinstance(model, Samples) or not self.isVisible():
+        if run is None or not isinstance(model, Samples):
             return False
         info, seed, ratio = run.info, self._seed, self.devicePixelRatioF()
         ink = Ink((255, 255, 255), 1.0) if theme().tokens.is_dark else Ink((20, 24, 32), 1.0)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from backends.capabilities import Decodes, Encodes, HasPrior
@@ -139,7 +138,7 @@ class TraversalsPanel(QWidget):
     def _request(self) -> bool:
         run, model, point = self._session.run, self._session.model, self._session.point
         data = self._session.data
-        if model is None or data is None or not self.isVisible() or not self.suits(run, model):
+        if model is None or data is None or not self.suits(run, model):
             return False
         if self._session.state.traversals == "mean" or point is None or len(point) != model.latent_dim:
             point = None
@@ -168,10 +167,6 @@ class TraversalsPanel(QWidget):
             "held-out rows. "
             f"Below {DEAD:g} nats a dimension is unused."
         )
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._renew()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

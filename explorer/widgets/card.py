@@ -63,6 +63,11 @@ class CardDock(QDockWidget):
         column = QVBoxLayout(holder)
         column.setContentsMargins(_MARGIN, 4, _MARGIN, _MARGIN)
         self.setWidget(holder)
+        # Behind another tab Qt calls a dock visible: what is in it shall know better, and compute nothing.
+        keep = holder.sizePolicy()
+        keep.setRetainSizeWhenHidden(True)
+        holder.setSizePolicy(keep)
+        self.visibilityChanged.connect(holder.setVisible)
         self._bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._bar.customContextMenuRequested.connect(self._menu)
         self.windowTitleChanged.connect(self._bar.title.setText)

@@ -2,6 +2,7 @@
 
 import pytest
 from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QWidget
 from shiboken6 import delete
 
 from explorer.pace import Pace
@@ -91,3 +92,21 @@ def test_what_is_renewed_begins_at_once_whatever_is_under_way(work):
     pace.done()
     pace.renew()
     assert work.begun == 3
+
+
+def test_what_a_widget_wants_waits_until_it_is_seen(work, qtbot):
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    pace = Pace(work, interval=0, duty=1.0, parent=widget)
+    pace.poke()
+    assert work.begun == 0
+    widget.show()
+    assert work.begun == 1
+    widget.hide()
+    pace.poke()
+    pace.done()
+    widget.show()
+    qtbot.waitUntil(lambda: work.begun == 2)
+    widget.hide()
+    widget.show()  # nothing is new
+    assert work.begun == 2

@@ -57,7 +57,7 @@ _NEEDS = {"xcb": XCB, "wayland": WAYLAND}
 
 _PACKAGES = (
     "numpy", "scipy", "scikit-learn", "torch", "zuko", "torchdiffeq", "safetensors", "Pillow",
-    "PySide6-Essentials", "pyqtgraph", "onnxruntime",
+    "PySide6-Essentials", "pyqtgraph", "imageio-ffmpeg",
 )  # fmt: skip
 
 

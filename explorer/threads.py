@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from functools import cache
 
 EXPLORATION, TRAINING = 5, 10  # niceness: what computes steps back from the thread that draws
 
@@ -46,13 +47,14 @@ def step_back(niceness: int) -> None:
             os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)
 
 
+@cache
 def forget_modules() -> None:
-    """Take all that is loaded by now out of the garbage collector's sight.
+    """Take all that is loaded by now out of the garbage collector's sight: only once, as what is frozen is
+    never collected. (To ask whether something is counts it all, for 20 ms.)
 
     A full collection over torch's objects stops every thread for more than 100 ms.
     """
-    if not gc.get_freeze_count():  # once: what is frozen is never collected
-        gc.freeze()
+    gc.freeze()
 
 
 def give_memory_back() -> None:

@@ -79,9 +79,12 @@ def on_grid(function: Callable[[Array], Any], view: View, cell: int) -> Slices[A
     """A function of canvas coordinates (n, 2) → (n,), or work in slices that gives it, in the middle of each
     cell of so many device pixels: (rows, columns) float64."""
     rows, columns = -(-view.height // cell), -(-view.width // cell)
-    py, px = np.divmod(np.arange(rows * columns), max(columns, 1))
-    uv = view.to_canvas((px + 0.5) * cell, (py + 0.5) * cell)
-    values = yield from in_slices(function, uv)
+
+    def at(cells: Array) -> Any:
+        py, px = np.divmod(cells, max(columns, 1))
+        return function(view.to_canvas((px + 0.5) * cell, (py + 0.5) * cell))
+
+    values = yield from in_slices(at, np.arange(rows * columns))
     return np.concatenate(values).astype(np.float64).reshape(rows, columns)
 
 

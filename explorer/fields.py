@@ -310,7 +310,9 @@ def shaded(
         values = yield from on_grid(function, view, cell)
         last = cell == cells[-1]
         if last or time.perf_counter() - shown > SHOW_EVERY:
+            yield None
             scale = kind.shade(values)
+            yield None
             bands = []
             for start in range(0, len(values), BAND):
                 bands.append(coloured(values[start : start + BAND], scale, table))

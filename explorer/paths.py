@@ -134,7 +134,7 @@ def _along(model: Any, kind: str, line: Array, film: FilmSpec, encodings: Encodi
     latent, image = (np.interp(np.linspace(0, marks[-1], film.frames), marks, m) for m in (latent, image))
     z = np.ascontiguousarray(places, np.float32)
     mean = yield from images_of(model, z)
-    speed = yield from speeds(model, places)
+    speed = yield from speeds(model, places, directions(fine, marks, film.frames))
     log_prior = model.log_prior(z) if isinstance(model, HasPrior) else None
     within, radius = None, 0.0
     if encodings is not None and len(encodings.z) > 1:
@@ -148,11 +148,19 @@ def images_of(model: Any, z: Array) -> Slices[Array]:
     return (yield from decoded(model, np.ascontiguousarray(z, np.float32)))
 
 
-def speeds(model: Any, places: Array) -> Slices[Array]:
-    """‖J ż‖ at each of m points (m, k) of a path, ż its direction there, ‖ż‖ = 1: (m,) float64."""
-    direction = np.gradient(places, axis=0)
-    length = np.linalg.norm(direction, axis=1, keepdims=True)
-    shift = STEP * np.divide(direction, length, out=np.zeros_like(direction), where=length > 0)
+def directions(line: Array, marks: Array, m: int) -> Array:
+    """Where a polyline (n, k) goes at the m points of :func:`backends.geodesics.along`, (m, k): the way of
+    the segment that each lies on, of length 1, and at a corner of the one that leads there; 0 of no way."""
+    after = np.searchsorted(marks, np.linspace(0, marks[-1], m))
+    after = np.clip(after, np.searchsorted(marks, 0.0, "right"), len(line) - 1)
+    way = line[after] - line[after - 1]
+    length = np.linalg.norm(way, axis=1, keepdims=True)
+    return np.divide(way, length, out=np.zeros_like(way), where=length > 0)
+
+
+def speeds(model: Any, places: Array, way: Array) -> Slices[Array]:
+    """‖J ż‖ at each of m points (m, k) of a path, ż its way there (m, k), ‖ż‖ = 1: (m,) float64."""
+    shift = STEP * way
     both = yield from images_of(model, np.concatenate([places + shift, places - shift]))
     change = both[: len(places)].astype(np.float64) - both[len(places) :]
     return np.asarray(np.linalg.norm(change, axis=1) / (2 * STEP))

@@ -13,7 +13,7 @@ from backends.capabilities import Bijects, Continuous, HasPrior, latent_points
 from backends.carry import Slices, move
 
 SLICE = 0.006  # seconds of work between two yields
-FIRST, LEAST = 32, 16  # rows of the first slice, and of any: a call has costs of its own
+LEAST = 4  # rows of any slice, and of the first: that tells what a call costs whatever its rows
 
 
 def in_slices(compute: Callable[[Array], Any], rows: Array) -> Slices[list[Any]]:
@@ -23,7 +23,7 @@ def in_slices(compute: Callable[[Array], Any], rows: Array) -> Slices[list[Any]]
     is longer: at the most twice as long as the shortest was. Without rows it computes once, of none.
     """
     results: list[Any] = []
-    done, size, least = 0, FIRST, np.inf
+    done, size, least = 0, LEAST, np.inf
     while done < len(rows) or not done:
         start, longest = time.perf_counter(), 0.0
         part = compute(rows[done : done + size])

@@ -11,7 +11,7 @@ NORMAL = stats.multivariate_normal([0.5, -1.0], [[1.0, 0.3], [0.3, 0.5]])
 
 
 def log_prob(x):
-    return NORMAL.logpdf(x)
+    return np.reshape(NORMAL.logpdf(x), len(x))  # of one row, too
 
 
 def run(log_prob, view, kind=Picture):
@@ -71,12 +71,12 @@ def test_a_spike_does_not_darken_the_rest():
     spike = stats.multivariate_normal([0.015, 0.005], 1e-8 * np.eye(2))  # in the middle of a pixel
 
     def with_spike(x):
-        return np.logaddexp(log_prob(x), spike.logpdf(x))
+        return np.logaddexp(log_prob(x), np.reshape(spike.logpdf(x), len(x)))
 
     view = View(-3, 3, -4, 2, 200, 200)
     _, without = run(log_prob, view)
     _, last = run(with_spike, view)
-    assert with_spike(np.array([0.015, 0.005])) - NORMAL.logpdf(NORMAL.mean) > 10
+    assert with_spike(np.array([[0.015, 0.005]])) - NORMAL.logpdf(NORMAL.mean) > 10
     changed = np.argwhere((np.abs(last.image.astype(int) - without.image) > 12).any(2))
     np.testing.assert_array_equal(changed, [[66, 100]])
     assert last.image[66, 100, 0] >= 229  # the brightest there is, at an opacity of 0.9

@@ -104,7 +104,23 @@ def test_speed_is_that_of_the_metric(vae, ppca):
         places = a + np.linspace(0, 1, 9)[:, None] * (b - a)
         unit = (b - a) / np.linalg.norm(b - a)
         exact = np.sqrt(np.einsum("i,nij,j->n", unit, model.metric(places.astype(np.float32)), unit))
-        np.testing.assert_allclose(finish(speeds(model, places)), exact, rtol=2e-3)
+        found = finish(speeds(model, places, np.tile(unit, (9, 1))))
+        np.testing.assert_allclose(found, exact, rtol=2e-3)
+
+
+@pytest.mark.parametrize("spacing", ["latent", "image"])
+def test_speed_is_along_the_path_and_not_across_its_bends(spacing):
+    """Of few frames on a path of three sides, each along an axis; the decoder is smooth."""
+    run = Run.start("vae", open_data("digits"), {"activation": "tanh", "width": 16}, seed=0)
+    run.step()
+    vae = run.model()
+    corners = np.array([[0.0, 0.0], [0.9, 0.0], [0.9, 0.0], [0.9, 0.7], [-0.5, 0.7]])
+    found = finish(walk(vae, Route("drawn", corners), FilmSpec(6, spacing=spacing), None))
+    metric = vae.metric(found.z)
+    along = (found.z[:, 1] > 1e-6) & (found.z[:, 1] < 0.7 - 1e-6)
+    assert 1 <= along.sum() <= 3
+    exact = np.sqrt(np.where(along, metric[:, 1, 1], metric[:, 0, 0]))
+    np.testing.assert_allclose(found.speed, exact, rtol=2e-3)
 
 
 def test_counts_are_those_of_brute_force_and_the_radius_is_typical(encodings):

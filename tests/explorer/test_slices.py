@@ -8,10 +8,10 @@ import pytest
 from backends.base import finish
 from backends.data import open_data
 from backends.run import Run
-from explorer.slices import FIRST, LEAST, in_slices, samples
+from explorer.slices import LEAST, in_slices, samples
 
 
-@pytest.mark.parametrize("n", [0, 1, FIRST, FIRST + 1, 5000])
+@pytest.mark.parametrize("n", [0, 1, LEAST, LEAST + 1, 5000])
 @pytest.mark.parametrize("pieces", [0, 3])
 def test_all_rows_are_computed_once_and_in_order(n, pieces):
     rows, slices = np.arange(2 * n).reshape(n, 2), 0
@@ -40,7 +40,7 @@ def test_all_rows_are_computed_once_and_in_order(n, pieces):
 
 def test_no_slice_grows_beyond_four_times_the_one_before():
     sizes = [len(part) for part in finish(in_slices(lambda some: some, np.zeros((100_000, 2))))]
-    assert sizes[0] == FIRST
+    assert sizes[0] == LEAST
     assert all(b <= 4 * a for a, b in pairwise(sizes))
 
 

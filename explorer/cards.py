@@ -13,16 +13,6 @@ def in_front(dock: CardDock) -> bool:
     return not dock.visibleRegion().isEmpty()
 
 
-def toggle(dock: CardDock) -> None:
-    """Bring a card to the front and give it the keyboard; hide it where it is there."""
-    if in_front(dock):
-        dock.hide()
-    else:
-        dock.show()
-        dock.raise_()
-        take_keyboard(dock)
-
-
 def go_on(window: QMainWindow, step: int) -> None:
     """Give the keyboard to the card that is so many further on, from left to right."""
     seen = [dock for dock in window.findChildren(CardDock) if in_front(dock)]

@@ -273,6 +273,7 @@ class State:
         "automatic", ("automatic", "viridis", "cividis", "magma").__contains__
     )  # of fields
     theme: str = setting("system", ("system", "dark", "light").__contains__)
+    closed: tuple[str, ...] = several("")  # cards, by the names of their docks
     autosave: int = setting(60, range(1, 3601).__contains__)  # seconds of training between two copies kept
 
 

@@ -35,7 +35,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.actions import Actions
-from explorer.cards import in_front
+from explorer.cards import in_front, take_keyboard
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
 from explorer.dialogs import Dialogs
@@ -95,9 +95,11 @@ class Window(QMainWindow):
         for name, suited in SUITED.items():
             self.docks[name] = CardDock(name, suited.title, None, self)
         self.suited: dict[str, Any] = {}  # panels by the name of their dock, made when a run first needs them
+        self._suit: set[str] = set()  # those that have something to show of the open run
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for dock in self.docks.values():
             dock.topLevelChanged.connect(self._rearranged)
+            dock.closed.connect(self._card_closed)
         for dock in (d for name, d in self.docks.items() if name != "map"):  # whose panel knows
             dock.set_narrowest(NARROWEST)  # whatever is in it: or cards lie over each other
         self.dialogs = Dialogs(self)
@@ -218,7 +220,7 @@ class Window(QMainWindow):
             if name in SUITED:
                 self.tabifyDockWidget(docks["curves"], dock)
             else:
-                dock.show()
+                dock.setVisible(name not in self.session.state.closed)
         self._show_suited()
         self._arrangement = ARRANGEMENT
         self._limit_docks(WIDEST)
@@ -226,6 +228,11 @@ class Window(QMainWindow):
         for dock in second:
             self._lay_beside(dock)
             dock.show()
+
+    def arrange_anew(self) -> None:
+        """The standard arrangement, with all cards in it."""
+        self.session.apply(replace(self.session.state, closed=()), "show all cards")
+        self.arrange()
 
     def _limit_docks(self, widest: int) -> None:
         """In the standard arrangement a larger window is for the canvas, not for the forms."""
@@ -335,9 +342,36 @@ class Window(QMainWindow):
 
     def play_path(self) -> None:
         """Play the film of the path, or pause it."""
-        self.docks["path"].show()
-        self.docks["path"].raise_()
+        self.show_card("path")
         self.suited["path"].play()
+
+    # -- cards that are closed and shown ---------------------------------------------------------
+
+    def can_show(self, name: str) -> bool:
+        """Whether the open run has what a card shows."""
+        return name not in SUITED or name in self._suit
+
+    def show_card(self, name: str) -> None:
+        """Bring a card to the front."""
+        state, dock = self.session.state, self.docks[name]
+        closed = tuple(other for other in state.closed if other != name)
+        self.session.apply(replace(state, closed=closed), f"show {dock.windowTitle()}")
+        dock.show()
+        dock.raise_()
+
+    def toggle_card(self, name: str) -> None:
+        """Bring a card to the front and give it the keyboard; close it where it is there."""
+        if in_front(self.docks[name]):
+            self.docks[name].close()
+        else:
+            self.show_card(name)
+            take_keyboard(self.docks[name])
+
+    def _card_closed(self) -> None:
+        name, state = self.sender().objectName(), self.session.state
+        if name not in state.closed:
+            what = f"close {self.docks[name].windowTitle()}"
+            self.session.apply(replace(state, closed=(*state.closed, name)), what)
 
     def _run_opening(self, run: Any) -> None:
         """Make the panels that this run is the first to suit."""
@@ -353,7 +387,10 @@ class Window(QMainWindow):
                     dock.status.linkActivated.connect(panel.follow_link)
 
     def _state_changed(self, old: State, new: State) -> None:
-        """A path that is drawn or joined comes into view."""
+        """Cards are closed and come back; a path that is drawn or joined comes into view."""
+        for name in set(old.closed) ^ set(new.closed):
+            if name in self.docks:
+                self.docks[name].setVisible(name not in new.closed and self.can_show(name))
         if old.path != new.path and new.path.kind != "nothing" and not in_front(self.docks["path"]):
             self.docks["path"].raise_()
 
@@ -365,8 +402,9 @@ class Window(QMainWindow):
         """Panels that have something to show of this run; the first of them on top, where it was not there
         for the run before."""
         run, model = self.session.run, self.session.model
+        self._suit = {name for name, s in SUITED.items() if run is not None and s.panel.suits(run, model)}
         before = [name for name in SUITED if not self.docks[name].isHidden()]
-        now = [name for name, s in SUITED.items() if run is not None and s.panel.suits(run, model)]
+        now = [name for name in SUITED if name in self._suit and name not in self.session.state.closed]
         if now == before:
             return
         for name in SUITED:

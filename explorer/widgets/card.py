@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QRectF, QSize, Qt
-from PySide6.QtGui import QAction, QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QDockWidget,
     QHBoxLayout,
@@ -33,8 +33,10 @@ def section_title(text: str, parent: QWidget | None = None) -> QLabel:
 class CardDock(QDockWidget):
     """A dock drawn as one rounded card, title bar and content together.
 
-    status: a label at the right of the title for live text (rich text allowed).
+    status: a label at the right of the title for live text (rich text allowed). closed: by its user.
     """
+
+    closed = Signal()
 
     def __init__(
         self, object_name: str, title: str, content: QWidget | None, parent: QWidget | None = None
@@ -102,6 +104,10 @@ class CardDock(QDockWidget):
         radius = 0.0 if self.isFloating() else _RADIUS
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
         painter.end()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        super().closeEvent(event)
+        self.closed.emit()
 
     def _retint(self) -> None:
         self.update()

@@ -1,4 +1,4 @@
-"""The command palette: every command by a few letters of its name."""
+"""The command palette: every command by a few letters of its name, or by a word of what it does."""
 
 from __future__ import annotations
 
@@ -47,11 +47,13 @@ class Palette(QDialog):
 
     def _filter(self, words: str) -> None:
         self.list.clear()
-        for action in self._actions:
+        named = [action for action in self._actions if matches(words, action.text())]
+        told = [action for action in self._actions if matches(words, f"{action.text()} {action.toolTip()}")]
+        for action in dict.fromkeys((*named, *told)):
             keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            if matches(words, action.text()):
-                item = QListWidgetItem(f"{action.text()}    {keys}" if keys else action.text(), self.list)
-                item.setData(Qt.ItemDataRole.UserRole, action)
+            item = QListWidgetItem(f"{action.text()}    {keys}" if keys else action.text(), self.list)
+            item.setToolTip(action.toolTip())
+            item.setData(Qt.ItemDataRole.UserRole, action)
         self.list.setCurrentRow(0)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

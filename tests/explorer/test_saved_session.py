@@ -91,3 +91,34 @@ def test_a_session_without_its_run_changes_nothing(start, small_run, tmp_path):
     assert "gone" in error.text
     assert program.session.run is run
     assert program.session.state == before
+
+
+def test_a_card_that_was_closed_stays_so_and_comes_back(start, small_run, tmp_path):
+    first = start(small_run, tmp_path / "home")
+    first.wait_for_run()
+    docks = first.window.docks
+    first.trigger("card-pins")  # behind another: it comes into view
+    first.until(lambda: not docks["pins"].visibleRegion().isEmpty())
+    first.trigger("card-pins")
+    assert docks["pins"].isHidden()
+    docks["samples"].close()
+    assert first.window.commands["undo"].text() == "Undo close Samples"
+    first.trigger("undo")
+    assert not docks["samples"].isHidden()
+    first.trigger("redo")
+    assert docks["samples"].isHidden()
+    first.close()
+
+    second = start(small_run, tmp_path / "home")
+    second.wait_for_run()
+    second.settle()
+    docks, commands = second.window.docks, second.window.commands
+    assert {name for name in ("samples", "pins", "path", "curves") if docks[name].isHidden()} == {
+        "samples",
+        "pins",
+    }
+    assert not commands["card-pins"].isChecked()
+    assert not commands["card-em"].isEnabled()  # this run has none
+    second.trigger("arrange")
+    assert not docks["samples"].isHidden()
+    assert not docks["pins"].isHidden()

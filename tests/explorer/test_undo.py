@@ -43,7 +43,7 @@ RUNS: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], str]] = {
         "map.plane.offsets map.field map.opacity map.sliders map.points map.colour map.prior pins path.kind "
         "path.a path.b film.frames film.spacing film.speed film.play samples.shown curves.split curves.iwae "
         "curves.terms curves.batches history.memory history.seconds history.loop traversals colours theme "
-        "autosave shared",
+        "autosave closed shared",
     ),
     "a map on pins": (
         "vae", "digits", {"width": 16, "depth": 1, "latent_dim": 3},
@@ -88,6 +88,7 @@ OTHERS: dict[str, Any] = {
     "path.points": ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0)),
     "pins": PINS[:2],
     "samples.shown": "between",
+    "closed": ("samples", "pins"),
     "flow.curves": "terms",
     "flow.time": 0.5,
     "bayes.i": 2,
@@ -167,6 +168,8 @@ def test_what_is_set_is_taken_back_and_set_again(start, tmp_path, name):
     program.wait_for_run()
     session, edit = program.session, program.window.commands
     session.begin(replace(session.state, **before))
+    if "offsets" in paths:
+        program.until(lambda: session.plane.left_out is not None)  # which the encodings tell
     if "shared" in paths:
         program.trigger("beside")
     if "autosave" in paths:

@@ -265,6 +265,27 @@ def test_the_palette_filters_and_does(program):
 
 
 @pytest.mark.qt_log_ignore("grabbing the keyboard")
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("theme dark", "dark"),
+        ("settings", "preferences"),
+        ("layout", "arrange"),
+        ("export image", "save-map"),
+        ("rename", "runs"),
+        ("traversals", "card-traversals"),
+        ("exit", "quit"),
+        ("start training", "toggle"),
+    ],
+)
+def test_a_command_is_found_by_what_it_does(program, words, name):
+    program.trigger("palette")
+    palette = palette_of(program)
+    QTest.keyClicks(palette.line, words)
+    assert palette.list.item(0).data(Qt.ItemDataRole.UserRole) is program.window.commands[name]
+
+
+@pytest.mark.qt_log_ignore("grabbing the keyboard")
 def test_the_palette_is_walked_with_the_arrows_and_left_with_esc(program):
     state = program.session.state
     program.trigger("palette")

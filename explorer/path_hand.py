@@ -85,8 +85,10 @@ class PathHand(QObject):
             return
         here, view = np.array(uv), self._canvas.view()
         pixel = view.scale * (view.x1 - view.x0) / max(view.width, 1)
-        if np.abs(here - self._last).max() < (self._apart if self._drawn else STILL) * pixel:
-            return
+        if np.abs(here - self._last).max() >= (self._apart if self._drawn else STILL) * pixel:
+            self._go_to(here)
+
+    def _go_to(self, here: Array) -> None:
         z = self._session.plane.to_space(np.stack([self._last, here]))
         if not self._drawn:
             self._drawn.append(_exact(z[0]))
@@ -104,6 +106,8 @@ class PathHand(QObject):
         self._drag(uv)
         self._begin = None
         if self._drawn:
+            if not np.array_equal(self._last, uv):
+                self._go_to(np.array(uv))  # it ends where the hand let go, however near the last point is
             self._draw()
         else:
             self._canvas.clicked.emit((uv, 0))

@@ -15,7 +15,8 @@ import numpy as np
 from backends.base import Array, InputError
 from backends.carry import Slices
 
-FINE = 8  # parts of each segment that an image length is measured with
+FINE = 8  # parts of each segment that equal steps are found with
+CHORDS = 512  # about, that the image length of a path is measured with, however many points it has
 STEP = 1e-2  # of the central differences: with it truncation and the rounding of float32 are about the same
 ROWS = 128  # decoded at a time for a few Jacobians
 ROUNDS = 60  # of Gauss–Newton, at most
@@ -80,11 +81,16 @@ def subdivided(points: Array, parts: int = FINE) -> Array:
     return np.stack([np.interp(at, marks, column) for column in np.asarray(points, np.float64).T], axis=1)
 
 
+def finely(points: Array) -> Array:
+    """A polyline (m, k) with so many points more that its image is measured with about CHORDS chords."""
+    return subdivided(points, max(CHORDS // len(points), 2))
+
+
 def image_marks(decode: Decode, points: Array) -> Slices[Any]:
     """How far along its image each of a polyline's points (m, k) lies: (m,) float64, from 0. Measured with
-    FINE chords a segment, which is a little less than the curve itself."""
-    fine = yield from decode(subdivided(points))
-    sums = steps(fine).reshape(-1, FINE).sum(axis=1)
+    about CHORDS chords, which is a little less than the curve itself."""
+    fine = yield from decode(finely(points))
+    sums = steps(fine).reshape(len(points) - 1, -1).sum(axis=1)
     return np.concatenate([[0.0], np.cumsum(sums)])
 
 

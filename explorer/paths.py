@@ -18,11 +18,11 @@ from backends.geodesics import (
     STEP,
     Geodesic,
     along,
+    finely,
     geodesic,
     great_circle,
     marks_of,
     straight,
-    subdivided,
 )
 from explorer import pins
 from explorer.look import RADIUS
@@ -33,7 +33,6 @@ from explorer.state import FilmSpec, State
 SHOW_EVERY = 0.05  # seconds between two paths that are not the shortest yet
 NO_PINS = "Choose two pins to join. N sets one where the point is."
 POINTS = 32  # of a line between two pins
-FINE_POINTS = 512  # of a path, about, that lengths are measured with
 NEIGHBOURS = 20  # encodings that half of the encodings have within the radius
 SAMPLE, AMONG = 256, 2000  # encodings that the radius is found from, and those that it is found among
 _NUMBERS = 2**20  # distances computed between two yields
@@ -124,7 +123,7 @@ def walk(
 
 
 def _along(model: Any, kind: str, line: Array, film: FilmSpec, encodings: Encodings | None) -> Slices[Walk]:
-    fine = subdivided(line, max(FINE_POINTS // len(line), 2))
+    fine = finely(line)
     images = yield from images_of(model, fine)
     latent, image = marks_of(fine), marks_of(images)
     marks = image if film.spacing == "image" else latent

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtTest import QTest
 
 from backends.base import InputError, finish
@@ -69,6 +69,14 @@ def test_what_there_is_of_a_path():
 
 
 # -- what lies along it ----------------------------------------------------------------------------
+
+
+def test_lengths_of_the_straight_line_and_of_the_shortest_are_measured_alike(vae, encodings):
+    ends = [-1, 0.5], [2, -1]
+    shortest = finish(walk(vae, joined("shortest", *ends), FilmSpec(13), encodings))
+    there = finish(walk(vae, joined("straight", *ends), FilmSpec(13), encodings))
+    assert shortest.shortest.straight == pytest.approx(there.image[-1], rel=1e-6)
+    assert shortest.shortest.length == pytest.approx(shortest.image[-1], rel=1e-6)
 
 
 def test_frames_at_equal_steps_of_the_latent_are_what_decodes_there(vae, encodings):
@@ -253,7 +261,8 @@ def test_a_long_path_is_thinned_and_keeps_its_ends(program):
     draw(program, *circle)
     points = np.array(program.session.state.path.points)
     assert 60 < len(points) <= 201
-    np.testing.assert_allclose(points[[0, -1]], [circle[0], circle[-1]], atol=0.1)
+    ends = [program.map.canvas.at(QPointF(program.pixel_of(*at))) for at in (circle[0], circle[-1])]
+    np.testing.assert_allclose(points[[0, -1]], ends, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(points, axis=1), 2, atol=0.1)
 
 

@@ -28,7 +28,8 @@ class Traversals:
     """Of a model with k latent dimensions: kl (k,), the mean KL of q(zⱼ|x) against the prior, in nats.
 
     order: the dimensions by falling KL. strips: of the first of these, in that order, what decodes along
-    them, (h, w, 4) uint8 premultiplied. method: how the KL was made; rows: of how many held-out rows.
+    them, (h, w, 4) uint8 premultiplied. method: how the KL was made, of a full covariance those of its
+    marginals; rows: of how many held-out rows.
     """
 
     step: int
@@ -81,6 +82,10 @@ def traversals(
     parts: list[Gaussian] = yield from in_slices(model.encode, x)
     mean, std = (np.concatenate([getattr(q, name) for q in parts]) for name in ("mean", "std"))
     each, method = kl_by_dimension(model, mean, std)
+    if parts[0].scale_tril is not None:
+        method += (
+            "; q's covariance is full: what dimensions have in common is in none of these, nor in their sum"
+        )
     kl = each.mean(0) if len(x) else np.zeros(model.latent_dim)
     order = np.argsort(-kl, kind="stable")
     middle = mean.mean(0, dtype=np.float64) if len(x) else np.zeros(model.latent_dim)

@@ -64,6 +64,27 @@ def test_of_another_prior_it_is_against_its_moments_and_says_so():
     assert "mean and variance" in method
 
 
+def test_of_a_full_covariance_it_is_that_of_the_marginals_and_says_so():
+    """KL(q‖N(0, I)) = Σⱼ KL(qⱼ‖N(0, 1)) + KL(q‖Πⱼ qⱼ)."""
+
+    class Full(Hand):
+        tril = np.array([[0.5, 0, 0, 0], [0.4, 0.3, 0, 0], [0, 0.2, 0.6, 0], [0.1, 0, 0.3, 0.8]], np.float32)
+
+        def encode(self, x):
+            return Gaussian(
+                x, np.tile(np.linalg.norm(self.tril, axis=1), (len(x), 1)), np.tile(self.tril, (len(x), 1, 1))
+            )
+
+    found = finish(traversals(Full(), X, None, WHITE, 1.0))
+    s = (Full.tril @ Full.tril.T).astype(float)
+    whole = 0.5 * (np.trace(s) + np.square(X).sum(1).mean() - 4 - np.linalg.slogdet(s)[1])
+    shared = 0.5 * (np.log(np.diag(s)).sum() - np.linalg.slogdet(s)[1])
+    assert found.kl.sum() == pytest.approx(whole - shared, rel=1e-5)
+    assert shared > 0.1
+    assert "in common" in found.method
+    assert "in common" not in finish(traversals(Hand(), X, None, WHITE, 1.0)).method
+
+
 def test_rows_are_sorted_by_kl_and_a_dead_dimension_is_last():
     found = finish(traversals(Hand(), X, None, WHITE, 1.0))
     assert found.order.tolist()[0] == 0

@@ -44,6 +44,7 @@ class Suited:
 #: By the names of their docks, in the order of their tabs; the first that suits a run is on top when the run
 #: is opened.
 SUITED = {
+    "line": Suited("From x to z", "line", "LinePanel"),
     "likelihood": Suited("−log p(x) · nats", "likelihood", "LikelihoodPanel"),
     "kl": Suited("Forward and reverse KL · nats", "divergences", "DivergencesPanel"),
     "costs": Suited("Costs", "costs", "CostsPanel"),

@@ -36,7 +36,7 @@ from explorer.state import RunSpec, with_value
 from explorer.training import Moment
 from explorer.widgets.button import PassingButton
 from explorer.widgets.card import section_title
-from explorer.widgets.form import LABEL_WIDTH, Choice, ParameterForm
+from explorer.widgets.form import GAP, Choice, ParameterForm
 from explorer.widgets.slider import ValueSlider
 from explorer.widgets.values import LiveLabel, format_number
 
@@ -60,6 +60,8 @@ RUN_PARAMETERS = (
     ),
 )  # fmt: skip
 
+SHORT_LABELS = 66  # logical pixels: the names of data and models take the room
+
 
 class RunPanel(QWidget):
     """Shows what the next run is made of and how the open one is going."""
@@ -79,9 +81,9 @@ class RunPanel(QWidget):
         self.separation.name("Separation", "a: the two Gaussians lie at −a and a, with variance 1")
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
-        grid.setVerticalSpacing(8)
+        grid.setVerticalSpacing(GAP)
         grid.setColumnStretch(1, 1)
-        grid.setColumnMinimumWidth(0, LABEL_WIDTH)
+        grid.setColumnMinimumWidth(0, SHORT_LABELS)
         for row, (text, field, tip) in enumerate(
             (
                 (
@@ -107,14 +109,17 @@ class RunPanel(QWidget):
             label.setToolTip(tip)
             grid.addWidget(label, row, 0)
             grid.addWidget(field, row, 1)
-        self.run_form = ParameterForm(RUN_PARAMETERS, self)
+        self.run_form = ParameterForm(RUN_PARAMETERS, self, SHORT_LABELS)
 
         self._inner = QWidget(self)
         self._column = QVBoxLayout(self._inner)
         self._column.setContentsMargins(0, 0, 8, 0)
         self._column.setSpacing(8)
-        self._column.addLayout(grid)
-        self._column.addWidget(self.run_form)
+        chosen = QVBoxLayout()
+        chosen.setSpacing(GAP)
+        chosen.addLayout(grid)
+        chosen.addWidget(self.run_form)
+        self._column.addLayout(chosen)
         self._column.addSpacing(4)
         self._column.addWidget(section_title("Hyper-parameters", self))
         self._column.addStretch(1)

@@ -219,7 +219,7 @@ class SamplesPanel(QWidget):
         for points in (self.data_points, self.sample_points):
             points.set_points(np.zeros((0, 2)), None)
         if not image and run.data is not None and len(run.data.train):
-            x = in_two(run.data.train.x[:CLOUD])
+            x = in_two(run.data.train.x[:CLOUD], above=False)
             self.data_points.set_points(x, None)
             self._frame(x)
         self._show_choice()
@@ -228,6 +228,12 @@ class SamplesPanel(QWidget):
         """Show where x (n, 2) lies, but for the few rows farthest out."""
         self._framed = True
         (x0, y0), (x1, y1) = np.quantile(x, 0.002, axis=0), np.quantile(x, 0.998, axis=0)
+        run = self._session.run
+        line = run is not None and run.info.dim == 1
+        self.plot.setAspectLocked(not line)
+        self.plot.getAxis("left").setStyle(showValues=not line)
+        if line:
+            y0, y1 = -1.0, 1.0
         self.plot.setRange(xRange=(float(x0), float(x1)), yRange=(float(y0), float(y1)), padding=0.1)
 
     def _legend(self) -> None:
@@ -281,7 +287,7 @@ class SamplesPanel(QWidget):
 
         def work() -> Slices[Array]:
             if info.image_shape is None:
-                return in_two((yield from draw(CLOUD)))
+                return in_two((yield from draw(CLOUD)), above=True)
             tiling = Tiling.of(info, width, height, ratio)
             if x is None:
                 return tiling.lay((yield from draw(tiling.count)), info, ink)
@@ -315,6 +321,9 @@ class SamplesPanel(QWidget):
         self._pace.poke()
 
 
-def in_two(x: Array) -> Array:
-    """The first two columns of x (n, d); a single one lies on a line."""
-    return x[:, :2] if x.shape[1] > 1 else np.column_stack([x, np.zeros_like(x)])
+def in_two(x: Array, above: bool) -> Array:
+    """The first two columns of x (n, d). A single one is strewn over a band, above 0 or below it."""
+    if x.shape[1] > 1:
+        return x[:, :2]
+    v = np.random.default_rng(0).uniform(0.1, 1.0, len(x))
+    return np.column_stack([x[:, 0], v if above else -v])

@@ -65,7 +65,7 @@ class FieldBar(QWidget):
         row.setSpacing(6)
         row.addWidget(self.field)
         row.addWidget(self.look)
-        row.addWidget(self.bar, 1)
+        row.addWidget(self.bar)
         row.addWidget(self.value)
         self.field.activated.connect(self._choose)
         self.offer(tuple(CHOICES))
@@ -130,7 +130,7 @@ class FieldBar(QWidget):
         self.look.setEnabled(self.shown != "nothing")
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(NARROWEST, super().minimumSizeHint().height())
+        return QSize(min(NARROWEST, self.sizeHint().width()), super().minimumSizeHint().height())
 
     @property
     def shown(self) -> str:

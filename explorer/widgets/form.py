@@ -25,7 +25,7 @@ from backends.parameters import Parameter
 from explorer.stylesheet import restyle
 
 NARROWEST = 56  # logical pixels of a field, on a small screen
-LABEL_WIDTH = 84  # logical pixels: forms one above the other are aligned
+LABEL_WIDTH, GAP = 88, 4  # logical pixels: of labels, so that forms are aligned, and between rows
 
 
 BY_HAND, FROM_FILE = "By hand", "From a file…"
@@ -71,7 +71,7 @@ class Choice(QComboBox):
             QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
         )
         option.currentText = self.fontMetrics().elidedText(
-            self.currentText(), Qt.TextElideMode.ElideRight, room.width() - 2
+            option.currentText, Qt.TextElideMode.ElideRight, room.width() - 2
         )
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
         painter.end()
@@ -101,23 +101,25 @@ class ParameterForm(QWidget):
 
     changed = Signal(object)
 
-    def __init__(self, parameters: Sequence[Parameter], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, parameters: Sequence[Parameter], parent: QWidget | None = None, labels: int = LABEL_WIDTH
+    ) -> None:
+        """labels: logical pixels that they have at least."""
         super().__init__(parent)
         self.fields: dict[str, QLineEdit | QCheckBox | QComboBox] = {}
         self._rows: dict[str, _Row] = {}
-        grid = QGridLayout(self)
+        grid = self._grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(0)
         grid.setColumnStretch(1, 1)
-        grid.setColumnMinimumWidth(0, LABEL_WIDTH)
+        grid.setColumnMinimumWidth(0, labels)
         for parameter in parameters:
             row = _Row(parameter, self)
             self._rows[parameter.name] = row
             self.fields[parameter.name] = row.field
             line = 3 * (len(self._rows) - 1)
-            if line:
-                grid.setRowMinimumHeight(line - 1, 4)
+            grid.setRowMinimumHeight(line + 2, GAP)
             grid.addWidget(row.label, line, 0)
             grid.addWidget(row.field, line, 1)
             grid.addWidget(row.error, line + 1, 0, 1, 2)
@@ -144,12 +146,13 @@ class ParameterForm(QWidget):
 
     def _show_rows(self) -> None:
         values = self.values()
-        for name, row in self._rows.items():
+        for number, (name, row) in enumerate(self._rows.items()):
             visible = name not in self._hidden and row.parameter.counts(values)
             if visible == row.field.isVisibleTo(self):
                 continue
             row.label.setVisible(visible)
             row.field.setVisible(visible)
+            self._grid.setRowMinimumHeight(3 * number + 2, GAP if visible else 0)
             if not visible:
                 row.show_value(row.value)  # what cannot be seen is not in error
 

@@ -66,7 +66,7 @@ class PlaneBar(QWidget):
             box.hug(widest)
             box.setMinimumWidth(narrowest)
             box.activated.connect(self._changed)
-            row.addWidget(box, widest)
+            row.addWidget(box)
         row.addWidget(self.sliders)
         self.sliders.clicked.connect(self._open)
         self.hide()

@@ -40,7 +40,7 @@ class PointsBar(QWidget):
         row.setSpacing(8)
         row.addWidget(label)
         row.addWidget(self.colour)
-        row.addWidget(self.bar, 1)
+        row.addWidget(self.bar)
         self.colour.activated.connect(self._choose)
         self.hide()
 

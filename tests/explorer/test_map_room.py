@@ -68,5 +68,7 @@ def test_it_is_wide_enough_for_one_line_of_bars(program):
     program.settle()
     panel = program.map
     assert panel.planes.y() == panel.fields.y() == panel.colours.y()
+    for bar in (panel.planes, panel.fields):  # what says nothing of a scale is no wider than it need be
+        assert bar.width() == bar.sizeHint().width()
     program.window.resize(1000, 800)
     program.until(lambda: panel.colours.y() > panel.planes.y())  # and where it is not, there are two

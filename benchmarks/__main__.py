@@ -46,6 +46,14 @@ def _million(seconds: float) -> dict[str, float]:
         return found
 
 
+def _images() -> dict[str, float]:
+    """The figures of :mod:`benchmarks.images`, on files made for them."""
+    with tempfile.TemporaryDirectory() as folder:
+        call("images", "make", repr(folder))
+        found: dict[str, float] = call("images", "measure", repr(folder))
+        return found
+
+
 def main() -> int:
     """Measure, print the table, write the JSON; 0 when every budget is kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -65,7 +73,7 @@ def main() -> int:
     iteration = call("em", "measure", "100_000, 16, 16, 'full', 5")
     em, mixture = iteration["ours"] / iteration["theirs"], call("em_window", "measure", "5.0")
     shortest = call("geodesic", "seconds")
-    million = _million(options.seconds)
+    million, images = _million(options.seconds), _images()
     rows = [
         Row("hover → painted pixels, idle, p99", median(window, "idle p99"), "ms", 16),
         Row("hover → painted pixels while training, p99", median(window, "training p99"), "ms", 33),
@@ -86,6 +94,10 @@ def main() -> int:
         Row("hover → pixels over 1 000 000 encodings, idle, p99", million["idle p99"], "ms", 16),
         Row("the same while training, p99", million["training p99"], "ms", 33),
         Row("1 000 000 rows trained on and encoded, peak of memory", million["peak memory"], "GB", 2),
+        Row("preview of a folder of 100 000 images", images["preview"], "s", 2),
+        Row("read them, in the window", images["read"], "s", 60),
+        Row("the same, longest gap of the window", images["longest gap"], "ms", 100),
+        Row("the same, peak of memory", images["peak memory"], "GB", 2),
     ]
     print(markdown(rows))
     for device in call("plain", "devices"):

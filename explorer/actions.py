@@ -107,8 +107,8 @@ class Actions(QObject):
         if kind == "picture" and as_input and self.inputs.pictures:
             self.inputs.open(Path(text))
         elif kind in ("data", "picture"):
+            self.data.open(text)  # first, as it is what was asked for
             self.never_empty()
-            self.data.open(text)
         elif kind == "session":
             self._open_session(Path(text))
         else:

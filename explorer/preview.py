@@ -245,6 +245,8 @@ class DataPreview(QDialog):
     def _show(self, *_: object) -> None:
         seen, busy = self._look or Look(self._choices), self._exploration.busy(SLOT)
         self.ok.setEnabled(not busy and not seen.problem and seen.info is not None)
+        if self.ok.isEnabled() and self.focusWidget() is self.cancel:  # which had it while there was nothing
+            self.ok.setFocus()
         self.progress.setVisible(busy)
         if not busy:
             self.doing.setText("")

@@ -133,7 +133,7 @@ def test_the_label_column_is_chosen_in_the_preview_and_known_ever_after(program,
     assert preview.note.text() == ""
     assert preview.facts.value("missing") == "none"
     assert preview.facts.value("values") == "real, 0 to 7.38"
-    QTest.keyClick(preview, Qt.Key.Key_Return)
+    QTest.keyClick(preview.focusWidget(), Qt.Key.Key_Return)
     program.until(lambda: program.session.state.run.data == f"{iris}:label=species")
     old = program.session.run
     program.click(program.run_panel.step)

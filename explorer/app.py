@@ -57,7 +57,7 @@ class Program(QObject):
         # in a later turn of the event loop: by then the picture is on its way to the screen
         self.window.first_painted.connect(self._begin, Qt.ConnectionType.QueuedConnection)
         self.window.closing.connect(self.close)
-        self.actions.session_opened.connect(self.window.restore)
+        self.actions.session_opened.connect(self.window.reopen)
         self.actions.files.recent_changed.connect(self.window.show_recent)
         self.session.changed.connect(self._state_changed)
         session = self.session

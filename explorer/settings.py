@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from string import hexdigits
 from typing import Any
@@ -18,12 +19,14 @@ RECENT = 8
 
 @dataclass(frozen=True)
 class Settings:
-    """window: geometry and arrangement as Qt's own bytes, in hexadecimal."""
+    """Of the window geometry and arrangement, as Qt's own bytes, in hexadecimal. point: the one of latent
+    space that is held, on which a saved session opens; empty for none."""
 
     state: State = field(default_factory=State)
     recent: tuple[str, ...] = ()
     geometry: str = ""
     arrangement: str = ""
+    point: tuple[float, ...] = ()
 
     def opened(self, path: str) -> Settings:
         """With ``path`` first among the recent files."""
@@ -61,6 +64,7 @@ def plain(settings: Settings) -> dict[str, Any]:
         "recent": list(settings.recent),
         "geometry": settings.geometry,
         "arrangement": settings.arrangement,
+        "point": list(settings.point),
     }
 
 
@@ -73,8 +77,15 @@ def from_plain(raw: object) -> Settings:
     return Settings(
         state=from_json(json.dumps(raw.get("state"))),
         recent=tuple(str(p) for p in recent)[:RECENT] if isinstance(recent, list) else (),
+        point=_numbers(raw.get("point")),
         **texts,
     )
+
+
+def _numbers(raw: object) -> tuple[float, ...]:
+    if not isinstance(raw, list) or not all(isinstance(x, float) and isfinite(x) for x in raw):
+        return ()
+    return tuple(raw)
 
 
 def _is_hexadecimal(text: object) -> bool:

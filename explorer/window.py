@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+import numpy as np
 from PySide6.QtCore import QByteArray, QEvent, QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
@@ -76,6 +77,7 @@ class Window(QMainWindow):
         self.session, self.actions_, self.exploration = session, actions, exploration
         self._painted = False
         self._arrangement = ARRANGEMENT
+        self._point: tuple[float, ...] = ()  # to be held when the run of a saved session is there
         self.setWindowTitle("Latent Explorer")
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
@@ -283,6 +285,11 @@ class Window(QMainWindow):
         else:
             QTimer.singleShot(0, self, self._size_docks)
 
+    def reopen(self, settings: Settings) -> None:
+        """A saved session: its arrangement now, and the point that it holds when its run is there."""
+        self.restore(settings)
+        self._point = settings.point
+
     def _version(self, arrangement: int) -> int:
         """What a saved arrangement must carry to be restored: one of other docks would leave some astray."""
         return 2 * (crc32(" ".join(self.docks).encode()) % 2**30) + arrangement
@@ -292,8 +299,13 @@ class Window(QMainWindow):
         them."""
         both = self.saveGeometry(), self.saveState(self._version(self._arrangement))
         geometry, arrangement = (bytes(part.toHex().data()).decode() for part in both)
+        held = self.session.point if self.map.held else None
         return replace(
-            self.actions_.files.settings, state=self.session.state, geometry=geometry, arrangement=arrangement
+            self.actions_.files.settings,
+            state=self.session.state,
+            geometry=geometry,
+            arrangement=arrangement,
+            point=() if held is None else tuple(map(float, held)),
         )
 
     # -- a second map --------------------------------------------------------------------------
@@ -395,6 +407,9 @@ class Window(QMainWindow):
             self.docks["path"].raise_()
 
     def _run_changed(self, _: Any) -> None:
+        point, self._point = self._point, ()
+        if self.session.model is not None and 0 < len(point) == self.session.model.latent_dim:
+            self.map.hold(np.array(point, np.float32))
         self._show_suited()
         self._show_title()
 

@@ -60,7 +60,7 @@ class MapPanel(QWidget):
         self.path = PathHand(session, self.canvas)
         self.canvas.holds = lambda at: self.pins.take(at) or self.path.take(at)
         self.canvas.shape = self._shape
-        self.pins.picked.connect(self._hold)
+        self.pins.picked.connect(self.hold)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self.planes, self.left_out = PlaneBar(self), LeftOutSliders(self)
@@ -348,7 +348,7 @@ class MapPanel(QWidget):
             self.marker.set_held(True)
         self._move_to(*move)
 
-    def _hold(self, z: Array) -> None:
+    def hold(self, z: Array) -> None:
         """Hold the point at z (k,), which may lie off the plane."""
         self.held = True
         self.marker.set_held(True)

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from backends.base import InputError
@@ -16,7 +17,9 @@ def test_a_session_is_written_and_read(tmp_path):
     run = tmp_path / "runs" / "a.safetensors"
     run.parent.mkdir()
     run.touch()
-    settings = Settings(replace(State(), curves=CurveSpec(split="train", iwae=True)), (), "0a", "0b")
+    settings = Settings(
+        replace(State(), curves=CurveSpec(split="train", iwae=True)), (), "0a", "0b", (0.1, -2.0)
+    )
     write_session(tmp_path / "work.session", settings, run)
     assert read_session(tmp_path / "work.session") == (settings, run)
     shutil.copytree(tmp_path, tmp_path.parent / "moved")
@@ -63,6 +66,8 @@ def test_another_day_everything_is_as_it_was(start, small_run, tmp_path):
     first.paused()
     state = first.session.state
     first.session.apply(replace(state, map=MapSpec(points=False), theme="light"), "set")
+    first.click_map(0.7, -0.4)
+    point = first.session.point
     first.actions.files.save_session(tmp_path / "work", first.window.settings())
     first.until(lambda: (tmp_path / "work.session").exists())
     first.until(lambda: any("work.session" in m.text for m in first.said))
@@ -76,6 +81,8 @@ def test_another_day_everything_is_as_it_was(start, small_run, tmp_path):
     assert second.steps == 121
     assert second.session.state == saved
     assert second.session.undo_text == ""
+    assert second.map.held
+    np.testing.assert_array_equal(second.session.point, point)
     assert not second.map.points.item.isVisible()
     assert second.actions.files.path == path
 

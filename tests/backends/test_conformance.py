@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import subprocess
 import sys
 import threading
@@ -22,15 +21,9 @@ from backends.exact.conjugate_regression import Regression, RegressionLearner
 from backends.quadrature import quadrature
 from backends.registry import find_kind, installed
 from backends.run import Run
+from tests.backends.linear_gaussian import K, Linear, LinearLearner, Scaled, kind
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location(
-    "linear_gaussian", Path(__file__).with_name("linear_gaussian.py")
-)
-linear_gaussian = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(linear_gaussian)
-Linear, Scaled, K = linear_gaussian.Linear, linear_gaussian.Scaled, linear_gaussian.K
-LinearLearner, kind = linear_gaussian.LinearLearner, linear_gaussian.kind
 
 #: Log-densities of a continuous flow take a hundred evaluations of its network: a small one is checked alike.
 SMALL = {"cnf": {"width": 16, "depth": 1}}
@@ -410,18 +403,15 @@ def test_the_right_model_is_right():
 
 
 MODULE = """
-import importlib.util
-spec = importlib.util.spec_from_file_location("linear_gaussian", {path!r})
-linear = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(linear)
 from backends.registry import Backend
-GOOD = Backend("good", "Good", (linear.kind(),))
-BAD = Backend("bad", "Bad", (linear.kind(doc=""),))
+from tests.backends.linear_gaussian import kind
+GOOD = Backend("good", "Good", (kind(),))
+BAD = Backend("bad", "Bad", (kind(doc=""),))
 """
 
 
 def test_the_command_prints_a_table_and_says_by_its_status_whether_all_holds(tmp_path):
-    (tmp_path / "mine.py").write_text(MODULE.format(path=linear_gaussian.__file__))
+    (tmp_path / "mine.py").write_text(MODULE)
 
     def command(*arguments):
         code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.argv[0] = 'x'\n"

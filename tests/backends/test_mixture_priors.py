@@ -8,27 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import dirichlet, invgamma, invwishart, multivariate_normal
 
-from backends.base import DataInfo
 from backends.conformance import conform, small_data
-from backends.exact.gaussian_mixture import GaussianMixtureLearner
 from backends.exact.mixtures import KINDS
 from backends.exact.posteriors import Exact
 from backends.exact.rows import Rows
-
-TYPES = ("full", "tied", "diag", "spherical")
-
-
-def clusters(n=400, d=3, seed=0):
-    """Overlapping clusters of different shapes, off the origin."""
-    rng = np.random.default_rng(seed)
-    centres = rng.normal(5, 2, (4, d))
-    shapes = rng.normal(0, 1, (4, d, d))
-    k = rng.integers(4, size=n)
-    return (centres[k] + np.einsum("nij,nj->ni", shapes[k], rng.normal(size=(n, d)))).astype(np.float32)
-
-
-def gmm(x, seed=0, **values):
-    return GaussianMixtureLearner(x, DataInfo("test", "Test", x.shape[1]), values, seed, run="test")
+from tests.backends.mixtures import TYPES, clusters, gmm
 
 
 @pytest.mark.parametrize("covariance", TYPES)

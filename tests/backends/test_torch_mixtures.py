@@ -10,8 +10,8 @@ from backends.base import DataInfo, InputError
 from backends.exact import gaussian_mixture
 from backends.exact.densities import Pairs, Whitened
 from backends.registry import find_kind
+from tests.backends.mixtures import TYPES, bits, clusters
 
-TYPES = ("full", "tied", "diag", "spherical")
 CUDA = pytest.param(
     "cuda",
     marks=[
@@ -22,29 +22,11 @@ CUDA = pytest.param(
 EACH_DEVICE = pytest.mark.parametrize("device", ["cpu", CUDA])
 
 
-def clusters(n=400, d=3, seed=0):
-    """Overlapping clusters of different shapes, off the origin."""
-    rng = np.random.default_rng(seed)
-    centres, shapes = rng.normal(5, 2, (4, d)), rng.normal(0, 1, (4, d, d))
-    k = rng.integers(4, size=n)
-    x = centres[k] + np.einsum("nij,nj->ni", shapes[k], rng.normal(size=(n, d)))
-    return read_only(x)
-
-
-def bits(n=400, d=6, seed=0):
-    rng = np.random.default_rng(seed)
-    return read_only(rng.random((n, d)) < rng.uniform(0.1, 0.9, (3, d))[rng.integers(3, size=n)])
-
-
-def read_only(x):
-    x = x.astype(np.float32)
-    x.setflags(write=False)
-    return x
-
-
 def both(kind, x, device, **values):
     """The learner of NumPy and that of torch."""
     info = DataInfo("rows", "Rows", x.shape[1], "binary" if kind == "bernoulli-mixture" else "real")
+    x = np.array(x)
+    x.setflags(write=False)  # a learner must not change what it is given
     for backend, where in (("exact", "cpu"), ("pytorch", device)):
         yield find_kind(kind, backend)[1].load()(x, info, {"components": 4, **values}, 3, where, "run")
 
@@ -86,13 +68,13 @@ def test_whitened_gaussians_are_those_of_numpy(covariance, device, monkeypatch):
 
 @EACH_DEVICE
 def test_bernoullis_are_those_of_numpy(device):
-    assert_agree("bernoulli-mixture", bits(), device)
+    assert_agree("bernoulli-mixture", bits(400, 6), device)
 
 
 @EACH_DEVICE
 @pytest.mark.parametrize("posterior", ["exact", "hard", "gradient"])
 @pytest.mark.parametrize("batch_size", [0, 128])
-@pytest.mark.parametrize(("kind", "x"), [("gmm", clusters()), ("bernoulli-mixture", bits())])
+@pytest.mark.parametrize(("kind", "x"), [("gmm", clusters()), ("bernoulli-mixture", bits(400, 6))])
 def test_variational_and_stochastic_em_are_those_of_numpy(kind, x, batch_size, posterior, device):
     assert_agree(kind, x, device, halves=8, posterior=posterior, batch_size=batch_size, components=3)
 
@@ -105,7 +87,7 @@ def test_rows_in_many_blocks_give_what_they_give_in_one(device, monkeypatch):
 
 
 def test_components_that_are_far_apart_are_whitened_by_torch_as_well():
-    x = read_only(np.concatenate([clusters(200), clusters(200) + 1e5]))
+    x = np.concatenate([clusters(200), clusters(200) + np.float32(1e5)])
     _, near = both("gmm", clusters(), "cpu")
     _, far = both("gmm", x, "cpu")
     assert type(near._components.density) is Pairs
@@ -126,7 +108,7 @@ def test_a_run_goes_on_with_the_other_backend(device):
 
 
 def test_a_device_without_float64_is_refused():
-    for kind, x in (("gmm", clusters()), ("bernoulli-mixture", bits())):
+    for kind, x in (("gmm", clusters()), ("bernoulli-mixture", bits(400, 6))):
         with pytest.raises(InputError, match="'mps' has no float64"):
             list(both(kind, x, "mps"))
     with pytest.raises(InputError, match="device 'nonsense' cannot be used"):

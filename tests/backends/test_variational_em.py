@@ -17,39 +17,26 @@ from backends.exact.gaussian_mixture import GaussianMixtureLearner
 from backends.exact.mixtures import KINDS
 from backends.exact.posteriors import Amortised, Exact, Hard
 from backends.exact.rows import Rows
+from tests.backends.mixtures import TYPES, bits, clusters
 
-TYPES = ("full", "tied", "diag", "spherical")
 POSTERIORS = ("exact", "hard", "gradient")
 FORMS = (*TYPES, "bernoulli")
-
-
-def clusters(n=300, d=3, seed=0):
-    """Overlapping clusters of different shapes, off the origin."""
-    rng = np.random.default_rng(seed)
-    centres, shapes = rng.normal(5, 2, (4, d)), rng.normal(0, 1, (4, d, d))
-    k = rng.integers(4, size=n)
-    return (centres[k] + np.einsum("nij,nj->ni", shapes[k], rng.normal(size=(n, d)))).astype(np.float32)
-
-
-def bits(n=300, d=6, seed=0):
-    rng = np.random.default_rng(seed)
-    return (rng.random((n, d)) < rng.uniform(0.1, 0.9, (3, d))[rng.integers(3, size=n)]).astype(np.float32)
 
 
 def make(form, x=None, seed=0, **values):
     """A learner of a form in FORMS, on clusters or bits where no rows are given."""
     if form == "bernoulli":
-        x = bits() if x is None else x
+        x = bits(300, 6) if x is None else x
         return BernoulliMixtureLearner(
             x, DataInfo("bits", "Bits", x.shape[1], "binary"), values, seed, run="r"
         )
-    x = clusters() if x is None else x
+    x = clusters(300) if x is None else x
     info = DataInfo("test", "Test", x.shape[1])
     return GaussianMixtureLearner(x, info, {"covariance": form, **values}, seed, run="r")
 
 
 def rows_of(form):
-    return bits() if form == "bernoulli" else clusters()
+    return bits(300, 6) if form == "bernoulli" else clusters(300)
 
 
 # -- oracles: k-means, brute force, autograd --------------------------------------------------------------
@@ -375,7 +362,7 @@ def test_the_bound_along_a_line_is_that_of_its_definition(form, posterior):
 
 
 def test_a_theta_that_float64_cannot_hold_is_at_minus_infinity():
-    x = clusters()
+    x = clusters(300)
     m = make("full", components=2).snapshot()
     far = m.theta()
     far[-1] = 1e4  # the logarithm of a standard deviation
@@ -392,7 +379,9 @@ def test_a_theta_that_float64_cannot_hold_is_at_minus_infinity():
 # -- by batches -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("q", [Exact(), Hard(), Amortised.start(clusters(), 3)], ids=["exact", "hard", "φ"])
+@pytest.mark.parametrize(
+    "q", [Exact(), Hard(), Amortised.start(clusters(300), 3)], ids=["exact", "hard", "φ"]
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_statistics_of_parts_add_up_to_those_of_the_whole(form, q):
     x = rows_of(form)
@@ -428,7 +417,7 @@ def test_a_batch_of_all_rows_is_batch_em(form, posterior):
 
 def test_stochastic_em_is_cappe_and_moulines():
     """Two steps by their equation 8, written out for the means of a Bernoulli mixture: s ← s + ρ(ŝ − s)."""
-    x = bits(200)
+    x = bits(200, 6)
     learner = make("bernoulli", x, components=2, batch_size=50, floor=1e-9)
     assert learner.steps_per_epoch == 4
     averages = None

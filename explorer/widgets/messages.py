@@ -91,6 +91,9 @@ class MessageBar(QFrame):
     def _drop(self, row: _Message) -> None:
         self._rows.remove(row)
         self._column.removeWidget(row)
+        focus = self.window().focusWidget()
+        if focus is not None and row.isAncestorOf(focus):
+            focus.clearFocus()  # or Qt gives it to some control, which the next Space would press
         row.hide()
         row.deleteLater()
         self.setVisible(bool(self._rows))

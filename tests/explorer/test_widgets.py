@@ -314,6 +314,15 @@ def test_an_action_acts_once_and_the_message_goes(bar):
     assert bar.messages() == []
 
 
+def test_what_asked_leaves_the_focus_to_nobody_whom_space_would_press(bar):
+    other = QPushButton("other", bar.window().centralWidget())
+    other.show()
+    bar.show_message("kept", action=("Open it", lambda: None))
+    QTest.mouseClick(button(bar, "Open it"), Qt.MouseButton.LeftButton)
+    assert not bar.isVisible()
+    assert QApplication.focusWidget() is not other
+
+
 def test_details_open_and_can_be_copied(bar):
     bar.show_message("it failed", details="Traceback:\n  line 1 <b>not bold</b>")
     QTest.mouseClick(button(bar, "Details…"), Qt.MouseButton.LeftButton)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
 from backends.base import Diverged, HalfSteps, InputError, State
-from backends.exact import components, gaussian_mixture
+from backends.exact import components, gaussians
 from backends.exact.densities import Pairs, Squares, Tied, Whitened
 from backends.exact.posteriors import Exact
 from backends.exact.rows import Rows
@@ -102,7 +102,7 @@ def test_one_matrix_product_gives_what_whitening_gives(covariance, monkeypatch):
     start = gmm(x, components=4, covariance=covariance)
     start.step()
     form = start._components
-    monkeypatch.setattr(gaussian_mixture, "_NEAR", 0.0)
+    monkeypatch.setattr(gaussians, "_NEAR", 0.0)
     plain = form.with_arrays(form.arrays())
     assert type(form.density) is FAST[covariance]
     assert type(plain.density) is Whitened
@@ -121,8 +121,8 @@ def test_one_matrix_product_gives_what_whitening_gives(covariance, monkeypatch):
 def test_clusters_far_apart_are_fitted_as_by_whitening(covariance, monkeypatch):
     x = np.concatenate([clusters(200), clusters(200) + np.float32(3e5)])
     courses = []
-    for near in (gaussian_mixture._NEAR, 0.0):
-        monkeypatch.setattr(gaussian_mixture, "_NEAR", near)
+    for near in (gaussians._NEAR, 0.0):
+        monkeypatch.setattr(gaussians, "_NEAR", near)
         learner = gmm(x, components=4, covariance=covariance, seed=1)
         courses.append([learner.step()["log_likelihood"] for _ in range(50)])
     np.testing.assert_allclose(*courses, rtol=1e-8)
@@ -153,7 +153,7 @@ def test_rows_in_many_blocks_give_what_they_give_in_one(monkeypatch):
 
 @pytest.mark.parametrize("near", [0.0, 1e6], ids=["whitened", "one product"])
 def test_memory_does_not_grow_with_the_rows(near, monkeypatch):
-    monkeypatch.setattr(gaussian_mixture, "_NEAR", near)
+    monkeypatch.setattr(gaussians, "_NEAR", near)
     peaks = []
     for n in (50_000, 200_000):
         learner = gmm(clusters(n, 4), components=8, init="random-points")

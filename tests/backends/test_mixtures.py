@@ -14,7 +14,8 @@ from backends.base import DataInfo, Diverged, InputError
 from backends.conformance import conform, small_data
 from backends.exact import seeding
 from backends.exact.bernoulli_mixture import Bernoullis
-from backends.exact.gaussian_mixture import GaussianMixtureLearner, Gaussians
+from backends.exact.gaussian_mixture import GaussianMixtureLearner
+from backends.exact.gaussians import Gaussians
 from backends.exact.mixtures import KINDS
 from tests.backends.mixtures import TYPES, bits, bmm, clusters, gmm
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from backends.base import DataInfo, InputError
-from backends.exact import gaussian_mixture
+from backends.exact import gaussians
 from backends.exact.densities import Pairs, Whitened
 from backends.registry import find_kind
 from tests.backends.mixtures import TYPES, bits, clusters
@@ -62,7 +62,7 @@ def test_gaussians_are_those_of_numpy(covariance, prior, device):
 @EACH_DEVICE
 @pytest.mark.parametrize("covariance", TYPES)
 def test_whitened_gaussians_are_those_of_numpy(covariance, device, monkeypatch):
-    monkeypatch.setattr(gaussian_mixture, "_NEAR", 0.0)
+    monkeypatch.setattr(gaussians, "_NEAR", 0.0)
     assert_agree("gmm", clusters(), device, halves=6, covariance=covariance)
 
 

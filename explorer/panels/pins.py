@@ -191,6 +191,8 @@ class PinsPanel(QWidget):
         self._clear_error()
         self.sum.clear()
         self._session.apply(state, f"compute the pin {name}")
+        rows = self.list.findItems(name, Qt.MatchFlag.MatchExactly)
+        self.list.scrollToItem(rows[0])
         z = pins.at(state, name, self._dim)
         assert z is not None
         self._session.set_point(z.astype(np.float32))

@@ -67,6 +67,7 @@ class FieldBar(QWidget):
         row.addWidget(self.look)
         row.addWidget(self.bar)
         row.addWidget(self.value)
+        row.addStretch()  # where there is no colour bar to take the room
         self.field.activated.connect(self._choose)
         self.offer(tuple(CHOICES))
         self.show_field(None)

@@ -53,6 +53,7 @@ PLAYS = (
     ("back", "to and fro", "Turns round at its ends"),
 )
 SPEEDS = (6, 12, 24, 48)
+SHARES = (120, 50, 50, 99, 114, 108, 66)  # of the room, at which all is read in a window of 1280
 
 
 class PathBar(QWidget):
@@ -71,8 +72,8 @@ class PathBar(QWidget):
             box.setPlaceholderText("pin")
         self.spacing = self._choice("Spacing of the frames", SPACINGS, (80, 124), "Equal steps of what")
         frames = [(n, f"{n} frames", "") for n in FRAMES]
-        self.frames = self._choice("Number of frames", frames, (62, 118), "Frames of the film")
-        self.play = self._choice("At its ends", PLAYS, (66, 132), "What a film does at its ends")
+        self.frames = self._choice("Number of frames", frames, (62, 124), "Frames of the film")
+        self.play = self._choice("At its ends", PLAYS, (66, 124), "What a film does at its ends")
         speeds = [(n, f"{n}/s", "") for n in SPEEDS]
         self.speed = self._choice("Speed", speeds, (60, 84), "Frames a second")
         self.export = QToolButton(self)
@@ -81,9 +82,10 @@ class PathBar(QWidget):
         self.export.setToolTip("Save the path: a strip, an animation, a video, or its numbers")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
-        for box in (self.kind, self.begin, self.end, self.spacing, self.frames, self.play, self.speed):
-            row.addWidget(box, box.maximumWidth())
+        row.setSpacing(4)
+        boxes = self.kind, self.begin, self.end, self.spacing, self.frames, self.play, self.speed
+        for box, share in zip(boxes, SHARES, strict=True):
+            row.addWidget(box, share)
         row.addStretch(1)
         row.addWidget(self.export)
         for box in (self.kind, self.begin, self.end):

@@ -262,3 +262,13 @@ def test_arithmetic_by_keyboard(program, panel):
     assert not panel.error.isVisible()
     assert program.session.state.pins[-1] == Pin("C", tuple(2 * np.array(a.z) - np.array(b.z)))
     np.testing.assert_allclose(program.session.point, program.session.state.pins[-1].z, rtol=1e-6)
+
+
+def test_the_pin_that_was_computed_comes_into_view(program, panel):
+    state = program.session.state
+    for i in range(30):
+        state = pins.with_pin(state, pins.new_name(state), np.full(2, i / 30))
+    program.session.apply(state, "set thirty pins")
+    program.type_into(panel.sum, "far = A - B")
+    (row,) = panel.list.findItems("far", Qt.MatchFlag.MatchExactly)
+    assert panel.list.viewport().rect().contains(panel.list.visualItemRect(row))

@@ -35,7 +35,7 @@ NO_PINS = "Choose two pins to join. N sets one where the point is."
 POINTS = 32  # of a line between two pins
 NEIGHBOURS = 20  # encodings that half of the encodings have within the radius
 SAMPLE, AMONG = 256, 2000  # encodings that the radius is found from, and those that it is found among
-_NUMBERS = 2**20  # distances computed between two yields
+_NUMBERS = 2**17  # distances computed between two yields: as many as stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +187,9 @@ def counts(encodings: Array, z: Array, radius: float) -> Slices[Array]:
 
 
 def _squared(a: Array, b: Array) -> Array:
-    """Squared distances of rows (n, k) and (m, k): (n, m)."""
-    middle = b.mean(axis=0)  # the differences that follow lose less
+    """Squared distances of rows (n, k) and (m, k): (n, m) float64. In float32 the difference of squares would
+    lose all digits where clusters lie far apart."""
+    middle = b.mean(axis=0, dtype=np.float64)
     a, b = a - middle, b - middle
     squared = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
     return np.asarray(np.maximum(squared, 0))

@@ -140,6 +140,17 @@ def test_counts_are_those_of_brute_force_and_the_radius_is_typical(encodings):
     assert np.median((among <= radius).sum(0) - 1) == pytest.approx(NEIGHBOURS, abs=2)
 
 
+def test_counts_are_right_between_clusters_that_lie_far_apart():
+    rng = np.random.default_rng(0)
+    values = (rng.normal(0, 0.3, (2000, 2)) + 500 * rng.integers(2, size=(2000, 1))).astype(np.float32)
+    distances = np.linalg.norm(values[:20, None].astype(float) - values, axis=2)
+    np.testing.assert_array_equal(finish(counts(values, values[:20], 0.1)), (distances <= 0.1).sum(1))
+    near = np.linalg.norm(values[:, None].astype(float) - values, axis=2)
+    assert typical_radius(Encodings(0, "train", values)) == pytest.approx(
+        np.median(np.partition(near, 20, axis=1)[:, 20]), rel=0.15
+    )
+
+
 def test_the_shortest_path_gets_shorter_and_ends_complete(vae, encodings):
     found = [w for w in run(walk(vae, joined("shortest", [-2, 1], [2, -1]), FilmSpec(16), encodings)) if w]
     lengths = [w.shortest.length for w in found]

@@ -77,6 +77,8 @@ def main() -> int:
     rows = [
         Row("hover → painted pixels, idle, p99", median(window, "idle p99"), "ms", 16),
         Row("hover → painted pixels while training, p99", median(window, "training p99"), "ms", 33),
+        Row("drag of a path → painted pixels, idle, p99", median(window, "drag idle p99"), "ms", 16),
+        Row("the same while training, p99", median(window, "drag training p99"), "ms", 33),
         Row("longest gap between frames while training", median(window, "longest gap"), "ms", 100),
         Row("training with the window, against without", ratio, "×", 0.95, least=True),
         Row("first paint, against the imports of Qt and pyqtgraph", start["ratio"], "×", 2),
@@ -93,6 +95,8 @@ def main() -> int:
         Row("nearest of 1 000 000 points, p99", call("scale", "nearest_milliseconds"), "ms", 5),
         Row("hover → pixels over 1 000 000 encodings, idle, p99", million["idle p99"], "ms", 16),
         Row("the same while training, p99", million["training p99"], "ms", 33),
+        Row("drag of a path → pixels over 1 000 000, idle, p99", million["drag idle p99"], "ms", 16),
+        Row("the same while training, p99", million["drag training p99"], "ms", 33),
         Row("1 000 000 rows trained on and encoded, peak of memory", million["peak memory"], "GB", 2),
         Row("preview of a folder of 100 000 images", images["preview"], "s", 2),
         Row("read them, in the window", images["read"], "s", 60),

@@ -86,12 +86,16 @@ def measure(path: str, seconds: float) -> dict[str, float]:
         wait(lambda: False, 2.0)
         idle, _ = latencies(program, seconds)
         out["idle p99"] = float(np.percentile(idle, 99)) * 1e3
+        dragged, _ = latencies(program, seconds, drags=True)
+        out["drag idle p99"] = float(np.percentile(dragged, 99)) * 1e3
         session.apply(replace(session.state, run=replace(session.state.run, steps=0)), "no end")
         actions.train()
         wait(lambda: session.moment is not None and session.moment.training, 30)
         wait(lambda: False, 2.0)
         busy, gap = latencies(program, seconds)
         out["training p99"], out["longest gap"] = float(np.percentile(busy, 99)) * 1e3, gap * 1e3
+        dragged, _ = latencies(program, seconds, drags=True)
+        out["drag training p99"] = float(np.percentile(dragged, 99)) * 1e3
         actions.pause()
         wait(lambda: session.moment is not None and not session.moment.training, 10)
         out["memory at the end"] = memory()[0]

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from benchmarks.hand import Hand
 from explorer.app import Program
+from explorer.state import PathSpec
 from explorer.theme import apply
 
 
@@ -50,13 +51,14 @@ def wait(until: Callable[[], bool], seconds: float) -> bool:
     return until()
 
 
-def latencies(program: Program, seconds: float) -> tuple[np.ndarray, float]:
-    """Seconds from each due move to its paint, (n,), and the longest gap between two frames.
+def latencies(program: Program, seconds: float, drags: bool = False) -> tuple[np.ndarray, float]:
+    """Seconds from each due move to its paint, (n,), and the longest gap between two frames; of a hand that
+    hovers, or ``drags`` a path.
 
     A move that a later one overtook became pixels when that later one did.
     """
     viewport = program.window.map.canvas.viewport()
-    watch, hand = Watch(program), Hand(viewport, seconds)
+    watch, hand = Watch(program), Hand(viewport, seconds, drags)
     hand.start()
     wait(lambda: hand.done, seconds + 30)
     last = max(hand.due)
@@ -87,6 +89,9 @@ def measure(seconds: float) -> dict[str, float]:
         idle, _ = latencies(program, seconds)
         out["idle p50"], out["idle p99"] = (float(np.percentile(idle, p)) * 1e3 for p in (50, 99))
 
+        dragged, _ = latencies(program, seconds, drags=True)
+        out["drag idle p99"] = float(np.percentile(dragged, 99)) * 1e3
+
         session.apply(replace(session.state, run=replace(session.state.run, steps=0)), "no end")
         actions.restart()
         wait(lambda: session.moment is not None and session.moment.training, 30)
@@ -94,6 +99,10 @@ def measure(seconds: float) -> dict[str, float]:
         busy, gap = latencies(program, seconds)
         out["training p50"], out["training p99"] = (float(np.percentile(busy, p)) * 1e3 for p in (50, 99))
         out["longest gap"] = gap * 1e3
+
+        dragged, _ = latencies(program, seconds, drags=True)
+        out["drag training p99"] = float(np.percentile(dragged, 99)) * 1e3
+        session.apply(replace(session.state, path=PathSpec()), "no path")
 
         run = session.run
         assert run is not None

@@ -80,9 +80,10 @@ class PathHand(QObject):
         self._drags += 1
         return True
 
-    def _drag(self, uv: tuple[float, float]) -> None:
+    def _drag(self, move: tuple[tuple[float, float], int]) -> None:
         if self._begin is None:
             return
+        uv, tag = move
         here, view = np.array(uv), self._canvas.view()
         pixel = view.scale * (view.x1 - view.x0) / max(view.width, 1)
         if np.abs(here - self._last).max() >= (self._apart if self._drawn else STILL) * pixel:
@@ -98,19 +99,19 @@ class PathHand(QObject):
             self._drawn[1:-1] = self._drawn[2:-1:2]
             self._apart *= 2
         self._set(tuple(self._drawn), f"path {self._drags}")
-        self._session.set_point(z[1])
+        self._session.set_point(z[1], tag)
 
-    def _drop(self, uv: tuple[float, float]) -> None:
+    def _drop(self, move: tuple[tuple[float, float], int]) -> None:
         if self._begin is None:
             return
-        self._drag(uv)
+        self._drag(move)
         self._begin = None
         if self._drawn:
             if not np.array_equal(self._last, uv):
                 self._go_to(np.array(uv))  # it ends where the hand let go, however near the last point is
             self._draw()
         else:
-            self._canvas.clicked.emit((uv, 0))
+            self._canvas.clicked.emit(move)
 
     def _enter(self) -> None:
         """The path goes on to the point, in a straight line, or begins there."""

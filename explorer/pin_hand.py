@@ -101,10 +101,11 @@ class PinHand(QObject):
         self.select(self._grip)
         return True
 
-    def _drag(self, uv: tuple[float, float]) -> None:
+    def _drag(self, move: tuple[tuple[float, float], int]) -> None:
         """Along the plane: what the plane leaves out stays as it is."""
         if self._grip is None:
             return
+        uv, tag = move
         by = np.array(uv) - self._begin
         view = self._canvas.view()
         pixel = view.scale * (view.x1 - view.x0) / max(view.width, 1)
@@ -114,10 +115,10 @@ class PinHand(QObject):
         z = self._from + by @ self._session.plane.basis
         state = pins.with_pin(self._session.state, self._grip, z)
         self._session.apply(state, f"move the pin {self._grip}", merge=f"pin {self._drags}")
-        self._session.set_point(z.astype(np.float32))
+        self._session.set_point(z.astype(np.float32), tag)
 
-    def _drop(self, uv: tuple[float, float]) -> None:
-        self._drag(uv)
+    def _drop(self, move: tuple[tuple[float, float], int]) -> None:
+        self._drag(move)
         if self._grip is not None and not self._moved:
             self.picked.emit(self._from.astype(np.float32))
         self._grip = None

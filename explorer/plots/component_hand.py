@@ -129,15 +129,16 @@ class ComponentHand(QObject):
         arm = (uv - seen.means[k]) * (1 if handle < 2 else -1)
         return Placed(k, seen.means[k], pulled(seen.covariances[k], handle % 2, arm, self._form, self._plane))
 
-    def _drag(self, to: tuple[float, float]) -> None:
-        there = self._moved_to(to)
+    def _drag(self, move: tuple[tuple[float, float], int]) -> None:
+        there = self._moved_to(move[0])
         if there is not None and self._marginal is not None:
             tied = self._form == "tied"
             self.preview = self._marginal.with_component(there.k, there.mean, there.covariance, tied)
             self._item.set_ellipses(ellipses_of(self.preview))
             self.moved.emit(self.preview)
 
-    def _drop(self, to: tuple[float, float]) -> None:
+    def _drop(self, move: tuple[tuple[float, float], int]) -> None:
+        to, _ = move
         there = self._moved_to(to)
         self._canvas.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
         end = self._pixels(np.array([to]))[0]

@@ -35,11 +35,11 @@ class PlaneCanvas(pg.PlotWidget):
 
     moved = Signal(object)  # ((u, v) in canvas coordinates, the event's time stamp in ms)
     clicked = Signal(object)  # the same
+    dragged = Signal(object)  # the same, of what ``holds`` took hold of
+    dropped = Signal(object)  # the same, at the end
     stepped = Signal(object)  # (du, dv) in canvas coordinates, by an arrow key
     entered = Signal()  # Enter
     released = Signal()  # Esc
-    dragged = Signal(object)  # (u, v), of what ``holds`` took hold of
-    dropped = Signal(object)  # the same, at the end
     doubled = Signal(object)  # QPointF in the widget: a double click of the left button
     asked = Signal(object)  # the same, where a menu is asked for: by the right button, or by its key
     viewed = Signal()  # another rectangle is in view; at most once a turn of the event loop
@@ -117,7 +117,7 @@ class PlaneCanvas(pg.PlotWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self._holding and event.button() == Qt.MouseButton.LeftButton:
             self._holding, self._press = False, None
-            self.dropped.emit(self.at(event.position()))
+            self.dropped.emit((self.at(event.position()), event.timestamp()))
             return
         super().mouseReleaseEvent(event)
         still = self._press is not None and (event.position() - self._press).manhattanLength() < 4
@@ -135,7 +135,7 @@ class PlaneCanvas(pg.PlotWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self._holding:
-            self.dragged.emit(self.at(event.position()))
+            self.dragged.emit((self.at(event.position()), event.timestamp()))
             return
         super().mouseMoveEvent(event)
         if event.buttons() == Qt.MouseButton.NoButton and self.inside(event.position()):

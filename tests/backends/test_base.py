@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -68,6 +69,10 @@ def test_a_capability_is_having_its_methods(name):
     assert isinstance(made(), CAPABILITIES[name])
     partly = type("Part", (), {**model, **{m: lambda self: None for m in there[1:]}})
     assert name not in capabilities(partly)
+    plain = type(Protocol).__instancecheck__  # as Python has it, slowly
+    for other in CAPABILITIES.values():
+        assert isinstance(made(), other) == plain(other, made())
+        assert isinstance(partly(), other) == plain(other, partly())
 
 
 def test_capabilities_add_up():

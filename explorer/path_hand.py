@@ -87,9 +87,9 @@ class PathHand(QObject):
         here, view = np.array(uv), self._canvas.view()
         pixel = view.scale * (view.x1 - view.x0) / max(view.width, 1)
         if np.abs(here - self._last).max() >= (self._apart if self._drawn else STILL) * pixel:
-            self._go_to(here)
+            self._go_to(here, tag)
 
-    def _go_to(self, here: Array) -> None:
+    def _go_to(self, here: Array, tag: int) -> None:
         z = self._session.plane.to_space(np.stack([self._last, here]))
         if not self._drawn:
             self._drawn.append(_exact(z[0]))
@@ -104,11 +104,14 @@ class PathHand(QObject):
     def _drop(self, move: tuple[tuple[float, float], int]) -> None:
         if self._begin is None:
             return
+        uv, tag = move
         self._drag(move)
         self._begin = None
         if self._drawn:
             if not np.array_equal(self._last, uv):
-                self._go_to(np.array(uv))  # it ends where the hand let go, however near the last point is
+                self._go_to(
+                    np.array(uv), tag
+                )  # it ends where the hand let go, however near the last point is
             self._draw()
         else:
             self._canvas.clicked.emit(move)

@@ -88,6 +88,8 @@ class PathHand(QObject):
         pixel = view.scale * (view.x1 - view.x0) / max(view.width, 1)
         if np.abs(here - self._last).max() >= (self._apart if self._drawn else STILL) * pixel:
             self._go_to(here, tag)
+        elif self._drawn:  # too near for another point of the path; what decodes there follows all the same
+            self._session.set_point(self._session.plane.to_space(here[None])[0], tag)
 
     def _go_to(self, here: Array, tag: int) -> None:
         z = self._session.plane.to_space(np.stack([self._last, here]))

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
 from backends.base import InputError, finish
@@ -223,7 +223,16 @@ def test_dragging_draws_a_path_that_is_seen_and_can_be_undone(program):
 
 def test_the_point_follows_the_hand_that_draws(program):
     draw(program, (0.0, 0.0), (1.0, 0.5))
-    np.testing.assert_allclose(program.session.point, program.session.state.path.points[-1], atol=1e-6)
+    session, viewport = program.session, program.map.canvas.viewport()
+    np.testing.assert_allclose(session.point, session.state.path.points[-1], atol=1e-6)
+    begin, end = program.pixel_of(-1, 0), program.pixel_of(-1, 1)
+    send_mouse(viewport, QEvent.Type.MouseButtonPress, begin, LEFT, LEFT)
+    send_mouse(viewport, QEvent.Type.MouseMove, end, NONE, LEFT)
+    points, near = session.state.path.points, end + QPoint(1, 0)
+    send_mouse(viewport, QEvent.Type.MouseMove, near, NONE, LEFT)
+    assert session.state.path.points == points  # a pixel on, it needs no other point
+    np.testing.assert_allclose(session.point, program.map.canvas.at(QPointF(near)), atol=1e-6)
+    send_mouse(viewport, QEvent.Type.MouseButtonRelease, near, LEFT, NONE)
 
 
 def test_a_click_without_a_drag_still_holds_the_point(program):

@@ -23,7 +23,7 @@ NAME_WIDTH = 96  # logical pixels
 class PinHand(QObject):
     """Draws the pins of the session on a canvas, and moves them.
 
-    selected: the name of the pin that was touched last, which F2 renames and Del deletes.
+    The session's pin is the one that was touched last: F2 renames it, Del deletes it.
     """
 
     picked = Signal(object)  # z (k,) float32, of a pin that was clicked
@@ -32,7 +32,6 @@ class PinHand(QObject):
         super().__init__(canvas)
         self._session, self._canvas = session, canvas
         self.items: dict[str, PinItem] = {}
-        self.selected = ""
         self.editor: _NameField | None = None  # while a name is being typed
         self._grip: str | None = None
         self._begin = np.zeros(2)  # where it was taken hold of, and moved from; canvas coordinates
@@ -49,6 +48,7 @@ class PinHand(QObject):
         session.changed.connect(self._state_changed)
         session.run_changed.connect(self._draw)
         session.plane_changed.connect(self._draw)
+        session.pin_changed.connect(self._mark)
 
     # -- what is seen --------------------------------------------------------------------------
 
@@ -62,21 +62,19 @@ class PinHand(QObject):
         there = {pin.name: pin for pin in pins.shown(self._session.state, dim)} if dim == plane.dim else {}
         for name in self.items.keys() - there.keys():
             self._canvas.removeItem(self.items.pop(name))
-        if self.selected not in there:
-            self.selected = ""
+        if self._session.pin not in there:
+            self._session.choose_pin("")
         for name, pin in there.items():
             if name not in self.items:
                 self.items[name] = PinItem(name)
                 self._canvas.addItem(self.items[name], ignoreBounds=True)
             z = np.array([pin.z])
             self.items[name].setPos(QPointF(*plane.to_canvas(z)[0]))
-            self.items[name].show_as(name == self.selected, bool(plane.distance(z)[0] > OFF_PLANE))
+            self.items[name].show_as(name == self._session.pin, bool(plane.distance(z)[0] > OFF_PLANE))
 
-    def select(self, name: str) -> None:
-        """Mark a pin as the one that keys are for; "" for none."""
-        self.selected = name
-        for other, item in self.items.items():
-            item.show_as(other == name, item.away)
+    def _mark(self, chosen: str) -> None:
+        for name, item in self.items.items():
+            item.show_as(name == chosen, item.away)
 
     def at(self, position: QPointF) -> str | None:
         """The name of the pin at a position in the widget; None where there is none."""
@@ -98,7 +96,7 @@ class PinHand(QObject):
         self._drags, self._moved = self._drags + 1, False
         self._begin = np.array(self._canvas.at(position))
         self._from = np.array(next(p.z for p in self._session.state.pins if p.name == self._grip))
-        self.select(self._grip)
+        self._session.choose_pin(self._grip)
         return True
 
     def _drag(self, move: tuple[tuple[float, float], int]) -> None:
@@ -136,7 +134,7 @@ class PinHand(QObject):
             uv = self._canvas.at(position)
             menu.addAction("Set a pin here", lambda: self.set_at(uv))
         else:
-            self.select(name)
+            self._session.choose_pin(name)
             menu.addAction(f"Rename {name}…", self._rename_selected)
             menu.addAction(f"Delete {name}", self._delete_selected)
         menu.popup(self._canvas.mapToGlobal(position.toPoint()))
@@ -158,16 +156,25 @@ class PinHand(QObject):
         model, state = self._session.model, self._session.state
         if model is None or len(z) != model.latent_dim:
             return
-        name = self.selected = pins.new_name(state)
+        name = pins.new_name(state)
         self._session.apply(pins.with_pin(state, name, z), f"set the pin {name}")
-        self._draw()
+        self._session.choose_pin(name)
+
+    def move_here(self) -> None:
+        """The chosen pin goes where the point is, which arrow keys may have moved."""
+        name, z = self._session.pin, self._session.point
+        if not name or z is None:
+            self._session.say("Choose a pin first: click it on the latent map, or in the list of pins.")
+        else:
+            state = pins.with_pin(self._session.state, name, z)
+            self._session.apply(state, f"move the pin {name}")
 
     def _rename_selected(self) -> None:
-        if self.selected:
-            self.rename(self.selected)
+        if self._session.pin:
+            self.rename(self._session.pin)
 
     def _delete_selected(self) -> None:
-        if name := self.selected:
+        if name := self._session.pin:
             self._session.apply(pins.without(self._session.state, name), f"delete the pin {name}")
 
     def rename(self, name: str) -> None:
@@ -188,14 +195,14 @@ class PinHand(QObject):
 
     def _renamed(self) -> None:
         assert self.editor is not None
-        old, new = self.selected, self.editor.text()
+        old, new = self._session.pin, self.editor.text()
         try:
             state = pins.renamed(self._session.state, old, new)
         except InputError as error:
             self._session.say(f"The pin keeps its name: {error}.", "error")
             return
-        self.selected = new.strip()
         self._session.apply(state, f"rename the pin {old}")
+        self._session.choose_pin(new.strip())
 
     def _close_editor(self) -> None:
         editor, self.editor = self.editor, None
@@ -206,7 +213,7 @@ class PinHand(QObject):
 
 
 class _NameField(QLineEdit):
-    """Esc leaves it, and is not the command of that key meanwhile."""
+    """Esc leaves it, and is not the command of that key meanwhile; Enter is not the canvas's."""
 
     left = Signal()
 
@@ -217,3 +224,7 @@ class _NameField(QLineEdit):
                 self.left.emit()
             return True
         return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        super().keyPressEvent(event)
+        event.accept()  # a line lets Enter pass to what lies below it: there it is a corner of a path

@@ -109,6 +109,7 @@ class Session(QObject):
     encodings_changed = Signal(object)  # Encodings
     plane_changed = Signal(object)  # Plane
     point_changed = Signal(object)  # (k,) float32, or None
+    pin_changed = Signal(str)  # the name of the pin that keys are for; "" for none
     subject_changed = Signal(object)  # Subject, or None
     place_changed = Signal(object)  # (d,) float32, or None
     travel_changed = Signal(object)  # Travel: what a flow does to data, samples and a grid; or None
@@ -130,6 +131,7 @@ class Session(QObject):
         self.report: Report | None = None  # the newest live evaluation
         self.plane: Plane = coordinate_plane(2)
         self.point: Array | None = None
+        self.pin = ""  # the one that keys are for, chosen on the map or in the list
         self.subject: Subject | None = None
         self.travel: Travel | None = None
         self.passage: Passage | None = None
@@ -278,6 +280,12 @@ class Session(QObject):
         """Move the point that is decoded under the cursor."""
         self.point, self.point_tag = z, tag
         self.point_changed.emit(z)
+
+    def choose_pin(self, name: str) -> None:
+        """Say which pin keys are for; "" for none."""
+        if name != self.pin:
+            self.pin = name
+            self.pin_changed.emit(name)
 
     def set_subject(self, subject: Subject | None) -> None:
         """Look closely at another datum."""

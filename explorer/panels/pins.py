@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QItemSelectionModel, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -57,7 +57,7 @@ class PinsPanel(QWidget):
             QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed
         )
         self.list.setAccessibleName("Pins")
-        self.list.setToolTip("Choose a pin to go there; F2 renames it, Del deletes it")
+        self.list.setToolTip("Choose a pin to go there; F2 renames it, Del deletes it, Shift+N moves it")
         self.list.header().setStretchLastSection(False)
         self.list.header().setSectionResizeMode(1, self.list.header().ResizeMode.Stretch)
         self.list.setColumnWidth(0, 96)
@@ -101,6 +101,7 @@ class PinsPanel(QWidget):
         self.list.currentItemChanged.connect(self._chosen)
         session.changed.connect(self._state_changed)
         session.run_changed.connect(self._draw)
+        session.pin_changed.connect(self._mark)
         self._draw()
 
     @staticmethod
@@ -160,7 +161,15 @@ class PinsPanel(QWidget):
         self.delete.setEnabled(bool(self.current))
         z = pins.at(self._session.state, self.current, self._dim)
         if z is not None:
+            self._session.choose_pin(self.current)
             self._session.set_point(z.astype(np.float32))
+
+    def _mark(self, name: str) -> None:
+        """What is chosen on the map is chosen here."""
+        rows = self.list.findItems(name, Qt.MatchFlag.MatchExactly)
+        with QSignalBlocker(self.list):
+            self.list.setCurrentIndex(self.list.indexFromItem(rows[0]) if rows else QModelIndex())
+        self.delete.setEnabled(bool(self.current))
 
     def _renamed(self, item: QTreeWidgetItem, column: int) -> None:
         old, new = str(item.data(0, Qt.ItemDataRole.UserRole)), item.text(0)
@@ -173,6 +182,7 @@ class PinsPanel(QWidget):
         item.setData(0, Qt.ItemDataRole.UserRole, new.strip())
         self._clear_error()
         self._session.apply(state, f"rename the pin {old}")
+        self._session.choose_pin(new.strip())
         self._draw()  # what is shown of the other columns cannot be edited
 
     def _delete(self) -> None:

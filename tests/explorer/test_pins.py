@@ -225,6 +225,29 @@ def test_delete_and_escape_from_renaming(program):
     assert len(program.map.pins.items) == 1
 
 
+def test_enter_that_ends_a_name_sets_no_corner_of_a_path(program):
+    set_pin(program, 0.3, 0.2)
+    QTest.keyClick(program.map.canvas, Qt.Key.Key_F2)
+    QTest.keyClicks(program.map.pins.editor, "seven")
+    QTest.keyClick(program.map.pins.editor, Qt.Key.Key_Return)
+    assert program.session.state.path == PathSpec()
+    assert program.session.undo_text == "rename the pin A"
+
+
+def test_a_pin_is_moved_by_keys_as_by_hand(program):
+    a, b = set_pin(program, 1.0, 0.5), set_pin(program, -1.0, 0.5)
+    program.click_map(*a.z)
+    for _ in range(5):
+        QTest.keyClick(program.map.canvas, Qt.Key.Key_Up)
+    program.trigger("move-pin")
+    moved = program.session.state.pins[0]
+    np.testing.assert_array_equal(np.float32(moved.z), program.session.point)
+    assert moved.z[0] == pytest.approx(a.z[0], abs=1e-6)
+    assert moved.z[1] > a.z[1]
+    program.session.undo()
+    assert program.session.state.pins == (a, b)
+
+
 # -- the list --------------------------------------------------------------------------------------
 
 
@@ -251,6 +274,22 @@ def test_the_list_moves_the_point_renames_and_deletes(program, panel):
     assert not panel.error.isVisible()
     QTest.keyClick(panel.list, Qt.Key.Key_Delete)
     assert program.session.state.pins == (a,)
+
+
+def test_map_and_list_have_one_pin_chosen(program, panel):
+    a, _ = set_pin(program, 1.0, 0.0), set_pin(program, 0.0, 1.0)
+    assert panel.current == "B"
+    program.click_map(*a.z)
+    assert panel.current == "A"
+    assert [item.selected for item in program.map.pins.items.values()] == [True, False]
+    panel.list.setCurrentItem(panel.list.topLevelItem(1))
+    assert [item.selected for item in program.map.pins.items.values()] == [False, True]
+    panel.list.topLevelItem(1).setText(0, "one")
+    assert program.map.pins.items["one"].selected
+    program.map.canvas.setFocus()
+    QTest.keyClick(program.map.canvas, Qt.Key.Key_Delete)
+    assert program.session.state.pins == (a,)
+    assert not panel.delete.isEnabled()
 
 
 def test_arithmetic_by_keyboard(program, panel):

@@ -41,20 +41,27 @@ class CardDock(QDockWidget):
     def __init__(
         self, object_name: str, title: str, content: QWidget | None, parent: QWidget | None = None
     ) -> None:
-        """content: None for one that :meth:`fill` brings later; until then there is no card to be shown."""
+        """content: None for one that :meth:`fill` brings later; until then the card, where it is seen at all,
+        is empty."""
         super().__init__(title, parent)
         self.setObjectName(object_name)
         self.setAccessibleName(title)
         self._narrowest = 0
         self._column: QVBoxLayout | None = None
+        self.visibilityChanged.connect(self._seen)
         if content is not None:
             self.fill(content)
 
     def fill(self, content: QWidget) -> None:
-        """Add content, below what there is; the first makes a card of the dock."""
+        """Add content, below what there is."""
         if self._column is None:
             self._column = self._furnish()
         self._column.addWidget(content)
+
+    def _seen(self, seen: bool) -> None:
+        """A dock becomes a card when it is filled, or seen before: most are not, when the window appears."""
+        if self._column is None and seen:
+            self._column = self._furnish()
 
     def _furnish(self) -> QVBoxLayout:
         self._bar = _TitleBar(self.windowTitle(), self)

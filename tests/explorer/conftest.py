@@ -63,7 +63,7 @@ class Driver:
         exploration = self.program.exploration
         slots = (
             "open", "data", "hover", "mosaic", "contours", "encodings", "scattered", "map points", "datum",
-            "evaluation", "samples", "path",
+            "evaluation", "samples", "path", "plane", "home",
         )  # fmt: skip
         QApplication.processEvents()
         self.until(lambda: not any(exploration.busy(slot) for slot in slots))

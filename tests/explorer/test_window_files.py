@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 from backends.data import open_data
 from backends.run import Run
 from explorer import settings
+from explorer.cards import in_front
 from explorer.kept import kept_runs
 from explorer.suited import SUITED
 from explorer.theme import DARK, LIGHT
@@ -331,6 +332,30 @@ def test_the_arrangement_is_remembered_and_the_standard_one_comes_back(start, sm
     assert areas["run"].right() < areas["map"].left() < areas["map"].right() < areas["cursor"].left()
     assert areas["map"].bottom() < areas["curves"].top()
     assert areas["map"].width() > 0.4 * second.window.width()
+
+
+def test_a_remembered_tab_is_a_card_from_the_first_paint_on(start, small_run):
+    first = start(small_run)
+    first.wait_for_run()
+    first.window.show_card("traversals")
+    first.settle()
+    first.close()
+    second = start(small_run)
+    docks, seen = second.window.docks, []
+
+    def look():
+        front = {name for name, dock in docks.items() if in_front(dock)}
+        cards = all(docks[name].titleBarWidget() is not None for name in front)  # Qt's own have its buttons
+        seen.append((second.session.run is None, cards, front, docks["traversals"].geometry()))
+
+    second.window.first_painted.connect(look)
+    second.wait_for_run()
+    second.settle()
+    look()
+    assert [early for early, *_ in seen] == [True, False]
+    assert seen[0][1:] == seen[1][1:]
+    assert seen[0][1]
+    assert "traversals" in seen[0][2]
 
 
 def test_a_smaller_window_takes_its_room_from_the_canvas(program):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QCloseEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
@@ -37,8 +38,11 @@ COLUMNS = 4  # of a datum that is no picture
 class BesideDock(CardDock):
     """Its model stands still; the open run may train, or be another."""
 
+    wanted = Signal(object)  # itself: it has something to show, and no place yet
+
     def __init__(self, session: Session, exploration: Exploration, parent: QWidget) -> None:
         super().__init__("beside", "Beside", None, parent)
+        self.hide()
         self._session, self._exploration = session, exploration
         self.other = OtherSession(session)
         aside: Any = Aside(exploration)  # stands in for an Exploration
@@ -99,11 +103,21 @@ class BesideDock(CardDock):
 
     # -- which model -------------------------------------------------------------------------------
 
+    def hold(self) -> None:
+        """Show the model that is on show in the first map, and stay at it."""
+        run, model = self._session.run, self._session.model
+        if run is None or model is None or not model.latent_dim:
+            self._session.say("What is beside is a latent map, and this run has none.")
+        else:
+            self.show_model(run, model)
+
     def show_model(self, run: Run, model: Model) -> None:
         """Show a model of a run; it need not be the newest."""
         steps = int(model.stamp.step)
         self.other.set_moment(Moment(run, model, steps, 0.0, False, None, 0.0))
         self.set_status(f"{run.name} · step {format_number(steps)}")
+        if self.isHidden():
+            self.wanted.emit(self)
         self.show()
         self._follow()
 

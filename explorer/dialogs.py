@@ -148,7 +148,7 @@ class Dialogs(QObject):
         dialog = self._window.findChild(RunsDialog)
         if dialog is None:
             dialog = RunsDialog(self._session, self._exploration, self._actions, self._window)
-            dialog.beside_wanted.connect(self._window.show_run_beside)
+            dialog.beside_wanted.connect(lambda one: self._window.beside().show_run(one))
         dialog.runs.reload()
         dialog.show()
         dialog.raise_()

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import numpy as np
-from PySide6.QtCore import QByteArray, QEvent, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -36,6 +35,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.actions import Actions
+from explorer.arrangement import Arrangement
 from explorer.cards import in_front, take_keyboard
 from explorer.commands import Command, CommandAction
 from explorer.compute import Exploration
@@ -56,14 +56,8 @@ from explorer.widgets.values import LiveLabel, format_number
 
 if TYPE_CHECKING:
     from explorer.beside import BesideDock
-    from explorer.runs import Listed
 
-QWIDGETSIZE_MAX = (1 << 24) - 1
-ARRANGEMENT, REARRANGED = 0, 1  # the standard one, and one of the user's
-LEFT, RIGHT = 284, 264
-NARROWEST, WIDEST = 248, 320  # of what stands beside the canvas; any narrower its texts are cut
 READ_MS = 8000  # what is only information is to be read in
-BOTTOM = 0.28  # of the height, for curves alone
 
 
 class Window(QMainWindow):
@@ -76,11 +70,9 @@ class Window(QMainWindow):
         super().__init__()
         self.session, self.actions_, self.exploration = session, actions, exploration
         self._painted = False
-        self._arrangement = ARRANGEMENT
         self._point: tuple[float, ...] = ()  # to be held when the run of a saved session is there
         self.setWindowTitle("Latent Explorer")
         self.setAcceptDrops(True)
-        self.setDockNestingEnabled(True)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
 
         self.run = RunPanel(session, actions)
@@ -100,10 +92,8 @@ class Window(QMainWindow):
         self._suit: set[str] = set()  # those that have something to show of the open run
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         for dock in self.docks.values():
-            dock.topLevelChanged.connect(self._rearranged)
             dock.closed.connect(self._card_closed)
-        for dock in (d for name, d in self.docks.items() if name != "map"):  # whose panel knows
-            dock.set_narrowest(NARROWEST)  # whatever is in it: or cards lie over each other
+        self.arrangement = Arrangement(self, self.docks)
         self.dialogs = Dialogs(self)
         self.run.painting_wanted.connect(self.dialogs.paint)
         self.curves.status.connect(self.docks["curves"].set_status)
@@ -206,99 +196,38 @@ class Window(QMainWindow):
     # -- arrangement -----------------------------------------------------------------------------
 
     def arrange(self) -> None:
-        """The standard arrangement, with a second map where there is one."""
-        docks, across, down = self.docks, Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-        beside: Any = self.findChild(CardDock, "beside")
-        second = [beside] if beside is not None and not beside.isHidden() else []
-        for dock in (*docks.values(), *second):
-            dock.setFloating(False)
-            self.removeDockWidget(dock)
-        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks["run"])
-        self.splitDockWidget(docks["run"], docks["map"], across)
-        self.splitDockWidget(docks["map"], docks["cursor"], across)
-        self.splitDockWidget(docks["map"], docks["curves"], down)
-        self.splitDockWidget(docks["cursor"], docks["samples"], down)
-        for name, dock in docks.items():
-            if name in SUITED:
-                self.tabifyDockWidget(docks["curves"], dock)
-            else:
-                dock.setVisible(name not in self.session.state.closed)
+        """The standard arrangement."""
+        self.arrangement.lay()
+        for name in self.docks.keys() - SUITED.keys():
+            self.docks[name].setVisible(name not in self.session.state.closed)
         self._show_suited()
-        self._arrangement = ARRANGEMENT
-        self._limit_docks(WIDEST)
-        self._size_docks()
-        for dock in second:
-            self._lay_beside(dock)
-            dock.show()
+        self.arrangement.size()
+        self.messages.raise_()
 
     def arrange_anew(self) -> None:
         """The standard arrangement, with all cards in it."""
         self.session.apply(replace(self.session.state, closed=()), "show all cards")
         self.arrange()
 
-    def _limit_docks(self, widest: int) -> None:
-        """In the standard arrangement a larger window is for the canvas, not for the forms."""
-        for name in ("run", "cursor", "samples"):
-            self.docks[name].setMaximumWidth(widest)
-
-    def _rearranged(self, *_: object) -> None:
-        self._arrangement = REARRANGED
-        self._limit_docks(QWIDGETSIZE_MAX)
-
-    def _size_docks(self) -> None:
-        docks, down = self.docks, Qt.Orientation.Vertical
-        self._size_columns()
-        there = ((name, suited) for name, suited in SUITED.items() if not suited.behind)
-        shares = (suited.share for name, suited in there if not self.docks[name].isHidden())
-        bottom = int(self.height() * next(shares, BOTTOM))
-        heights = [self.height() - bottom - 90, bottom]
-        self.resizeDocks([docks["map"], docks["curves"]], heights, down)
-        self.resizeDocks([docks["cursor"], docks["samples"]], heights, down)
-
-    def _size_columns(self) -> None:
-        docks, middle = self.docks, max(self.width() - LEFT - RIGHT - 40, 200)
-        columns, widths = [docks["run"], docks["map"], docks["cursor"]], [LEFT, middle, RIGHT]
-        beside = self.findChild(CardDock, "beside")
-        if beside is not None and not beside.isHidden():
-            columns[2:2], widths[1:2] = [beside], [middle // 2, middle // 2]
-        self.resizeDocks(columns, widths, Qt.Orientation.Horizontal)
-
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """In the standard arrangement a smaller window, too, takes its room from the canvas: Qt would take it
-        from all columns, and cut texts."""
         super().resizeEvent(event)
-        if self._arrangement == ARRANGEMENT and event.size().width() < event.oldSize().width():
-            self._size_columns()
+        if event.size().width() < event.oldSize().width():
+            self.arrangement.keep_columns()
 
     def restore(self, settings: Settings) -> None:
         """The arrangement of last time, or the standard one; no larger than the screen."""
         self.resize(self.size().boundedTo(self.screen().availableSize()))
         self.arrange()
-        if settings.geometry:
-            self.restoreGeometry(QByteArray.fromHex(settings.geometry.encode()))
-        if settings.arrangement:
-            state = QByteArray.fromHex(settings.arrangement.encode())
-            if not self.restoreState(state, self._version(ARRANGEMENT)) and self.restoreState(
-                state, self._version(REARRANGED)
-            ):
-                self._rearranged()
-        else:
-            QTimer.singleShot(0, self, self._size_docks)
+        self.arrangement.restore(settings.geometry, settings.arrangement)
 
     def reopen(self, settings: Settings) -> None:
         """A saved session: its arrangement now, and the point that it holds when its run is there."""
         self.restore(settings)
         self._point = settings.point
 
-    def _version(self, arrangement: int) -> int:
-        """What a saved arrangement must carry to be restored: one of other docks would leave some astray."""
-        return 2 * (crc32(" ".join(self.docks).encode()) % 2**30) + arrangement
-
     def settings(self) -> Settings:
-        """All that is to be there again next time, with geometry and arrangement as :meth:`restore` takes
-        them."""
-        both = self.saveGeometry(), self.saveState(self._version(self._arrangement))
-        geometry, arrangement = (bytes(part.toHex().data()).decode() for part in both)
+        """All that is to be there again next time."""
+        geometry, arrangement = self.arrangement.save()
         held = self.session.point if self.map.held else None
         return replace(
             self.actions_.files.settings,
@@ -308,36 +237,16 @@ class Window(QMainWindow):
             point=() if held is None else tuple(map(float, held)),
         )
 
-    # -- a second map --------------------------------------------------------------------------
-
-    def show_run_beside(self, one: Listed) -> None:
-        """Show a run of the list beside the open one."""
-        self._beside().show_run(one)
-
-    def hold_beside(self) -> None:
-        """Show the model that is on show also beside, where it stays."""
-        run, model = self.session.run, self.session.model
-        if run is None or model is None or not model.latent_dim:
-            self.session.say("What is beside is a latent map, and this run has none.")
-        else:
-            self._beside().show_model(run, model)
-
-    def _beside(self) -> BesideDock:
-        """The card of the second map, at the right of the first; made when it is first asked for."""
+    def beside(self) -> BesideDock:
+        """The card of a second map; made when it is first asked for."""
         from explorer.beside import BesideDock
 
         dock = self.findChild(BesideDock)
         if dock is None:
             dock = BesideDock(self.session, self.exploration, self)
-            dock.hide()
-        if dock.isHidden():
-            self._lay_beside(dock)
+            dock.wanted.connect(self.arrangement.add_beside)
+            self.messages.raise_()
         return dock
-
-    def _lay_beside(self, dock: BesideDock) -> None:
-        self.splitDockWidget(self.docks["map"], dock, Qt.Orientation.Horizontal)
-        self.messages.raise_()
-        QTimer.singleShot(0, self, self._size_columns)
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -425,8 +334,8 @@ class Window(QMainWindow):
         for name in SUITED:
             self.docks[name].setVisible(name in now)
         self.docks[next((name for name in now if not SUITED[name].behind), "curves")].raise_()
-        if self._arrangement == ARRANGEMENT:
-            self._size_docks()
+        if self.arrangement.standard:
+            self.arrangement.size()
 
     def _moment(self, _: Any) -> None:
         self._pace.poke()

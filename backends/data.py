@@ -145,7 +145,7 @@ def _synthetic_named(name: str) -> Synthetic | None:
     return two_gaussians(a) if a is not None else _SYNTHETIC.get(name)
 
 
-def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> DataSet:
+def open_data(source: str | Path | Mapping[str, Any]) -> DataSet:
     """A data set by name, by file or folder, or by source.
 
     A file is .npy, .npz, CSV (see :func:`backends.files.read_table`), IDX (:mod:`backends.idx`), a
@@ -155,24 +155,22 @@ def open_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
 
     "NAME:N" is a synthetic set with N training rows in place of its usual number, and the same held-out ones;
     "two-gaussians@A" are two Gaussians at a distance of 2A.
-    A source is the ``DataInfo.source`` of an earlier opening and gives the same rows again. label_column
-    names a file's column or array of labels. Raises InputError where there is no such set or file, the
-    file cannot be used, or it has changed since its source was noted.
+    A source is the ``DataInfo.source`` of an earlier opening and gives the same rows again. Raises
+    InputError where there is no such set or file, the file cannot be used, or it has changed since its
+    source was noted.
     """
-    return finish(read_data(source, label_column=label_column))
+    return finish(read_data(source))
 
 
-def read_data(source: str | Path | Mapping[str, Any], *, label_column: str | None = None) -> Work[DataSet]:
+def read_data(source: str | Path | Mapping[str, Any]) -> Work[DataSet]:
     """:func:`open_data`, in slices."""
     if isinstance(source, Mapping):
         return (yield from _reopen(source))
     if isinstance(source, str):
-        named = yield from _named(source, label_column)
+        named = yield from _named(source)
         if named is not None:
             return named
     path, choices = parse(source) if isinstance(source, str) else (source, Choices())
-    if label_column is not None:
-        choices = replace(choices, label=label_column)
     path = Path(path)
     if path.name == source and not path.suffix and not os.path.exists(path):
         names = ", ".join(entry.name for entry in data_sets())
@@ -182,12 +180,9 @@ def read_data(source: str | Path | Mapping[str, Any], *, label_column: str | Non
     return (yield from read_path(path, choices))
 
 
-def _named(source: str, label_column: str | None) -> Work[DataSet | None]:
+def _named(source: str) -> Work[DataSet | None]:
     """The named data set; None where it is to be a file."""
     if source in _NAMED:
-        if label_column is not None:
-            own = "no labels" if source in {*_SMALL, *_BLANK} else "labels of its own"
-            raise InputError(f"{source} has {own}, not '{label_column}'")
         if source in _BLANK:
             return _blank(source)
         if source in _SMALL:
@@ -196,7 +191,7 @@ def _named(source: str, label_column: str | None) -> Work[DataSet | None]:
             return (yield from _rendered(_RENDERED[source], _RENDERED[source].train))
         return _digits(source) if source in _DIGITS else _synthetic(_SYNTHETIC[source], TRAIN)
     name, _, rows = source.partition(":")
-    if label_column is None and (name.partition("@")[0] == TWO_GAUSSIANS or (rows and name in _NAMED)):
+    if name.partition("@")[0] == TWO_GAUSSIANS or (rows and name in _NAMED):
         if name in _RENDERED:
             train = _row_count(source, MAX_VALUES // _RENDERED[name].side ** 2)
             return (yield from _rendered(_RENDERED[name], train))

@@ -44,7 +44,7 @@ def test_backends_know_nothing_of_the_window(path):
 
 @pytest.mark.parametrize("path", sources("explorer"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_the_explorer_knows_only_the_public_names_of_backends(path):
-    assert not roots(path) & HEAVY - {"scipy"}
+    assert not roots(path) & HEAVY
     inside = [name for name in imports(path) if name.startswith(("backends.pytorch", "backends.onnx"))]
     private = [name for name in imports(path) if name.startswith("backends.") and "._" in name]
     assert not inside + private

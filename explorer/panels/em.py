@@ -72,7 +72,6 @@ class EMPanel(QWidget):
     def __init__(self, session: Session, exploration: Exploration, actions: Actions) -> None:
         super().__init__()
         self._session, self._actions = session, actions
-        self._training = False
 
         self.plot = Staircase(self)
         self.terms = self._box(
@@ -150,7 +149,8 @@ class EMPanel(QWidget):
         self.restarting.changed.connect(self._show_restarts)
         session.changed.connect(self._state_changed)
         session.run_changed.connect(self._run_changed)
-        session.moment_changed.connect(self._moment)
+        session.moment_changed.connect(self._pace.poke)
+        session.rested.connect(self._pace.renew)
         session.model_changed.connect(self._model_changed)
         self._show_state()
 
@@ -255,12 +255,6 @@ class EMPanel(QWidget):
         self._redraw()
         self._show_restarts()
 
-    def _moment(self, moment: Moment) -> None:
-        if moment.training != self._training:
-            self._redraw()
-        else:
-            self._pace.poke()
-
     def _model_changed(self, _: Any) -> None:
         self._show_notes()
         self._show_moment()
@@ -270,7 +264,6 @@ class EMPanel(QWidget):
         if run is None or moment is None or not run.by_halves:
             return False
         self.plot.set_halves(run.curves, self._session.state.em.terms)
-        self._training = moment.training
         self.play.setText("Pause" if moment.training else "Play")
         set_icon(self.play, "pause" if moment.training else "play", "accent_text")
         self.e.setEnabled(run.next_half == "E")

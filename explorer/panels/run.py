@@ -165,7 +165,6 @@ class RunPanel(QWidget):
         layout.addWidget(self.progress)
         layout.addLayout(facts)
 
-        self._training = False
         self._pace = Pace(self._show_progress, interval=0.2, duty=0.2, parent=self)
         self._fill()
         self._show_state()
@@ -176,7 +175,8 @@ class RunPanel(QWidget):
         self.run_form.changed.connect(self._run_value)
         self.play.clicked.connect(self.toggle)
         session.changed.connect(self._state_changed)
-        session.moment_changed.connect(self._moment)
+        session.moment_changed.connect(self._pace.poke)
+        session.rested.connect(self._pace.renew)
         session.run_changed.connect(self._run_changed)
         self._show_moment(None)
 
@@ -354,12 +354,6 @@ class RunPanel(QWidget):
     def _run_changed(self, _: Any) -> None:
         self._show_intent()
 
-    def _moment(self, moment: Moment) -> None:
-        if moment.training != self._training:
-            self._show_moment(moment)
-        else:
-            self._pace.poke()
-
     def _show_progress(self) -> bool:
         self._show_moment(self._session.moment)
         return False
@@ -370,7 +364,6 @@ class RunPanel(QWidget):
         if verb != self.play.text():
             self.play.setText(verb)
             set_icon(self.play, "pause" if training else "play", "accent_text")
-        self._training = training
         steps = moment.steps if moment is not None else 0
         target = moment.target if moment is not None and moment.training else None
         if target is None and not training:

@@ -104,7 +104,7 @@ def test_what_has_no_encodings_is_refused(vae_file, tmp_path):
     with pytest.raises(InputError, match="holds a gmm, which has no Gaussian q"):
         open_data(tmp_path / "gmm.safetensors")
     with pytest.raises(InputError, match="is a run, whose labels are those of its data, not 'y'"):
-        open_data(vae_file, label_column="y")
+        open_data(f"{vae_file}:label=y")
     source = dict(open_data(vae_file).info.source)
     with pytest.raises(InputError, match="has changed since"):
         open_data(source | {"sha256": "0"})

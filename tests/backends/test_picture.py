@@ -240,6 +240,6 @@ def test_a_picture_is_known_by_its_content(tmp_path):
     (tmp_path / "table.csv").write_text("1,2\n3,4\n5,6\n")
     assert not is_picture(tmp_path / "table.csv")
     with pytest.raises(InputError, match="has no labels 'a'"):
-        open_data(path, label_column="a")
+        open_data(f"{path}:label=a")
     with pytest.raises(InputError, match="pictures can be read"):
         read_table(path)

@@ -83,6 +83,8 @@ class FilmPanel(QWidget):
         keys.setSpacing(2)
         for button in self.buttons.values():
             keys.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+        keys.addSpacing(4)
+        keys.addWidget(self.bar.speed, 0, Qt.AlignmentFlag.AlignTop)
         keys.addStretch(1)
         self._stack = QStackedLayout()
         self._stack.addWidget(self.empty)

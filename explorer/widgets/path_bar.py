@@ -53,11 +53,12 @@ PLAYS = (
     ("back", "to and fro", "Turns round at its ends"),
 )
 SPEEDS = (6, 12, 24, 48)
-SHARES = (120, 50, 50, 99, 114, 108, 66)  # of the room, at which all is read in a window of 1280
+SHARES = (120, 78, 78, 107, 114, 108)  # of the room, at which all is read in a window of 1280
 
 
 class PathBar(QWidget):
-    """joined carries a PathSpec, filmed a FilmSpec, that the user asks for."""
+    """joined carries a PathSpec, filmed a FilmSpec, that the user asks for. speed: a box that lies beside the
+    buttons that play the film, where whoever shows those puts it."""
 
     joined = Signal(object)
     filmed = Signal(object)
@@ -66,8 +67,8 @@ class PathBar(QWidget):
         super().__init__(parent)
         self._path, self._film = PathSpec(), FilmSpec()
         self.kind = self._choice("Path", KINDS, (84, 128), "How the path leads")
-        self.begin = self._choice("First pin", (), (50, 76), "The pin where the path begins; N sets one")
-        self.end = self._choice("Last pin", (), (50, 76), "The pin where the path ends; N sets one")
+        self.begin = self._choice("First pin", (), (60, 128), "The pin where the path begins; N sets one")
+        self.end = self._choice("Last pin", (), (60, 128), "The pin where the path ends; N sets one")
         for box in (self.begin, self.end):
             box.setPlaceholderText("pin")
         self.spacing = self._choice("Spacing of the frames", SPACINGS, (80, 124), "Equal steps of what")
@@ -83,7 +84,7 @@ class PathBar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
-        boxes = self.kind, self.begin, self.end, self.spacing, self.frames, self.play, self.speed
+        boxes = self.kind, self.begin, self.end, self.spacing, self.frames, self.play
         for box, share in zip(boxes, SHARES, strict=True):
             row.addWidget(box, share)
         row.addStretch(1)

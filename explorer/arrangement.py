@@ -12,7 +12,7 @@ from explorer.widgets.card import CardDock
 
 QWIDGETSIZE_MAX = (1 << 24) - 1
 ACROSS, DOWN = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
-LEFT, RIGHT = 284, 264
+LEFT, RIGHT = 288, 264
 NARROWEST, WIDEST = 248, 320  # of what stands beside the canvas; any narrower its texts are cut
 BOTTOM = 0.28  # of the height, for curves alone
 

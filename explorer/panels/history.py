@@ -33,7 +33,8 @@ FRAME = 33  # ms between two frames of a film
 class HistoryBar(QWidget):
     """Follows the open run. What it shows is the session's: ``look_back`` there, and all panels follow.
 
-    Hidden for runs whose own panel has a moment for every row.
+    Hidden for runs whose own panel has a moment for every row, and while there is nothing to replay: a run
+    that comes from a file has no earlier moments until it is trained on.
     """
 
     def __init__(
@@ -225,7 +226,6 @@ class HistoryBar(QWidget):
 
     def _run_changed(self, run: Run | None) -> None:
         self._stop()
-        self.setVisible(not isinstance(self._session.model, Bayesian))
         self.scrubber.set_unit("iteration" if run is not None and run.by_halves else "step")
         self._pace.reset()
         self._redraw()
@@ -235,7 +235,10 @@ class HistoryBar(QWidget):
             self._redraw()  # at once: the hand is on it
 
     def _moment(self, _: Any) -> None:
-        self._pace.poke()
+        if self.isHidden():
+            self._redraw()  # there may be something to replay now; a pace waits until it is seen
+        else:
+            self._pace.poke()
 
     def _redraw(self) -> bool:
         run, moment, past = self._session.run, self._session.moment, self._session.past
@@ -246,6 +249,8 @@ class HistoryBar(QWidget):
             models = models[:-1]
         self._earlier = models
         steps = [model.stamp.step for model in models]
+        replays = bool(models) or newest == 0  # a new run keeps the room that it will need at once
+        self.setVisible(replays and not isinstance(self._session.model, Bayesian))
         at = None
         if past is not None and models:
             own = [i for i, model in enumerate(models) if model is past]  # it may have been dropped since

@@ -60,7 +60,7 @@ RUN_PARAMETERS = (
     ),
 )  # fmt: skip
 
-SHORT_LABELS = 66  # logical pixels: the names of data and models take the room
+SHORT_LABELS = 48  # logical pixels: the names of data and models take the room
 
 
 class RunPanel(QWidget):
@@ -77,9 +77,9 @@ class RunPanel(QWidget):
 
         self.data, self.model, self.device = Choice(self), Choice(self), Choice(self)
         self.separation = ValueSlider(0.0, MOST_APART, 0.1, self)
-        self._separation_label = QLabel("Separation", self)
-        self.separation.name("Separation", "a: the two Gaussians lie at −a and a, with variance 1")
-        grid = QGridLayout()
+        self._separation_label = QLabel("Offset", self)
+        self.separation.name("Offset", "a: the two Gaussians lie at −a and a, with variance 1")
+        grid = self._grid = QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(GAP)
         grid.setColumnStretch(1, 1)
@@ -92,7 +92,7 @@ class RunPanel(QWidget):
                     "What to train on. A file of your own can also be dropped on the window.",
                 ),
                 (
-                    "Separation",
+                    "Offset",
                     self.separation,
                     "a of the two Gaussians ½N((−a, 0), I) + ½N((a, 0), I). At a ≈ 2.80 the Gaussian closest "
                     "to them in the reverse KL divergence jumps from covering both to sitting on one.",
@@ -113,7 +113,7 @@ class RunPanel(QWidget):
 
         self._inner = QWidget(self)
         self._column = QVBoxLayout(self._inner)
-        self._column.setContentsMargins(0, 0, 8, 0)
+        self._column.setContentsMargins(0, 0, 4, 0)
         self._column.setSpacing(8)
         chosen = QVBoxLayout()
         chosen.setSpacing(GAP)
@@ -326,6 +326,7 @@ class RunPanel(QWidget):
                 self._session.say(str(error), "error")
                 return
             self.run_form.set_row_visible("tolerance", kind.half_steps)
+            self._grid.setColumnMinimumWidth(0, max(SHORT_LABELS, self.run_form.label_width()))
             self._form = ParameterForm(kind.parameters, self._inner)
             self._form.changed.connect(self._value)
             self._form.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)

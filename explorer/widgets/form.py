@@ -156,6 +156,10 @@ class ParameterForm(QWidget):
             if not visible:
                 row.show_value(row.value)  # what cannot be seen is not in error
 
+    def label_width(self) -> int:
+        """Of the widest label that is shown, in logical pixels."""
+        return max(row.label.sizeHint().width() for row in self._rows.values() if not row.label.isHidden())
+
     def invalid(self) -> list[str]:
         """What is wrong with the fields that are marked, one sentence each."""
         return [row.error.text() for row in self._rows.values() if row.error.text()]

@@ -203,3 +203,11 @@ def test_everything_has_a_name_and_a_tip(bar):
         assert widget.toolTip()
         assert widget.accessibleName() or widget.text()
         assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+
+
+def test_a_run_from_a_file_has_no_bar_of_moments_until_it_is_trained_on(program):
+    bar, before = program.window.stage.history, program.map.canvas.height()
+    assert bar.isHidden()
+    program.trigger("step")
+    program.until(lambda: bar.isVisible() and bar.scrubber.slider.isEnabled())
+    program.until(lambda: program.map.canvas.height() < before)

@@ -1,10 +1,15 @@
 """The room that the latent map gets: most of the middle, on small screens and with every bar open."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from PySide6.QtWidgets import QWidget
 
 from backends.data import open_data
 from backends.run import Run
+from explorer import pins
+from explorer.state import PathSpec
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +73,21 @@ def test_it_is_wide_enough_for_one_line_of_bars(program):
     program.settle()
     panel = program.map
     assert panel.planes.y() == panel.fields.y() == panel.colours.y()
-    for bar in (panel.planes, panel.fields):  # what says nothing of a scale is no wider than it need be
-        assert bar.width() == bar.sizeHint().width()
+    assert panel.planes.width() == panel.planes.sizeHint().width()
+    look = panel.fields.look.geometry()  # the field's controls stand together at the left
+    assert look.right() < panel.fields.sizeHint().width()
     program.window.resize(1000, 800)
     program.until(lambda: panel.colours.y() > panel.planes.y())  # and where it is not, there are two
+
+
+def test_names_of_models_and_pins_are_read_whole(program):
+    window, bar = program.window, program.window.suited["path"].bar
+    window.resize(1280, 800)
+    state = program.session.state
+    for name, z in zip(("three", "seven"), np.eye(9), strict=False):
+        state = pins.with_pin(state, name, z)
+    program.session.apply(replace(state, path=PathSpec("straight", "three", "seven")), "join two pins")
+    window.docks["path"].raise_()
+    program.settle()
+    for box in (program.run_panel.model, bar.begin, bar.end, bar.kind, bar.spacing, bar.frames, bar.play):
+        assert box.fontMetrics().horizontalAdvance(box.currentText()) + 38 <= box.width()

@@ -69,6 +69,13 @@ def is_flow(model: object) -> bool:
     return isinstance(model, Bijects) and isinstance(model, HasLayers) and model.info.dim == 2
 
 
+def has_latent_map(model: object) -> bool:
+    """Whether a model's latent space is seen on a map of its own. The z of a flow of the plane is seen beside
+    x, and of a flow of one column its density says more than its z."""
+    on_a_line = isinstance(model, Bijects) and model.info.dim == 1
+    return bool(getattr(model, "latent_dim", 0)) and not on_a_line and not is_flow(model)
+
+
 def is_continuous(model: object) -> bool:
     """Whether the stations of a flow are moments of one motion, dz/dt = f(z, t)."""
     return isinstance(model, Continuous)

@@ -10,10 +10,10 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from backends.capabilities import Bayesian, Bijects, has_latent_points
+from backends.capabilities import Bayesian, has_latent_points
 from explorer.actions import Actions
 from explorer.compute import Exploration
-from explorer.flow import is_flow
+from explorer.flow import has_latent_map, is_flow
 from explorer.marginal import has_components
 from explorer.panels.cursor import CursorPanel
 from explorer.panels.history import HistoryBar
@@ -171,7 +171,7 @@ class Stage(QObject):
     def has_both(self) -> bool:
         """Whether the open model has a latent map and a data plane."""
         model = self._session.model
-        if model is None or not model.latent_dim or is_flow(model):
+        if model is None or not has_latent_map(model):
             return False
         return has_components(model) or (model.info.dim == 2 and has_latent_points(model))
 
@@ -185,8 +185,7 @@ class Stage(QObject):
             return "flow"
         if self.has_both:
             return self._session.state.canvas
-        on_a_line = isinstance(model, Bijects) and model.info.dim == 1  # its density says more than its z
-        return "latent" if model is None or (model.latent_dim and not on_a_line) else "data"
+        return "latent" if model is None or has_latent_map(model) else "data"
 
     def choose(self, name: str) -> None:
         """Show the "latent" map or the "data" plane of a model that has both."""

@@ -27,7 +27,7 @@ from backends.capabilities import Decodes
 from explorer import pins
 from explorer.actions import Actions
 from explorer.compute import Exploration, Failure, Priority
-from explorer.flow import is_flow
+from explorer.flow import has_latent_map
 from explorer.icons import set_icon
 from explorer.lanes import lanes, summary
 from explorer.mosaic import Ink
@@ -128,7 +128,7 @@ class FilmPanel(QWidget):
     @staticmethod
     def suits(run: Any, model: Any) -> bool:
         """A latent space to go through, on a map of its own."""
-        return isinstance(model, Decodes) and model.latent_dim > 0 and not is_flow(model)
+        return isinstance(model, Decodes) and has_latent_map(model)
 
     def _button(self, direction: int, glyph: str, text: str) -> QToolButton:
         button = QToolButton(self.strip)

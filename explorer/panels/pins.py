@@ -23,7 +23,7 @@ from backends.capabilities import Decodes
 from explorer import pins
 from explorer.actions import Actions
 from explorer.compute import Exploration
-from explorer.flow import is_flow
+from explorer.flow import has_latent_map
 from explorer.session import Session
 from explorer.state import Pin, State
 from explorer.stylesheet import restyle
@@ -107,7 +107,7 @@ class PinsPanel(QWidget):
     @staticmethod
     def suits(run: Any, model: Any) -> bool:
         """A latent space that can be looked at."""
-        return isinstance(model, Decodes) and model.latent_dim > 0 and not is_flow(model)
+        return isinstance(model, Decodes) and has_latent_map(model)
 
     # -- the list ------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLay
 from backends.capabilities import Decodes, Encodes, HasPrior
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
-from explorer.flow import is_flow
+from explorer.flow import has_latent_map
 from explorer.mosaic import Ink
 from explorer.pace import Pace
 from explorer.session import Session
@@ -83,8 +83,8 @@ class TraversalsPanel(QWidget):
     @staticmethod
     def suits(run: Any, model: Any) -> bool:
         """An encoder with a Gaussian q(z|x), images that decode, a prior, and data."""
-        able = all(isinstance(model, c) for c in (Decodes, Encodes, HasPrior)) and not is_flow(model)
-        return able and model.latent_dim > 0 and model.info.image_shape is not None and run.data is not None
+        able = all(isinstance(model, c) for c in (Decodes, Encodes, HasPrior)) and has_latent_map(model)
+        return able and model.info.image_shape is not None and run.data is not None
 
     # -- what is chosen --------------------------------------------------------------------------
 

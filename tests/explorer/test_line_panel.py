@@ -70,3 +70,10 @@ def test_the_panel_is_on_top_and_follows_the_mouse_and_the_model(start, line_fil
     step = panel.found.step
     program.trigger("step")
     program.until(lambda: panel.found.step > step)
+
+
+def test_there_is_no_latent_map_to_set_pins_on(start, line_file):
+    program = start(line_file)
+    program.wait_for_run()
+    assert program.window.stage.scene == "data"
+    assert not {"path", "pins", "traversals"} & set(program.window.suited)

@@ -78,10 +78,11 @@ class Arrangement(QObject):
     def size(self) -> None:
         """Give all docks their standard sizes: below the canvas, what the panels of the open run need."""
         self._size_columns()
-        there = (s for name, s in SUITED.items() if not (s.behind or self._docks[name].isHidden()))
-        bottom = int(self._window.height() * next((suited.share for suited in there), BOTTOM))
+        there = [name for name in SUITED if not self._docks[name].isHidden()]
+        shares = (SUITED[name].share for name in there if not SUITED[name].behind)
+        bottom = int(self._window.height() * next(shares, BOTTOM))
         heights = [self._window.height() - bottom - 90, bottom]
-        for above, below in (("map", "curves"), ("cursor", "samples")):
+        for above, below in (("map", there[0] if there else "curves"), ("cursor", "samples")):
             self._window.resizeDocks([self._docks[above], self._docks[below]], heights, DOWN)
 
     def _size_columns(self) -> None:

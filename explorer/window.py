@@ -199,7 +199,7 @@ class Window(QMainWindow):
         """The standard arrangement."""
         self.arrangement.lay()
         for name in self.docks.keys() - SUITED.keys():
-            self.docks[name].setVisible(name not in self.session.state.closed)
+            self.docks[name].setVisible(name not in self.session.state.closed and self.can_show(name))
         self._show_suited()
         self.arrangement.size()
         self.messages.raise_()
@@ -270,6 +270,8 @@ class Window(QMainWindow):
 
     def can_show(self, name: str) -> bool:
         """Whether the open run has what a card shows."""
+        if name == "curves":  # those of a flow, which has no bound, are in a card of their own
+            return "likelihood" not in self._suit
         return name not in SUITED or name in self._suit
 
     def show_card(self, name: str) -> None:
@@ -327,6 +329,7 @@ class Window(QMainWindow):
         for the run before."""
         run, model = self.session.run, self.session.model
         self._suit = {name for name, s in SUITED.items() if run is not None and s.panel.suits(run, model)}
+        self.docks["curves"].setVisible("curves" not in self.session.state.closed and self.can_show("curves"))
         before = [name for name in SUITED if not self.docks[name].isHidden()]
         now = [name for name in SUITED if name in self._suit and name not in self.session.state.closed]
         if now == before:

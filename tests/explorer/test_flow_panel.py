@@ -12,6 +12,7 @@ from backends.base import finish
 from backends.carry import log_prob
 from backends.data import open_data
 from backends.run import Run
+from explorer.cards import in_front
 from explorer.flow import CELLS, Gauges, gauges, passage
 from explorer.theme import theme
 from explorer.widgets.flow_bar import TICKS
@@ -317,3 +318,28 @@ def test_the_view_travels_along_until_a_hand_moves_it(flow):
     np.testing.assert_allclose(panel.left.corners(), seen)
     program.trigger("home")
     assert (panel.left.corners()[1] > session.travel.x_corners[1] - 1e-6).all()
+
+
+def test_a_flow_has_no_card_of_bounds(flow):
+    program = flow()
+    docks = program.window.docks
+    assert docks["curves"].isHidden()
+    assert in_front(docks["likelihood"])
+    assert not program.window.can_show("curves")
+    mixture = Run.start("gmm", program.session.data, {"components": 2})
+    program.actions.take(mixture)
+    program.until(lambda: program.session.run is mixture)
+    assert not docks["curves"].isHidden()
+    program.window.arrange_anew()
+    assert not docks["curves"].isHidden()
+
+
+def test_without_a_field_nothing_is_said_of_one(flow):
+    program = flow()
+    panel = program.window.stage.flow
+    status = program.window.docks["map"].status
+    program.until(lambda: status.text().startswith("density"))
+    panel.bar.field.setFocus()
+    QTest.keyClick(panel.bar.field, Qt.Key.Key_End)
+    assert program.session.state.flow.field == "nothing"
+    program.until(lambda: not status.text())

@@ -167,7 +167,7 @@ class _Side(QObject):
         warned = "⚠ " if apart > 3 else ""
         estimates = (found.forward, found.reverse, dual.x_space, dual.z_space)
         told = [(with_error(one), one.method) for one in estimates]
-        difference = "–" if math.isnan(apart) else f"{warned}{format_number(apart, 1)} s.e."
+        difference = "–" if math.isnan(apart) else f"{warned}{format_number(round(apart, 1), 1)} s.e."
         return [*told, (difference, ""), (format_number(self.found_at), "")]
 
 

@@ -342,6 +342,8 @@ class FlowPanel(QWidget):
         view, spec = plane.canvas.view(), self._session.state.flow
         if spec.field == "nothing" and not spec.contours:
             self._exploration.cancel(slot)
+            if plane is self.left:
+                self.status.emit("")
             return False
         self._exploration.request(
             slot,

@@ -230,6 +230,17 @@ def test_another_run_takes_the_other_fit_away_and_another_seed_does_not(opened):
     assert panel.sides[True].plane.is_empty
 
 
+def test_a_run_that_has_nothing_to_compare_takes_the_panel_away(opened):
+    program, panel = opened(steps=5)
+    fit(program, panel, panel.sides[True].plane.button)
+    mixture = Run.start("gmm", program.session.data, {"components": 2})  # which has no objective to choose
+    program.actions.take(mixture)
+    program.until(lambda: program.session.run is mixture)
+    assert panel.other.fit is None
+    assert program.window.docks["kl"].isHidden()
+    assert not program.said
+
+
 def test_where_the_target_is_zero_the_divergence_is_infinite_and_says_so(opened):
     program, panel = opened("checkerboard")
     fit(program, panel, panel.sides[True].plane.button)

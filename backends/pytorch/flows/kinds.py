@@ -171,7 +171,7 @@ CNF_PARAMETERS = (
     Parameter(
         "steps", "int", 8,
         "Equal steps of the solver in training. With too few the flow learns to cheat the solver.",
-        minimum=1, maximum=1000,
+        title="Solver steps", minimum=1, maximum=1000,
     ),
     Parameter(
         "tolerance", "float", 1e-4, "Absolute and relative error that dopri5 allows a step, in training.",

@@ -13,12 +13,12 @@ from backends.base import Array
 from explorer.plane import subscript
 
 ROWS = 5_000  # of the data; more are thinned evenly
-ON_LINE = 40_000  # numbers of the data along a line, where these are more rows
+NUMBERS = 40_000  # of the data, where these are more rows
 BLOCK = 100_000  # numbers of the data in a slice of work; a pass has costs of its own for each θ
 SLICE = 0.006  # seconds of work between two yields
 POINTS = 129  # of a curve: from −0.5 to 1.5 both θ_old at 0 and θ_new at 1 are among them
 FIRST = 8  # every so manieth of them comes first, and is drawn
-SIDES = (16, 32, 64)  # points a side of a field, coarse to fine
+SIDES = (8, 16, 32, 64)  # points a side of a field, coarse to fine
 MOMENTS = 200  # of a path; more are thinned evenly
 MARGIN = 0.5  # of a path's extent, on each side of it
 MOST_NAMED = 50_000  # parameters
@@ -78,8 +78,10 @@ class Field:
     complete: bool
 
 
-def some(x: Array, most: int = ROWS) -> Array:
-    """At most so many rows, evenly."""
+def some(x: Array) -> Array:
+    """Most of the rows, and where they are very many some, evenly: those left out move the maximum, and EM
+    would be seen to go past it."""
+    most = max(ROWS, NUMBERS // x.shape[1])
     return x if len(x) <= most else x[np.linspace(0, len(x) - 1, most).round().astype(int)]
 
 
@@ -164,7 +166,7 @@ def profile(
     def thetas(at: Array) -> Array:
         return np.asarray(origin + np.asarray(at)[:, None] * direction)
 
-    rows = some(x, max(ROWS, ON_LINE // x.shape[1]))
+    rows = some(x)
     q = [e_step(models, i) for i in chosen]
     ends = np.array([on_line[i] for i in sorted(on_line)])
     log_p_ends = yield from values_at(model.log_likelihood_at, thetas(ends), rows)

@@ -134,12 +134,23 @@ def test_which_step_led_to_a_model(mixture):
 
 
 def test_many_rows_are_thinned_evenly():
-    x = np.arange(12_001)[:, None]
+    x = np.arange(60_001)[:, None]
     few = some(x)
-    assert len(few) == 5000
-    assert (few[0], few[-1]) == (0, 12_000)
-    assert some(x[:10]) is not None
+    assert len(few) == 40_000
+    assert (few[0], few[-1]) == (0, 60_000)
+    assert len(some(np.zeros((12_000, 64)))) == 5000
     assert len(some(x[:10])) == 10
+
+
+def test_em_is_not_seen_to_go_past_the_maximum():
+    run = Run.start("gmm", open_data("two-moons"), {"components": 6})
+    for _ in range(40):
+        run.step()
+    models, x = run.history.models[20:], run.data.train.x  # it has nearly settled: little is gained any more
+    coarse = next(found for found in field(models, models[-1], x, None, None, names_of(models[0])) if found)
+    assert coarse.rows == len(x) == 20_000
+    climb = models[0].log_likelihood_at(np.array([m.theta() for m in models]), some(x))
+    assert (np.diff(climb) > 0).all()
 
 
 def test_a_field_is_the_likelihood_on_a_plane_through_theta(mixture):

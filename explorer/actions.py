@@ -81,11 +81,11 @@ class Actions(QObject):
         trainer.slow_down(session.state.bayes.rest, "row")
         trainer.remember(MB * session.state.history.memory)
 
-    def fail(self, failure: Failure) -> None:
-        """Show a failure; its traceback is a click away."""
+    def fail(self, failure: Failure, about: str = "") -> None:
+        """Show a failure; its traceback is a click away. about: as of a Message."""
         if self._closing:  # nobody sees the window any more
             print(f"latent-explorer: {failure.sentence}", file=sys.stderr)
-        self._session.say(failure.sentence, "error", None if failure.expected else failure.details)
+        self._session.say(failure.sentence, "error", None if failure.expected else failure.details, about)
 
     # -- files ---------------------------------------------------------------------------------
 

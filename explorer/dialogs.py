@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPoint
-from PySide6.QtWidgets import QFileDialog
 from shiboken6 import isValid
 
 from backends.base import Array, InputError
 from explorer.inputs import PICTURES
 from explorer.saved_session import SUFFIX
+from explorer.widgets.files import ask_folder, ask_open, ask_save
 from explorer.widgets.palette import Palette
 
 if TYPE_CHECKING:
@@ -43,19 +43,19 @@ class Dialogs(QObject):
 
     def open(self) -> None:
         """Ask for a file and open it."""
-        path, _ = QFileDialog.getOpenFileName(self._window, "Open", "", RUNS_AND_DATA)
+        path = ask_open(self._window, "Open", RUNS_AND_DATA)
         if path:
             self._actions.open(path)
 
     def open_folder(self) -> None:
         """Ask for a folder of images, and look at it."""
-        path = QFileDialog.getExistingDirectory(self._window, "Open a folder of images")
+        path = ask_folder(self._window, "Open a folder of images")
         if path:
             self._actions.open(path)
 
     def open_input(self) -> None:
         """Ask for a picture, and show where the model encodes it."""
-        path, _ = QFileDialog.getOpenFileName(self._window, "Take an input from a picture", "", PICTURES)
+        path = ask_open(self._window, "Take an input from a picture", PICTURES)
         if path:
             self._actions.inputs.open(Path(path))
 
@@ -69,25 +69,27 @@ class Dialogs(QObject):
     def save_as(self) -> None:
         """Ask for a file and save the run to it."""
         name = self._name_for(".safetensors", "run")
-        path, _ = QFileDialog.getSaveFileName(self._window, "Save the run", name, RUNS)
+        path = ask_save(self._window, "Save the run", name, RUNS)
         if path:
             self._actions.files.save(path)
 
     def save_session(self) -> None:
         """Ask for a file and save the session to it."""
         name = self._name_for(SUFFIX, "work")
-        path, _ = QFileDialog.getSaveFileName(self._window, "Save the session", name, f"Sessions (*{SUFFIX})")
+        path = ask_save(self._window, "Save the session", name, f"Sessions (*{SUFFIX})")
         if path:
             self._actions.files.save_session(path, self._window.settings())
 
     def save_map_picture(self) -> None:
         """Ask for a file and save the map to it."""
-        path, _ = QFileDialog.getSaveFileName(self._window, "Save the map", "map.png", MAP_PICTURES)
+        path = ask_save(self._window, "Save the map", "map.png", MAP_PICTURES)
         if path:
             try:
                 self._window.stage.canvas.save_picture(path)
             except InputError as error:
-                self._session.say(str(error), "error")
+                self._session.say(str(error), "error", about="save the map")
+            else:
+                self._session.say(f"Saved {Path(path).name}.", about="save the map")
 
     def _name_for(self, suffix: str, otherwise: str) -> str:
         """What a file of the open run is called unless the user says otherwise."""

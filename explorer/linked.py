@@ -25,6 +25,7 @@ class OtherSession(Session):
         super().__init__(first.state, first)
         self._first = first
         first.changed.connect(self._first_changed)
+        self.message.connect(first.message)
 
     def _first_changed(self, _: State, new: State) -> None:
         self._replace(new)
@@ -44,10 +45,6 @@ class OtherSession(Session):
     ) -> None:
         """An act to be undone with all others."""
         self._first.did(what, back, forth, lasting)
-
-    def say(self, text: str, kind: str = "info", details: str | None = None) -> None:
-        """Say it where all is said."""
-        self._first.say(text, kind, details)
 
 
 class Aside:

@@ -9,7 +9,6 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QSizePolicy,
@@ -22,6 +21,7 @@ from backends.picture import read_levels
 from explorer.compute import Exploration, Failure, Priority
 from explorer.inputs import PICTURES
 from explorer.widgets.button import dialog_button
+from explorer.widgets.files import ask_open
 from explorer.widgets.paint_canvas import PaintCanvas
 from explorer.widgets.slider import Slider
 
@@ -121,7 +121,7 @@ class Painter(QDialog):
         self.clear.setEnabled(not empty)
 
     def _ask_picture(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Fill from picture", "", PICTURES)
+        path = ask_open(self, "Fill from picture", PICTURES)
         if path:
             self._exploration.request(
                 "picture",

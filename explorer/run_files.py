@@ -17,6 +17,8 @@ from explorer.settings import Settings
 from explorer.training import Trainer
 from explorer.widgets.values import format_number
 
+SAVING = "save the run"  # what messages are about
+
 
 @dataclass
 class _Places:
@@ -43,7 +45,7 @@ class RunFiles(QObject):
         trainer: Trainer,
         settings: Settings,
         home: Path,
-        fail: Callable[[Failure], None],
+        fail: Callable[[Failure, str], None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
@@ -113,7 +115,7 @@ class RunFiles(QObject):
 
         def saved(steps: int) -> None:
             self._saved(run, steps, target)
-            self._session.say(f"Saved {target.name} at step {format_number(steps)}.")
+            self._session.say(f"Saved {target.name} at step {format_number(steps)}.", about=SAVING)
 
         self.busy.emit(f"Saving {target.name}…")
         self._trainer.order(f"save {target.name}", lambda: _write(run, target), saved, self._not_saved)
@@ -133,7 +135,7 @@ class RunFiles(QObject):
         def saved(steps: int) -> None:
             self._saved(run, steps, file)
             self.remember(target)
-            self._session.say(f"Saved {target.name}, with its run in {file.name}.")
+            self._session.say(f"Saved {target.name}, with its run in {file.name}.", about=SAVING)
 
         self.busy.emit(f"Saving {target.name}…")
         self._trainer.order(f"save {target.name}", work, saved, self._not_saved)
@@ -148,7 +150,7 @@ class RunFiles(QObject):
 
     def _not_saved(self, failure: Failure) -> None:
         self.busy.emit("")
-        self._fail(failure)
+        self._fail(failure, SAVING)
 
     # -- nothing is lost -----------------------------------------------------------------------
 

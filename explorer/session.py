@@ -83,12 +83,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence for the user. kind: "error", "warning" or "info"; details: a traceback, a click away."""
+    """A sentence for the user. kind: "error", "warning" or "info"; details: a traceback, a click away. about:
+    what it tells of; it takes the place of what was told of that before."""
 
     text: str
     kind: str = "info"
     details: str | None = None
     action: tuple[str, Callable[[], None]] | None = None
+    about: str = ""
 
 
 class Session(QObject):
@@ -313,6 +315,6 @@ class Session(QObject):
         self.passage = passage
         self.passage_changed.emit(passage)
 
-    def say(self, text: str, kind: str = "info", details: str | None = None) -> None:
-        """Show the user a sentence."""
-        self.message.emit(Message(text, kind, details))
+    def say(self, text: str, kind: str = "info", details: str | None = None, about: str = "") -> None:
+        """Show the user a sentence; see :class:`Message`."""
+        self.message.emit(Message(text, kind, details, about=about))

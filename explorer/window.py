@@ -251,10 +251,11 @@ class Window(QMainWindow):
     # -- what is shown -------------------------------------------------------------------------
 
     def _say(self, message: Message) -> None:
+        self.messages.forget(message.about)
         if message.kind == "info" and message.details is None and message.action is None:
             self.statusBar().showMessage(message.text, READ_MS)  # what asks for nothing moves nothing
             return
-        self.messages.show_message(message.text, message.kind, message.details, message.action)
+        self.messages.show_message(message.text, message.kind, message.details, message.action, message.about)
 
     def _busy(self, text: str) -> None:
         self.busy.setText(text)

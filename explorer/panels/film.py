@@ -11,7 +11,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -40,9 +39,11 @@ from explorer.state import FilmSpec, PathSpec, State
 from explorer.theme import theme
 from explorer.tiles import row_of
 from explorer.widgets.button import PassingButton
+from explorer.widgets.files import ask_save
 from explorer.widgets.film_strip import FilmStrip
 from explorer.widgets.path_bar import SAVED, PathBar
 
+SAVING = "save the path"  # what messages are about
 CLOUD = 1500  # data that are drawn behind a path of two-dimensional means
 EMPTY = (
     "Press and drag over the latent map to draw a path.\n"
@@ -234,11 +235,11 @@ class FilmPanel(QWidget):
             try:
                 video_writer()
             except InputError as error:  # before a file is asked for in vain
-                self._session.say(f"{error}.", "error")
+                self._session.say(f"{error}.", "error", about=SAVING)
                 return
         text, name = next((text, name) for one, text, name in SAVED if one == what)
         ending = name.rpartition(".")[2]
-        path, _ = QFileDialog.getSaveFileName(self, text.rstrip("…"), name, f"{ending.upper()} (*.{ending})")
+        path = ask_save(self, text.rstrip("…"), name, f"{ending.upper()} (*.{ending})")
         if not path:
             return
         info, film = run.info, self._session.state.film
@@ -279,12 +280,12 @@ class FilmPanel(QWidget):
     def _saving_failed(self, failure: Failure) -> None:
         self._saving = ""
         sentence = f"{failure.sentence[:1].upper()}{failure.sentence[1:]}."
-        self._session.say(sentence, "error", None if failure.expected else failure.details)
+        self._session.say(sentence, "error", None if failure.expected else failure.details, SAVING)
 
     def _saved(self) -> None:
         self._show_saving(False)
         if self._saving:
-            self._session.say(f"Saved {self._saving}")
+            self._session.say(f"Saved {self._saving}", about=SAVING)
 
     def _cancel_saving(self) -> None:
         self._exploration.cancel("path-export")

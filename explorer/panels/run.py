@@ -9,7 +9,6 @@ from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -36,12 +35,14 @@ from explorer.state import RunSpec, with_value
 from explorer.training import Moment
 from explorer.widgets.button import PassingButton
 from explorer.widgets.card import section_title
+from explorer.widgets.files import ask_folder, ask_open
 from explorer.widgets.form import GAP, Choice, ParameterForm
 from explorer.widgets.slider import ValueSlider
 from explorer.widgets.values import LiveLabel, format_number
 
 #: Entries that are no data yet.
 PAINT, OPEN_FILE, OPEN_FOLDER = "Paint a density…", "Open a file…", "Open a folder of images…"
+DATA = "Data (*.npy *.npz *.csv *.tsv *.txt *ubyte *.gz *.png *.jpg *.jpeg *.gif);;All files (*)"
 MOST_APART = 6.0  # of the separation's slider
 RUN_PARAMETERS = (
     Parameter(
@@ -249,17 +250,10 @@ class RunPanel(QWidget):
         if chosen == PAINT:
             self.painting_wanted.emit()
         elif chosen == OPEN_FILE:
-            path, _ = QFileDialog.getOpenFileName(
-                self,
-                "Open data",
-                "",
-                "Data (*.npy *.npz *.csv *.tsv *.txt *ubyte *.gz *.png *.jpg *.jpeg *.gif);;All files (*)",
-            )
-            if path:
+            if path := ask_open(self, "Open data", DATA):
                 self._actions.data.open(path)
         elif chosen == OPEN_FOLDER:
-            path = QFileDialog.getExistingDirectory(self, "Open a folder of images")
-            if path:
+            if path := ask_folder(self, "Open a folder of images"):
                 self._actions.data.open(path)
         elif self.data.currentData() != source:
             self._actions.choose_data(source)

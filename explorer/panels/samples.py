@@ -11,7 +11,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QSize, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QPushButton, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import Array
 from backends.capabilities import Decodes, Samples, has_latent_points
@@ -27,6 +27,7 @@ from explorer.slices import samples
 from explorer.state import SamplesSpec
 from explorer.theme import theme
 from explorer.tiles import TILE, Tiling, between, pairs
+from explorer.widgets.files import ask_open
 from explorer.widgets.switch import Switch
 from explorer.widgets.values import LiveLabel, format_number
 
@@ -193,7 +194,7 @@ class SamplesPanel(QWidget):
         self._legend()
 
     def _ask_prior(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Choose a run to draw z from", "", RUNS)
+        path = ask_open(self, "Choose a run to draw z from", RUNS)
         if path:
             self.prior.open(Path(path))
 

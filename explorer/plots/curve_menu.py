@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QFileDialog, QMenu
+from PySide6.QtWidgets import QMenu
+
+from explorer.widgets.files import ask_save
 
 if TYPE_CHECKING:
     from explorer.plots.curves import CurvePlot
@@ -27,6 +29,6 @@ def open_menu(plot: CurvePlot, at: QPoint) -> None:
 
 def _ask(plot: CurvePlot, kind: str, save: Callable[[str], None]) -> None:
     filters = f"{kind.upper()} (*.{kind})"
-    path, _ = QFileDialog.getSaveFileName(plot, "Save curves", f"curves.{kind}", filters)
+    path = ask_save(plot, "Save curves", f"curves.{kind}", filters)
     if path:
         save(path)

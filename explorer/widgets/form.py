@@ -9,7 +9,6 @@ from PySide6.QtGui import QKeyEvent, QKeySequence, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QGridLayout,
     QLabel,
     QLineEdit,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
 from backends.base import InputError, Value
 from backends.parameters import Parameter
 from explorer.stylesheet import restyle
+from explorer.widgets.files import ask_open
 
 NARROWEST = 56  # logical pixels of a field, on a small screen
 LABEL_WIDTH, GAP = 88, 4  # logical pixels: of labels, so that forms are aligned, and between rows
@@ -258,7 +258,7 @@ class _Row(QObject):
 
     def _edited(self, _: object) -> None:
         if isinstance(self.field, QComboBox) and self.field.currentData() is None:
-            path, _filter = QFileDialog.getOpenFileName(self.field, self.parameter.title)
+            path = ask_open(self.field, self.parameter.title)
             self._take_file(path)
         else:
             self.commit()

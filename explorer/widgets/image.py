@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFileDialog, QMenu, QSizePolicy, QWidget
+from PySide6.QtWidgets import QMenu, QSizePolicy, QWidget
 
 from backends.base import Array, InputError
 from explorer.theme import theme
+from explorer.widgets.files import ask_save
 
 
 class ImageView(QWidget):
@@ -110,9 +111,7 @@ class ImageView(QWidget):
         menu.popup(self.mapToGlobal(at))
 
     def _ask_png(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(
-            self, "Save picture", f"{self.accessibleName()}.png", "PNG (*.png)"
-        )
+        path = ask_save(self, "Save picture", f"{self.accessibleName()}.png", "PNG (*.png)")
         if path:
             self.save_png(path)
 

@@ -47,18 +47,24 @@ class MessageBar(QFrame):
         self.hide()
 
     def show_message(
-        self, text: str, kind: str = "error", details: str | None = None, action: Action | None = None
+        self,
+        text: str,
+        kind: str = "error",
+        details: str | None = None,
+        action: Action | None = None,
+        about: str = "",
     ) -> None:
         """Say something. kind: "error", "warning" or "info".
 
         details: a traceback or other long text, a click away. action: a button's label and what it does,
-        after which the message goes. The same text again replaces its message.
+        after which the message goes. The same text again replaces its message. about: what
+        :meth:`forget` knows it by.
         """
         for row in [row for row in self._rows if row.text == text]:
             self._drop(row)
         if len(self._rows) == _MOST:
             self._drop(self._rows[0])
-        row = _Message(text, kind, details, action, self)
+        row = _Message(text, kind, details, action, about, self)
         row.closed.connect(self._drop)
         self._rows.append(row)
         self._column.addWidget(row)
@@ -83,6 +89,11 @@ class MessageBar(QFrame):
         """The texts on show, oldest first."""
         return [row.text for row in self._rows]
 
+    def forget(self, about: str) -> None:
+        """Take away what was said about something; "" is about nothing."""
+        for row in [row for row in self._rows if about and row.about == about]:
+            self._drop(row)
+
     def clear(self) -> None:
         """Take all messages away."""
         for row in list(self._rows):
@@ -105,10 +116,16 @@ class _Message(QFrame):
     closed = Signal(object)
 
     def __init__(
-        self, text: str, kind: str, details: str | None, action: Action | None, parent: QWidget
+        self,
+        text: str,
+        kind: str,
+        details: str | None,
+        action: Action | None,
+        about: str,
+        parent: QWidget,
     ) -> None:
         super().__init__(parent)
-        self.text = text
+        self.text, self.about = text, about
         self._details = details
         self._action = action
         self.setObjectName("message")

@@ -121,6 +121,9 @@ def test_a_path_is_saved_from_its_panel(program, tmp_path, monkeypatch):
     with np.load(file) as read:
         np.testing.assert_array_equal(read["z"], walk.z)
     assert any(str(file) in message.text for message in program.said)
+    panel.save("numbers")
+    assert asked[-1][2] == str(tmp_path / "path.npz")  # where the last one was
+    program.until(lambda: not program.program.exploration.busy("path-export"))
 
 
 def test_a_missing_package_is_said_in_the_window(program, tmp_path, monkeypatch):

@@ -124,6 +124,13 @@ def test_saving_where_it_cannot_be_says_so(program, tmp_path, monkeypatch):
     assert "run.safetensors" in program.said[-1].text
     assert program.said[-1].kind == "error"
     assert program.actions.files.path == path
+    banner = program.window.messages
+    assert banner.messages() == [program.said[-1].text]
+    answer(monkeypatch, "getSaveFileName", tmp_path / "run.safetensors")
+    program.trigger("save-as")
+    program.until(lambda: program.actions.files.path == tmp_path / "run.safetensors")
+    assert program.said[-1].text.startswith("Saved run.safetensors")
+    assert not banner.messages()
 
 
 # -- drop ------------------------------------------------------------------------------------------

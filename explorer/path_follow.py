@@ -32,9 +32,9 @@ class PathFollower(QObject):
         spaced = (old.film.frames, old.film.spacing) != (new.film.frames, new.film.spacing)
         if old.path == new.path and old.pins == new.pins and not spaced:
             return
-        if self._shown:
+        if self._shown and new.path.kind != "drawn":
             self._pace.renew()
-        else:  # a hand that never rests would else never see anything
+        else:  # a hand that never rests would else never see anything, or nothing else than the film
             self._pace.poke()
 
     def _run_changed(self, _: Any) -> None:

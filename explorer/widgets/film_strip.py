@@ -233,8 +233,10 @@ class FilmStrip(QWidget):
         colour = QColor(tokens.warning)
         colour.setAlphaF(0.16)
         half = (xs[1] - xs[0]) / 2 if len(xs) > 1 else 1.0
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         for x in xs[self._empty]:
             painter.fillRect(QRectF(x - half, rect.top(), 2 * half, rect.height()), colour)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
 
     def _paint_lane(
         self, painter: QPainter, tokens: Tokens, lane: Lane, rect: QRectF, xs: Array, colour: str
@@ -247,7 +249,9 @@ class FilmStrip(QWidget):
         wash.setAlphaF(0.18)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(wash)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)  # the line lies over its edge
         painter.drawPolygon(QPolygonF([QPointF(xs[0], bottom), *line, QPointF(xs[-1], bottom)]))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(colour), 1.5))
         painter.drawPolyline(QPolygonF(line))
         painter.setBrush(QColor(colour))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import socket
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QSocketNotifier, Qt, QTimer
+from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
@@ -23,6 +20,7 @@ from explorer.colourmaps import AUTOMATIC, MAPS
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
 from explorer.fields import CHOICES, offered
+from explorer.interrupts import Interrupts
 from explorer.kept import describe, empty_trash, kept_runs
 from explorer.session import Message, Session
 from explorer.spec import sound
@@ -51,14 +49,14 @@ class Program(QObject):
         theme().set_map(self.session.state.colours)
         self.window = Window(self.session, self.exploration, self.actions)
         self.window.add_commands(self._commands())
-        self.window.show_recent(remembered.recent)
-        self.window.recent.triggered.connect(self._open_recent)
+        self.window.menus.show_recent(remembered.recent)
+        self.window.menus.recent.triggered.connect(self._open_recent)
         self.window.restore(remembered)
         # in a later turn of the event loop: by then the picture is on its way to the screen
         self.window.first_painted.connect(self._begin, Qt.ConnectionType.QueuedConnection)
         self.window.closing.connect(self.close)
         self.actions.session_opened.connect(self.window.reopen)
-        self.actions.files.recent_changed.connect(self.window.show_recent)
+        self.actions.files.recent_changed.connect(self.window.menus.show_recent)
         self.session.changed.connect(self._state_changed)
         session = self.session
         for changed in (  # what else can now be done
@@ -66,7 +64,7 @@ class Program(QObject):
             session.walk_changed,
             session.undo_changed,
         ):
-            changed.connect(self._refresh_commands)
+            changed.connect(self.window.menus.refresh)
         self._remember = QTimer(self)
         self._remember.setSingleShot(True)
         self._remember.setInterval(REMEMBER_MS)
@@ -112,11 +110,8 @@ class Program(QObject):
         if old.theme != new.theme:
             theme().set(new.theme)
         theme().set_map(new.colours)
-        self.window.refresh_commands()
+        self.window.menus.refresh()
         self._remember.start()
-
-    def _refresh_commands(self, _: object) -> None:
-        self.window.refresh_commands()
 
     def _remember_settings(self) -> None:
         """So that a crash does not lose them."""
@@ -360,31 +355,6 @@ class Program(QObject):
             settings_.save(self._home, self.window.settings())
         except (OSError, ValueError) as error:
             print(f"latent-explorer: settings were not saved: {error}", file=sys.stderr)
-
-
-class Interrupts(QObject):
-    """Ctrl-C and SIGTERM close the window as its own button does.
-
-    Python's signal handlers wait for the interpreter, which an idle event loop does not enter; a socket
-    that the signal writes to wakes it.
-    """
-
-    def __init__(self, close: Callable[[], object], parent: QObject) -> None:
-        super().__init__(parent)
-        self._close = close
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._notifier = QSocketNotifier(self._reader.fileno(), QSocketNotifier.Type.Read, self)
-        self._notifier.activated.connect(self._woken)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._handle)
-
-    def _woken(self, *_: object) -> None:
-        self._reader.recv(64)
-
-    def _handle(self, *_: object) -> None:
-        self._close()
 
 
 def devices() -> dict[str, tuple[str, ...]]:

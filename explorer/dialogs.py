@@ -158,7 +158,7 @@ class Dialogs(QObject):
 
     def palette(self) -> None:
         """Show the command palette."""
-        self._window.refresh_commands()
+        self._window.menus.refresh()
         Palette(list(self._window.commands.values()), self._window).open()
 
     def preferences(self) -> None:

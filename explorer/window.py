@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +24,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMenu,
-    QMenuBar,
     QPushButton,
     QSizePolicy,
     QTabWidget,
@@ -37,10 +34,11 @@ from PySide6.QtWidgets import (
 from explorer.actions import Actions
 from explorer.arrangement import Arrangement
 from explorer.cards import in_front, take_keyboard
-from explorer.commands import Command, CommandAction
+from explorer.commands import Command
 from explorer.compute import Exploration
 from explorer.dialogs import Dialogs
 from explorer.icons import set_icon
+from explorer.menus import Menus
 from explorer.pace import Pace
 from explorer.panels.curves import CurvesPanel
 from explorer.panels.run import RunPanel
@@ -100,7 +98,7 @@ class Window(QMainWindow):
         self.curves.explained.connect(self.docks["curves"].status.setToolTip)
         self.docks["curves"].status.linkActivated.connect(self.curves.plot.toggle)
 
-        self.menus = QMenuBar(self)
+        self.menus = Menus(self)
         self.title = LiveLabel(self, Qt.AlignmentFlag.AlignRight)
         self._bar = QHBoxLayout()
         self._bar.setSpacing(8)
@@ -145,23 +143,7 @@ class Window(QMainWindow):
 
     def add_commands(self, commands: Sequence[Command]) -> None:
         """Build the menus, and keep the actions for the palette."""
-        self.commands: dict[str, CommandAction] = {}
-        menus: dict[str, QMenu] = {}
-        for command in commands:
-            menu = menus.get(command.menu)
-            if menu is None:
-                parent, _, name = command.menu.rpartition("/")
-                menu = (menus[parent] if parent else self.menus).addMenu(f"&{name}")
-                menus[command.menu] = menu
-                menu.setToolTipsVisible(True)
-                menu.aboutToShow.connect(self.refresh_commands)
-            if command.group:
-                menu.addSeparator()
-            action = CommandAction(command, self)
-            self.commands[command.name] = action
-            menu.addAction(action)
-            if command.name == "open":
-                self.recent = menu.addMenu("Open &recent")
+        self.commands = self.menus.fill(commands)
         for name, text in (("open", "Open…"), ("palette", "Commands")):
             button = QPushButton(text, self)
             set_icon(button, self.commands[name].command.icon)
@@ -178,20 +160,6 @@ class Window(QMainWindow):
         """Space trains and pauses, except where it presses the control that has the focus."""
         presses = isinstance(focus, QAbstractButton | QComboBox)
         self.commands["toggle"].setShortcuts([] if presses else [QKeySequence("Space")])
-
-    def refresh_commands(self) -> None:
-        """Ask every command again whether it is on and can be done."""
-        for action in self.commands.values():
-            action.refresh()
-
-    def show_recent(self, paths: Sequence[str]) -> None:
-        """Fill the menu of recent files."""
-        self.recent.clear()
-        for path in paths:
-            action = self.recent.addAction(Path(path).name)
-            action.setToolTip(path)
-            action.setData(path)
-        self.recent.setEnabled(bool(paths))
 
     # -- arrangement -----------------------------------------------------------------------------
 

@@ -91,7 +91,7 @@ class Driver:
 
     def trigger(self, name: str) -> None:
         """Choose a command in the menu."""
-        self.window.refresh_commands()
+        self.window.menus.refresh()
         action = self.window.commands[name]
         assert action.isEnabled(), name
         action.trigger()

@@ -108,7 +108,7 @@ def test_a_file_is_opened_by_menu_and_from_the_recent_ones(program, tmp_path, mo
     program.trigger("open")
     program.until(lambda: program.session.run.info.name == "two-moons")
     program.settle()
-    recent = program.window.recent.actions()
+    recent = program.window.menus.recent.actions()
     assert [a.text() for a in recent] == ["moons.safetensors", "small.safetensors"]
     recent[1].trigger()
     program.until(lambda: program.session.run.info.name == "digits")

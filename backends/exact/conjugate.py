@@ -49,8 +49,14 @@ REGRESSION_PARAMETERS = (
         "up to a degree, or a constant and Gaussian bumps at equal distances, as wide as these.",
         choices=("polynomial", "gaussian"),
     ),
-    Parameter("degree", "int", 1, "Highest power of the polynomial.", minimum=0, maximum=20),
-    Parameter("bumps", "int", 9, "Number of Gaussian bumps.", minimum=1, maximum=100),
+    Parameter(
+        "degree", "int", 1, "Highest power of the polynomial.",
+        minimum=0, maximum=20, when=("basis", ("polynomial",)),
+    ),
+    Parameter(
+        "bumps", "int", 9, "Number of Gaussian bumps.",
+        minimum=1, maximum=100, when=("basis", ("gaussian",)),
+    ),
     Parameter("low", "float", -1.0, "The input that is u = −1.", minimum=-1e9, maximum=1e9),
     Parameter("high", "float", 1.0, "The input that is u = 1.", minimum=-1e9, maximum=1e9),
     Parameter(
@@ -67,17 +73,17 @@ REGRESSION_PARAMETERS = (
     ),
     Parameter(
         "beta", "float", 25.0, "Precision 1/σ² of the noise where it is known.",
-        title="Noise precision β", minimum=1e-9, maximum=1e9,
+        title="Noise precision β", minimum=1e-9, maximum=1e9, when=("noise", ("known",)),
     ),
     Parameter(
         "shape", "float", 2.0,
         "a₀ of the prior of an unknown noise. Above 1, so that predictions have a variance.",
-        title="Noise shape a₀", minimum=1, open_minimum=True, maximum=1e9,
+        title="Noise shape a₀", minimum=1, open_minimum=True, maximum=1e9, when=("noise", ("unknown",)),
     ),
     Parameter(
         "rate", "float", 0.1,
         "b₀ of the prior of an unknown noise, in squared units of y: σ² is expected to be about b₀/a₀.",
-        title="Noise rate b₀", minimum=1e-9, maximum=1e9,
+        title="Noise rate b₀", minimum=1e-9, maximum=1e9, when=("noise", ("unknown",)),
     ),
 )  # fmt: skip
 

@@ -16,6 +16,7 @@ from scipy.special import comb, gammaln
 
 from backends.conformance import conform
 from backends.data import open_data
+from backends.exact.conjugate import REGRESSION_PARAMETERS
 from backends.registry import find_kind
 from tests.backends.conjugate import LEARNERS, POINTS, every_form, learn
 
@@ -285,6 +286,18 @@ def test_low_and_high_are_the_ends_of_the_basis():
     ]
     at = np.linspace(-1, 1, 9)
     np.testing.assert_allclose(models[1].predict(100 + 10 * at), models[0].predict(at), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("noise", ["known", "unknown"])
+@pytest.mark.parametrize("basis", ["polynomial", "gaussian"])
+def test_what_a_form_hides_changes_nothing_and_what_it_shows_does(basis, noise):
+    other = {"degree": 2, "bumps": 4, "beta": 9.0, "shape": 3.0, "rate": 0.7, "alpha": 1.0}
+    chosen = {"basis": basis, "noise": noise}
+    evidence = learn("bayesian-linear-regression", POINTS, **chosen).snapshot().log_evidence()
+    for p in REGRESSION_PARAMETERS:
+        if p.name in other:
+            changed = learn("bayesian-linear-regression", POINTS, **chosen, **{p.name: other[p.name]})
+            assert (changed.snapshot().log_evidence() != evidence) == p.counts(chosen), p.name
 
 
 def test_a_curve_through_all_points_has_no_most_likely_noise():

@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from backends.capabilities import HasElbo
 from explorer.actions import Actions
 from explorer.arrangement import Arrangement
 from explorer.cards import in_front, take_keyboard
@@ -298,6 +299,8 @@ class Window(QMainWindow):
         for the run before."""
         run, model = self.session.run, self.session.model
         self._suit = {name for name, s in SUITED.items() if run is not None and s.panel.suits(run, model)}
+        bounded = model is None or isinstance(model, HasElbo)
+        self.docks["curves"].setWindowTitle("ELBO · nats" if bounded else "log p · nats")
         self.docks["curves"].setVisible("curves" not in self.session.state.closed and self.can_show("curves"))
         before = [name for name in SUITED if not self.docks[name].isHidden()]
         now = [name for name in SUITED if name in self._suit and name not in self.session.state.closed]

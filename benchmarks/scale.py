@@ -18,6 +18,7 @@ from backends.base import finish
 from backends.nearest import Neighbours
 from benchmarks.window import latencies, wait
 from explorer.app import Program
+from explorer.state import PathSpec
 from explorer.theme import apply
 
 ROWS, SIDE, CLOUDS = 1_333_340, 8, 10  # images of 8 × 8; three quarters of the rows are for training
@@ -88,7 +89,8 @@ def measure(path: str, seconds: float) -> dict[str, float]:
         out["idle p99"] = float(np.percentile(idle, 99)) * 1e3
         dragged, _ = latencies(program, seconds, drags=True)
         out["drag idle p99"] = float(np.percentile(dragged, 99)) * 1e3
-        session.apply(replace(session.state, run=replace(session.state.run, steps=0)), "no end")
+        endless = replace(session.state.run, steps=0)
+        session.apply(replace(session.state, run=endless, path=PathSpec()), "no end, no path")
         actions.train()
         wait(lambda: session.moment is not None and session.moment.training, 30)
         wait(lambda: False, 2.0)

@@ -92,7 +92,8 @@ def measure(seconds: float) -> dict[str, float]:
         dragged, _ = latencies(program, seconds, drags=True)
         out["drag idle p99"] = float(np.percentile(dragged, 99)) * 1e3
 
-        session.apply(replace(session.state, run=replace(session.state.run, steps=0)), "no end")
+        endless = replace(session.state.run, steps=0)
+        session.apply(replace(session.state, run=endless, path=PathSpec()), "no end, no path")
         actions.restart()
         wait(lambda: session.moment is not None and session.moment.training, 30)
         wait(lambda: False, 2.0)

@@ -90,8 +90,11 @@ class _Side(QObject):
             self._field.reset()
             self._numbers.reset()
         if run is not self.run or model is not self.model or training != self._training:
+            another = run is not self.run
             self.run, self.model, self._training = run, model, training
             self.plane.show_fit(run is not None)
+            if another:  # perhaps of another target, which nobody need look at from elsewhere
+                self._request_lines()
             self._field.poke()
             self._numbers.poke()
             self.measured.emit()

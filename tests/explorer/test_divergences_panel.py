@@ -55,6 +55,16 @@ def measured(program, panel):
     program.until(lambda: all(one.plane.field.picture.step == one.model.stamp.step for one in sides))
 
 
+def off_contours(side, density):
+    """How far most of the lines of a picture are from the levels that are to be drawn, in nats."""
+    path = side.plane.contours._path
+    assert not path.isEmpty()
+    ends = [path.elementAt(i) for i in range(0, path.elementCount(), 7)]
+    log_pi = density.log_prob(np.array([[e.x, e.y] for e in ends]))
+    below = (log_pi.max() - log_pi)[:, None] - (np.array([1, 2, 3, 4]) ** 2 / 2 - 0.5)
+    return np.quantile(np.abs(below).min(1), 0.9)
+
+
 def wheel(widget, at, notches):
     point = QPointF(at)
     event = QWheelEvent(
@@ -123,12 +133,7 @@ def test_the_pictures_are_of_the_fits_under_the_contours_of_the_target(opened):
         assert 0 < bright.sum() < bright.size
         assert np.median(p[bright]) > np.median(p[~bright]) + 1
         seen.append(bright)
-        path = one.plane.contours._path
-        assert not path.isEmpty()
-        ends = [path.elementAt(i) for i in range(0, path.elementCount(), 7)]
-        log_pi = density.log_prob(np.array([[e.x, e.y] for e in ends]))
-        below = (log_pi.max() - log_pi)[:, None] - (np.array([1, 2, 3, 4]) ** 2 / 2 - 0.5)
-        assert np.quantile(np.abs(below).min(1), 0.9) < 0.3
+        assert off_contours(one, density) < 0.3
     assert (seen[0] != seen[1]).mean() > 0.02
     pixels = [program.pixels(one.plane.canvas).astype(int) for one in panel.sides.values()]
     shape = tuple(min(a, b) for a, b in zip(pixels[0].shape, pixels[1].shape, strict=True))
@@ -228,6 +233,19 @@ def test_another_run_takes_the_other_fit_away_and_another_seed_does_not(opened):
     program.until(lambda: session.run is wider)
     assert panel.other.fit is None
     assert panel.sides[True].plane.is_empty
+
+
+def test_another_target_has_its_own_contours_in_both_pictures(opened):
+    program, panel = opened("two-gaussians@1", steps=5)
+    fit(program, panel, panel.sides[True].plane.button)
+    measured(program, panel)
+    farther = Run.start("realnvp", open_data("two-gaussians@3"), {**QUICK, "layers": 4})
+    program.actions.take(farther)
+    program.until(lambda: program.session.run is farther)
+    fit(program, panel, panel.sides[True].plane.button)
+    measured(program, panel)
+    for one in panel.sides.values():
+        assert off_contours(one, farther.data.density) < 0.3
 
 
 def test_a_run_that_has_nothing_to_compare_takes_the_panel_away(opened):

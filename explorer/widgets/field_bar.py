@@ -48,7 +48,7 @@ class FieldBar(QWidget):
         self.bar, self.value = ColourBar(self), LiveLabel(self)
         self.field.setAccessibleName("Field behind the map")
         self.field.hug(192)
-        self.field.setMinimumWidth(96)
+        self.field.setMinimumWidth(88)
         self.value.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.value.setFixedWidth(80)
         self.value.setAccessibleName("Value of the field under the cursor")

@@ -11,21 +11,19 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from backends.base import Array
-from backends.capabilities import Encodes, HasPrior
+from backends.capabilities import HasPrior
 from explorer.compute import Exploration, Priority
 from explorer.density import CELLS
 from explorer.encoding_points import EncodingPoints
 from explorer.fields import KINDS, Shaded, offered, shaded
-from explorer.look import Posterior, posterior
 from explorer.mosaic import Ink, mosaic
 from explorer.pace import Pace
 from explorer.path_hand import PathHand
 from explorer.pin_hand import PinHand
 from explorer.pins import shown
-from explorer.placing import axes
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem
-from explorer.plots.ellipses import Ellipses, EllipsesItem
 from explorer.plots.plane_canvas import PlaneCanvas
+from explorer.posterior_ellipse import PosteriorEllipse
 from explorer.prior_view import HALF_WIDTH, prior_lines, standard_view
 from explorer.session import Session, Subject
 from explorer.state import MapSpec, PlaneSpec
@@ -53,8 +51,9 @@ class MapPanel(QWidget):
         self._session, self._exploration = session, exploration
         self.canvas = PlaneCanvas("Latent map", self)
         self.field, self.points = FieldItem(), EncodingPoints(session, exploration, self.canvas, self)
-        self.contours, self.posterior, self.marker = ContourItem(), EllipsesItem(), CursorItem()
-        for item in (self.field, self.contours, self.points.item, self.posterior, self.marker):
+        self.contours, self.marker = ContourItem(), CursorItem()
+        self.posterior = PosteriorEllipse(session, exploration, self.canvas)
+        for item in (self.field, self.contours, self.points.item, self.posterior.item, self.marker):
             self.canvas.addItem(item, ignoreBounds=True)
         self.pins = PinHand(session, self.canvas)
         self.path = PathHand(session, self.canvas)
@@ -77,7 +76,6 @@ class MapPanel(QWidget):
         self._home_of: tuple[str, str] | None = None  # the plane's labels
 
         self._pace = Pace(self._request_field, interval=0.15, duty=0.25, parent=self)
-        self._posterior_pace = Pace(self._request_posterior, interval=0.08, duty=0.15, parent=self)
         self.planes.chosen.connect(self._choose_plane)
         self.planes.opened.connect(self._open_sliders)
         self.left_out.moved.connect(self._move_plane)
@@ -195,15 +193,12 @@ class MapPanel(QWidget):
         self.let_go()
         self._home_of = None
         self._clear_field()
-        self.posterior.set_ellipses(None)
-        for pace, slot in ((self._pace, "mosaic"), (self._posterior_pace, "posterior")):
-            pace.reset()
-            self._exploration.cancel(slot)
+        self._pace.reset()
+        self._exploration.cancel("mosaic")
         self._request_contours()
 
     def _model_changed(self, _: object) -> None:
         self._pace.poke()
-        self._posterior_pace.poke()
 
     def _rested(self) -> None:
         """A field of numbers is drawn as finely as it can be."""
@@ -219,7 +214,6 @@ class MapPanel(QWidget):
         self._show_left_out()
         self._request_home()
         self._view_changed()
-        self._posterior_pace.poke()
 
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.pins != new.pins:
@@ -307,27 +301,6 @@ class MapPanel(QWidget):
             value = self._shaded.at(*self._session.plane.to_canvas(z[None])[0])
         self.fields.show_value(value)
 
-    def _request_posterior(self) -> bool:
-        """q(z|x) of the datum that the card beside the map shows."""
-        model, subject, plane = self._session.model, self._session.subject, self._session.plane
-        there = isinstance(model, Encodes) and plane.dim == model.latent_dim and self.isVisible()
-        if subject is None or not there:
-            self.posterior.set_ellipses(None)
-            return False
-        self._exploration.request(
-            "posterior",
-            Priority.FIELD,
-            lambda: posterior(model, subject.x, plane),
-            self._draw_posterior,
-            doing="find the posterior",
-            ended=self._posterior_pace.done,
-        )
-        return True
-
-    def _draw_posterior(self, found: Posterior) -> None:
-        half = axes(found.covariance)
-        self.posterior.set_ellipses(Ellipses(found.mean[None], half[None], ("",), (0,)))
-
     # -- the point -----------------------------------------------------------------------------
 
     def _shape(self, at: QPointF) -> Qt.CursorShape:
@@ -376,7 +349,6 @@ class MapPanel(QWidget):
         self._move_to(uv + np.array(by))
 
     def _subject_changed(self, subject: Subject | None) -> None:
-        self._posterior_pace.poke()
         if (kind := KINDS.get(self.fields.shown)) is not None and kind.of_datum:
             self._pace.renew()
         if subject is not None and subject.given:  # whose encoding the point will be
@@ -398,7 +370,6 @@ class MapPanel(QWidget):
         line.setAlphaF(0.55)
         self.contours.set_colour(line)
         self.marker.set_colours(QColor(tokens.danger), QColor(tokens.surface))
-        self.posterior.set_colours([QColor(tokens.text)], QColor(tokens.text), QColor(tokens.surface))
 
 
 def _in_colours(spec: MapSpec) -> bool:

@@ -170,7 +170,9 @@ def test_the_path_of_each_mean_is_drawn(opened):
         middle = (past[0].means[k] + past[1].means[k]) / 2
         ink = np.array(rgb(theme().tokens.label(k)))
         surface = np.array(rgb(theme().tokens.surface))
-        seen = plane.colour(middle).astype(float)
+        at, image = plane.pixel(middle), grab(plane.canvas)
+        near = image[at.y() - 1 : at.y() + 2, at.x() - 1 : at.x() + 2].reshape(-1, 3)  # the line is thin
+        seen = near[np.abs(near - surface).max(1).argmax()].astype(float)
         assert np.abs(seen - surface).max() > 40
         assert (seen - surface) @ (ink - surface) > 0
     plane.only()
@@ -310,15 +312,15 @@ def test_the_latent_map_draws_the_exact_posterior_of_the_nearest_datum(opened):
     program.until(lambda: program.session.encodings is not None)
     z = program.hover(0.5, 0.5)
     rows = program.session.data.train.x
-    program.until(lambda: panel.posterior.shown is not None)
+    program.until(lambda: panel.posterior.item.shown is not None)
     near = int(np.square(model.encode(rows).mean - z).sum(1).argmin())
     # Tipping & Bishop 1999, eq. 6 and 7, with M = WᵀW + σ²I
     w, noise = model.loadings, model.noise[0]
     m = w.T @ w + noise * np.eye(2)
     mean = np.linalg.solve(m, w.T @ (rows[near] - model.mean))
-    program.until(lambda: np.allclose(panel.posterior.shown.means[0], mean, atol=1e-5))
+    program.until(lambda: np.allclose(panel.posterior.item.shown.means[0], mean, atol=1e-5))
     program.settle()
-    half = panel.posterior.shown.axes[0]
+    half = panel.posterior.item.shown.axes[0]
     np.testing.assert_allclose(half.T @ half, noise * np.linalg.inv(m), rtol=1e-5, atol=1e-9)
     picture = program.window.stage.cursor.picture
     decoded = normalise((w @ z + model.mean)[None].astype(np.float32), program.session.run.info)[0]

@@ -56,7 +56,7 @@ def test_the_plane_between_two_labels_is_chosen(five):
 
 
 def test_the_posterior_of_the_datum_lies_on_another_plane_as_soon_as_that_is_laid(five):
-    session, shown = five.session, five.map.posterior
+    session, shown = five.session, five.map.posterior.item
     five.hover(0.4, -0.3)
     five.until(lambda: shown.shown is not None and session.subject is not None)
     five.settle()

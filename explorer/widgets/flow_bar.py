@@ -184,10 +184,16 @@ class GaugeStrip(QWidget):
             value.setToolTip(tip)
             value.setAccessibleName(text)
             row.addWidget(value, 1)
+        self._found: Gauges | None = None
+        theme().changed.connect(self._retint)
         self.show_gauges(None)
+
+    def _retint(self, *_: Any) -> None:
+        self.show_gauges(self._found)
 
     def show_gauges(self, found: Gauges | None) -> None:
         """None where there are none yet."""
+        self._found = found
         shown: dict[str, tuple[str, bool]] = dict.fromkeys(GAUGES, ("–", False))
         if found is not None:
             off = abs(found.mass - found.inside) - found.mass_error - 3 * found.inside_error

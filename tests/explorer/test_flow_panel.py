@@ -243,6 +243,10 @@ def test_the_gauges_tell_what_is_wrong(flow):
     red = theme().tokens.danger
     wanted = np.array([int(red[i : i + 2], 16) for i in (1, 3, 5)])
     assert (np.abs(program.pixels(panel.gauges.x.values["mass"]) - wanted).max(-1) < 40).sum() > 10
+    panel.gauges.pace.reset()
+    panel.gauges.show_gauges(read)
+    program.trigger("light")
+    assert theme().tokens.text in panel.gauges.x.values["mass"].text()
 
 
 def test_everything_follows_training(flow):

@@ -15,9 +15,9 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from backends.base import Array
 from explorer.plots import export
 from explorer.plots.curve_menu import open_menu
-from explorer.plots.items import Axis, Curve, Gap, Mark, Marks, polygon, ring, wash
-from explorer.plots.legend import entry, overlay, position, table
-from explorer.plots.series import Points, Series, shared_steps, stairs, thin, value_range, write_csv
+from explorer.plots.items import Axis, Curve, Gap, Mark, Marks
+from explorer.plots.legend import entry, overlay, position, show_beside, table
+from explorer.plots.series import Points, Series, value_range, write_csv
 from explorer.theme import theme
 from explorer.widgets.values import difference, format_number
 
@@ -74,12 +74,10 @@ class CurvePlot(QWidget):
         self._plot.customContextMenuRequested.connect(self._menu)
         for axis in axes.values():  # PlotItem lifts them above the curves; a grid belongs behind
             axis.setZValue(-1)
-        self._line = pg.InfiniteLine(angle=90, movable=False)
-        self._line.hide()
-        self._item.addItem(self._line, ignoreBounds=True)
-        self._moment = pg.InfiniteLine(angle=90, movable=False)
-        self._moment.hide()
-        self._item.addItem(self._moment, ignoreBounds=True)
+        self._line, self._moment = (pg.InfiniteLine(angle=90, movable=False) for _ in range(2))
+        for line in (self._line, self._moment):
+            line.hide()
+            self._item.addItem(line, ignoreBounds=True)
         self._at: float | None = None  # the moment that is looked back at
         self._marks = Marks(self._item)
 
@@ -121,10 +119,8 @@ class CurvePlot(QWidget):
     def set_gap(self, upper: str | None, lower: str | None = None, label: str = "") -> None:
         """Shade between two curves and name what lies there; None takes the shading away."""
         if self._gap is not None:
-            self._item.removeItem(self._gap.polygon)
-        self._gap = None
-        if upper is not None and lower is not None:
-            self._gap = Gap(upper, lower, label, polygon(self._item, -10))
+            self._gap.remove()
+        self._gap = None if upper is None or lower is None else Gap(self._item, upper, lower, label)
         self._retint()
 
     def set_marks(self, marks: Sequence[Mark]) -> None:
@@ -183,11 +179,11 @@ class CurvePlot(QWidget):
             colour, mark = (curve.colour(), "■") if curve.visible else (tokens.disabled, "□")
             ink = tokens.muted if curve.visible else tokens.disabled
             parts.append(entry(escape(key), colour, mark, ink, text))
-        if self._gap is not None and self._gap_is_visible() and (keys is None or self._gap.upper in keys):
-            steps, *ends = self._gap_points()
-            upper, lower = (self._told(steps, end) for end in ends)
+        gap, ends = self._gap, None if self._gap is None else self._gap.ends(self._shown())
+        if gap is not None and ends is not None and (keys is None or gap.upper in keys):
+            upper, lower = (self._told(ends[0], values) for values in ends[1:])
             value = None if upper is None or lower is None else difference(upper, lower)
-            text = f"{escape(self._gap.label)}&nbsp;{format_number(value, digits)}"
+            text = f"{escape(gap.label)}&nbsp;{format_number(value, digits)}"
             parts.append(entry("", tokens.muted, "▨", tokens.muted, text))
         return " &nbsp; ".join(parts)
 
@@ -318,20 +314,7 @@ class CurvePlot(QWidget):
         for curve in self._curves.values():
             curve.draw(low, high, pixels, self.devicePixelRatioF())
         if self._gap is not None:
-            self._gap.polygon.setVisible(self._gap_is_visible())
-            steps, upper, lower = self._gap_points()
-            top, bottom = (thin(steps, values, low, high, pixels) for values in (upper, lower))
-            if tread := self._curves[self._gap.lower].series.tread:
-                top, bottom = (stairs(*line, tread) for line in (top, bottom))
-            self._gap.polygon.setPolygon(ring(*top, *bottom))
-
-    def _gap_is_visible(self) -> bool:
-        shown = self._shown()
-        return self._gap is not None and self._gap.upper in shown and self._gap.lower in shown
-
-    def _gap_points(self) -> tuple[Array, Array, Array]:
-        assert self._gap is not None
-        return shared_steps(self._curves[self._gap.upper].points, self._curves[self._gap.lower].points)
+            self._gap.draw(self._shown(), low, high, pixels)
 
     def _released(self, event: QMouseEvent) -> None:
         at = event.position().toPoint()
@@ -346,8 +329,7 @@ class CurvePlot(QWidget):
         self._follow = False
 
     def _move_cursor(self, by: int) -> None:
-        shown = self._shown().values()
-        if shown:
+        if shown := self._shown().values():
             steps = np.unique(np.concatenate([c.points.steps for c in shown]))
             here = steps[-1] if self._cursor is None else self._cursor
             index = int(np.abs(steps - here).argmin()) + (by if self._cursor is not None else 0)
@@ -394,14 +376,8 @@ class CurvePlot(QWidget):
                 f'<td align="right">{self._text(value, self._digits)} </td>'
             )
         self._readout.setText(table(self._when(step), cells))
-        self._readout.adjustSize()
-        area = self._view.sceneBoundingRect().toRect()
-        # In the half of the picture where the cursor is not, so that neither hides the other.
-        right = self._view.mapViewToScene(QPointF(step, 0)).x() < area.center().x()
-        x = area.right() - self._readout.width() - 8 if right else area.left() + 8
-        self._readout.move(x, max(area.bottom() - self._readout.height() - 8, area.top()))
-        self._readout.show()
-        self._readout.raise_()
+        x = self._view.mapViewToScene(QPointF(step, 0)).x()
+        show_beside(self._readout, x, self._view.sceneBoundingRect().toRect())
 
     def _retint(self) -> None:
         tokens = theme().tokens
@@ -413,8 +389,6 @@ class CurvePlot(QWidget):
         self._marks.tint()
         for curve in self._curves.values():
             curve.tint()
-        if self._gap is not None and self._gap.lower in self._curves:
-            self._gap.polygon.setBrush(wash(self._curves[self._gap.lower].colour(), 0.16))
         self._changed()
 
     def _bare(self) -> pg.PlotWidget:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from PySide6.QtGui import QBrush, QColor, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsPolygonItem
 
 from backends.base import Array
-from explorer.plots.series import Points, Series, stairs, thin
+from explorer.plots.series import Points, Series, shared_steps, stairs, thin
 from explorer.theme import font, theme
 from explorer.widgets.values import format_number
 
@@ -172,14 +172,33 @@ class Marks:
         self._dots.setData(spots)
 
 
-@dataclass
 class Gap:
-    """The shaded region between two curves, and its name."""
+    """The shaded region between two curves of a plot, and its name; there while both of them are."""
 
-    upper: str
-    lower: str
-    label: str
-    polygon: QGraphicsPolygonItem
+    def __init__(self, plot: pg.PlotItem, upper: str, lower: str, label: str) -> None:
+        self.upper, self.lower, self.label = upper, lower, label
+        self._plot, self._polygon = plot, polygon(plot, -10)
+
+    def remove(self) -> None:
+        """Take it off the plot."""
+        self._plot.removeItem(self._polygon)
+
+    def ends(self, shown: Mapping[str, Curve]) -> tuple[Array, Array, Array] | None:
+        """Steps that both curves have, and their values there; None where one of them is not shown."""
+        if self.upper not in shown or self.lower not in shown:
+            return None
+        return shared_steps(shown[self.upper].points, shown[self.lower].points)
+
+    def draw(self, shown: Mapping[str, Curve], low: float, high: float, pixels: int) -> None:
+        """Draw what lies between two steps."""
+        ends = self.ends(shown)
+        self._polygon.setVisible(ends is not None)
+        if ends is not None:
+            top, bottom = (thin(ends[0], values, low, high, pixels) for values in ends[1:])
+            if tread := shown[self.lower].series.tread:
+                top, bottom = (stairs(*line, tread) for line in (top, bottom))
+            self._polygon.setPolygon(ring(*top, *bottom))
+            self._polygon.setBrush(wash(shown[self.lower].colour(), 0.16))
 
 
 def polygon(plot: pg.PlotItem, z: float) -> QGraphicsPolygonItem:

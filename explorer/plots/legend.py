@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
 from explorer.theme import theme
@@ -22,6 +22,15 @@ def overlay(name: str, parent: QWidget) -> QLabel:
     label.setWordWrap(name == "placeholder")
     label.hide()
     return label
+
+
+def show_beside(label: QLabel, x: float, area: QRect) -> None:
+    """Show the read-out of x in the half of the plot where x is not, so that neither hides the other."""
+    label.adjustSize()
+    left = area.right() - label.width() - 8 if x < area.center().x() else area.left() + 8
+    label.move(left, max(area.bottom() - label.height() - 8, area.top()))
+    label.show()
+    label.raise_()
 
 
 def entry(key: str, colour: str, mark: str, ink: str, text: str) -> str:

@@ -83,11 +83,9 @@ class Program(QObject):
         )
         kept = kept_runs(self._home)
         if kept and self._path is None:
-            text = f"A run that was not saved has been kept: {describe(kept[0])}."
+            text = f"An unsaved run is kept, in Runs…: {describe(kept[0])}."
             if len(kept) > 1:
-                text = (
-                    f"{len(kept)} unsaved runs are kept in {kept[0].parent}; the newest: {describe(kept[0])}."
-                )
+                text = f"{len(kept)} unsaved runs are kept, in Runs…; the newest: {describe(kept[0])}."
             open_newest = partial(self.actions.open_kept, kept[0])
             self.session.message.emit(Message(text, action=("Open it", open_newest)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QItemSelectionModel, QSignalBlocker, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QIcon, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -36,7 +36,7 @@ from explorer.widgets.values import LiveLabel, format_number
 
 NAME, DATA, MODEL, STEP, ELBO, LOG_P, WHERE = range(7)
 TITLES = ("Name", "Data", "Model", "Step", "ELBO", "log p(x)", "File")
-WIDTHS = (270, 140, 160, 72, 88, 88, 126)
+WIDTHS = (270, 156, 184, 72, 80, 80, 104)
 THUMB = QSize(64, 22)
 FIGURES = {ELBO: ("test/elbo", "ELBO"), LOG_P: ("test/log_likelihood", "log p(x)")}
 MOST = 8  # curves over each other: so many colours there are
@@ -169,7 +169,7 @@ class RunsDialog(QDialog):
     def _show(self) -> None:
         if self._editing:  # its end shows them
             return
-        before = self.chosen
+        before, row = self.chosen, self.list.currentIndex().row()
         self._shown = self.runs.all
         with QSignalBlocker(self.list):
             self.list.clear()
@@ -178,9 +178,12 @@ class RunsDialog(QDialog):
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
                 self._fill(item, one)
                 item.setSelected(any(same(one, other) for other in before))
-            first = self.list.topLevelItem(0)
-            if first is not None and not self.list.selectedItems():
-                first.setSelected(True)
+            place = self.list.topLevelItem(min(max(row, 0), len(self._shown) - 1))
+            if place is not None:
+                if not self.list.selectedItems():
+                    place.setSelected(True)  # what took the place of the one that is gone
+                begin = place if place.isSelected() else self.list.selectedItems()[0]  # of the arrow keys
+                self.list.setCurrentItem(begin, NAME, QItemSelectionModel.SelectionFlag.NoUpdate)
         self._selected()
 
     @property

@@ -185,6 +185,20 @@ def test_a_deleted_run_can_be_brought_back_until_the_end(program, dialog, kept):
     assert sum(path.exists() for path in kept) == 1
 
 
+def test_where_one_was_deleted_arrow_keys_and_delete_go_on(program, dialog, kept):
+    dialog.list.setFocus()
+    QTest.keyClick(dialog.list, Qt.Key.Key_Down)
+    (first,) = dialog.chosen
+    QTest.keyClick(dialog.list, Qt.Key.Key_Delete)
+    program.until(lambda: len(names(dialog)) == 2)
+    assert [dialog.list.indexOfTopLevelItem(item) for item in dialog.list.selectedItems()] == [1]
+    program.trigger("undo")
+    program.until(lambda: len(names(dialog)) == 3 and first.path.exists())
+    row = dialog.list.indexOfTopLevelItem(dialog.list.selectedItems()[0])
+    QTest.keyClick(dialog.list, Qt.Key.Key_Up)
+    assert dialog.list.indexOfTopLevelItem(dialog.list.selectedItems()[0]) == row - 1
+
+
 def test_a_file_of_the_users_own_is_only_taken_off_the_list(start, small_run, tmp_path, qtbot):
     mine = tmp_path / "mine.safetensors"
     mine.write_bytes(small_run.read_bytes())

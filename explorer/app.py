@@ -61,10 +61,10 @@ class Program(QObject):
         session = self.session
         for changed in (  # what else can now be done
             session.run_changed,
-            session.walk_changed,
             session.undo_changed,
         ):
             changed.connect(self.window.menus.refresh)
+        session.walk_changed.connect(self.window.menus.keep_up)
         self._remember = QTimer(self)
         self._remember.setSingleShot(True)
         self._remember.setInterval(REMEMBER_MS)
@@ -108,7 +108,7 @@ class Program(QObject):
         if old.theme != new.theme:
             theme().set(new.theme)
         theme().set_map(new.colours)
-        self.window.menus.refresh()
+        self.window.menus.keep_up()
         self._remember.start()
 
     def _remember_settings(self) -> None:

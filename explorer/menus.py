@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 from explorer.commands import Command, CommandAction
+from explorer.pace import Pace
 
 
 class Menus(QMenuBar):
@@ -17,6 +18,7 @@ class Menus(QMenuBar):
         super().__init__(window)
         self._window = window
         self._commands: dict[str, CommandAction] = {}
+        self._pace = Pace(self._keep_up, interval=0.15, duty=1.0, parent=self)
 
     def fill(self, commands: Sequence[Command]) -> dict[str, CommandAction]:
         """Make all menus; returns the commands' actions by their names."""
@@ -37,6 +39,14 @@ class Menus(QMenuBar):
             if command.name == "open":
                 self.recent = menu.addMenu("Open &recent")
         return self._commands
+
+    def keep_up(self) -> None:
+        """Refresh, at a pace: for what changes with each move of the hand."""
+        self._pace.poke()
+
+    def _keep_up(self) -> bool:
+        self.refresh()
+        return False
 
     def refresh(self) -> None:
         """Ask every command again whether it is on and can be done."""

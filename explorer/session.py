@@ -100,7 +100,7 @@ class Session(QObject):
     """
 
     changed = Signal(object, object)  # old State, new State
-    undo_changed = Signal(object)  # what ``undo`` would take back: an act was done, undone, or forgotten
+    undo_changed = Signal(object)  # what ``undo`` would take back, when that is another
     run_opening = Signal(object)  # Run: another is about to be shown; who shows it should be there now
     run_changed = Signal(object)  # Run | None: another run was opened or begun
     model_changed = Signal(object)  # Model: a newer snapshot of the run
@@ -152,11 +152,14 @@ class Session(QObject):
         """
         if new == self.state:
             return
-        if not (merge and merge == self._merge and self._undo):
+        merged = bool(merge and merge == self._merge and self._undo)
+        if not merged:
             self._push(_Change(self.state, what))
         self._merge = merge
         self._redo.clear()
         self._replace(new)
+        if not merged:
+            self.undo_changed.emit(self.undo_text)
 
     def did(
         self, what: str, back: Callable[[], None], forth: Callable[[], None], lasting: bool = False

@@ -158,6 +158,10 @@ def test_whoever_shows_undo_hears_of_acts_as_well(session, qtbot):
     assert told == ["act", "", "act", "lasting act", "lasting act"]
     session.undo()
     assert not session.undo_text
+    told.clear()
+    for theme in ("light", "dark", "light"):
+        session.apply(replace(session.state, theme=theme), "choose a theme", merge="theme")
+    assert told == ["choose a theme"]  # one step
 
 
 def test_it_says_once_that_training_has_come_to_rest_when_the_last_moment_is_there(session):

@@ -66,6 +66,7 @@ class _Request:
     failed: Callable[[Failure], None] | None
     ended: Callable[[], None] | None
     doing: str
+    overtaken: bool
     turn: int  # of equally urgent ones the lowest goes next
     generator: Generator[Any, None, Any] | None = None
 
@@ -82,6 +83,7 @@ class Exploration(QObject):
         self._requests: dict[str, _Request] = {}
         self._current: dict[str, int] = {}
         self._outbox: dict[tuple[str, str], tuple[_Request, Any]] = {}
+        self._cancelled: dict[str, int] = {}  # requests of the slot with lower numbers are forgotten
         self._numbers = count(1)
         self._closing = False
         self._arrived.connect(self._drain)
@@ -99,15 +101,21 @@ class Exploration(QObject):
         progress: Callable[[Progress], None] | None = None,
         failed: Callable[[Failure], None] | None = None,
         ended: Callable[[], None] | None = None,
+        overtaken: bool = False,
     ) -> None:
         """Ask for ``work``; ``deliver`` is called with each result that is still wanted when it arrives.
 
         A request replaces whatever its slot held, even half-way. ``Progress`` values that the work
         yields go to ``progress``; a failure goes to ``failed``, or else to the signal. ``ended`` is
         called last, however it ended, unless the request was replaced or cancelled.
+
+        overtaken: a result is delivered also when a newer request has the slot by then. A hand that moves on
+        faster than that is computed which follows it would else see nothing until it rests.
         """
         number = next(self._numbers)
-        request = _Request(slot, number, priority, work, deliver, progress, failed, ended, doing, number)
+        request = _Request(
+            slot, number, priority, work, deliver, progress, failed, ended, doing, overtaken, number
+        )
         with self._condition:
             if self._closing:
                 return
@@ -120,6 +128,7 @@ class Exploration(QObject):
         with self._condition:
             self._requests.pop(slot, None)
             self._current.pop(slot, None)
+            self._cancelled[slot] = next(self._numbers)
 
     def busy(self, slot: str) -> bool:
         """Is a result of this slot still to come?"""
@@ -180,7 +189,7 @@ class Exploration(QObject):
         if value is None and topic == "result":
             return  # a slice without anything to show
         with self._condition:
-            if self._current.get(request.slot) != request.number:
+            if not self._wanted(request):
                 return
             quiet = not self._outbox
             # Last in the box, not where an older value lay: a slot's end comes after its result.
@@ -189,21 +198,27 @@ class Exploration(QObject):
         if quiet:
             self._arrived.emit()
 
+    def _wanted(self, request: _Request) -> bool:
+        if request.overtaken:
+            return not self._closing and request.number > self._cancelled.get(request.slot, 0)
+        return self._current.get(request.slot) == request.number
+
     # -- on the interface thread ---------------------------------------------------------------
 
     def _drain(self) -> None:
         with self._condition:
             outbox, self._outbox = self._outbox, {}
         for (slot, topic), (request, value) in outbox.items():
-            if self._current.get(slot) != request.number:
+            if not self._wanted(request):
                 continue  # replaced or cancelled while it was under way
-            if topic == "end":
+            last = topic == "end" and self._current.get(slot) == request.number
+            if last:
                 del self._current[slot]
             try:
                 self._hand_over(request, value)
             except Exception as error:  # the window's own, while it took the result
                 self.failed.emit(Failure.of(error, request.doing))
-            if topic == "end" and request.ended is not None and slot not in self._current:
+            if last and request.ended is not None and slot not in self._current:
                 request.ended()
 
     def _hand_over(self, request: _Request, value: Any) -> None:

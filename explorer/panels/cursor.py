@@ -157,6 +157,7 @@ class CursorPanel(QWidget):
             self._show,
             doing="decode the point",
             ended=self._follow.done,
+            overtaken=True,
         )
         return True
 

@@ -277,6 +277,7 @@ class FlowPanel(QWidget):
             self._take_passage,
             doing="follow the point",
             ended=self._passage_pace.done,
+            overtaken=True,
         )
         return True
 

@@ -221,7 +221,12 @@ class PlacePanel(QWidget):
             return
         model, x = asked
         self._exploration.request(
-            "place", Priority.HOVER, lambda: read(model, x, name), self._show, doing="evaluate the point"
+            "place",
+            Priority.HOVER,
+            lambda: read(model, x, name),
+            self._show,
+            doing="evaluate the point",
+            overtaken=True,
         )
 
     def _request_score(self) -> bool:

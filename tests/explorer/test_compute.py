@@ -397,3 +397,29 @@ def test_closing_says_when_a_slice_does_not_end(qapp):
     assert not exploration.close(0.01)
     gate.open()
     assert exploration.close(10)
+
+
+def test_what_follows_the_hand_is_delivered_though_the_hand_has_moved_on(exploration, qtbot):
+    got, gate = [], Gate()
+
+    def work(value):
+        gate.wait_here()
+        return value
+
+    def ask(value, slot="a"):
+        exploration.request(slot, Priority.HOVER, lambda: work(value), got.append, doing="x", overtaken=True)
+
+    ask(1)
+    gate.wait_reached()
+    ask(2)  # while the first is under way
+    gate.open()
+    gate.wait_reached()
+    qtbot.waitUntil(lambda: got == [1])
+    assert exploration.busy("a")
+    exploration.cancel("a")  # nobody wants the second any more
+    ask(3)
+    gate.open()
+    gate.wait_reached()
+    gate.open()
+    qtbot.waitUntil(lambda: not exploration.busy("a"))
+    assert got == [1, 3]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF, QTransform
 
 from backends.base import Array
@@ -51,8 +51,7 @@ class PathItem(pg.GraphicsObject):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         pixels = self._pixels(self.line, to_pixels)
         # Lines of their own: joined, they take Qt ten times as long, and a hand draws them anew each move.
-        ends = pixels.repeat(2, axis=0)[1:-1]
-        lines: Any = pg.functions.arrayToQPolygonF(ends[:, 0], ends[:, 1]) if len(ends) else QPolygonF()
+        lines = [QLineF(*ends) for ends in np.hstack([pixels[:-1], pixels[1:]]).tolist()]
         for colour, width in ((tokens.surface, 5.5), (tokens.accent, 2.2)):
             pen = QPen(QColor(colour), width)
             pen.setCapStyle(Qt.PenCapStyle.SquareCap)

@@ -24,8 +24,6 @@ class Pace(QObject):
         parent: the widget that shows what comes of it, or who else wants it."""
         super().__init__(parent)
         self._shows = parent if isinstance(parent, QWidget) else None
-        if self._shows is not None:
-            self._shows.installEventFilter(self)
         self._action, self._interval, self._duty = action, interval, duty
         self._wanted = self._busy = False
         self._began = 0.0
@@ -59,13 +57,16 @@ class Pace(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """The widget is seen again: do what has been wanted meanwhile."""
-        if event.type() == QEvent.Type.Show and not self._timer.isActive():
-            self._try()
+        if event.type() == QEvent.Type.Show:
+            watched.removeEventFilter(self)  # it would be asked about each event
+            if not self._timer.isActive():
+                self._try()
         return False
 
     def _try(self) -> None:
-        seen = self._shows is None or self._shows.isVisible()
-        if self._wanted and not self._busy and seen:
+        if self._shows is not None and not self._shows.isVisible():
+            self._shows.installEventFilter(self)
+        elif self._wanted and not self._busy:
             self._wanted = False
             self._began = time.perf_counter()
             self._busy = self._action()

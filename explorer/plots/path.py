@@ -22,12 +22,16 @@ class PathItem(pg.GraphicsObject):
         super().__init__()
         self.setZValue(80)
         self.line, self.frames = np.zeros((0, 2)), np.zeros((0, 2))
+        self._extent = QRectF()
         theme().changed.connect(self._retint)
 
     def set_path(self, line: Array, frames: Array) -> None:
         """The line (n, 2) and the frames (m, 2), in canvas coordinates."""
         self.prepareGeometryChange()
         self.line, self.frames = np.asarray(line, float), np.asarray(frames, float)
+        both = np.concatenate([self.line, self.frames])
+        (x0, y0), (x1, y1) = (both.min(axis=0), both.max(axis=0)) if len(both) else ((0, 0), (0, 0))
+        self._extent = QRectF(x0, y0, x1 - x0, y1 - y0)  # it is asked for at each paint
         self.update()
 
     def _retint(self, *_: Any) -> None:
@@ -37,12 +41,10 @@ class PathItem(pg.GraphicsObject):
         self.prepareGeometryChange()
 
     def boundingRect(self) -> QRectF:
-        both = np.concatenate([self.line, self.frames])
-        if not len(both):
+        if not len(self.line) and not len(self.frames):
             return QRectF()
         x, y = self.pixelLength(pg.Point(1, 0)) or 0.0, self.pixelLength(pg.Point(0, 1)) or 0.0
-        (x0, y0), (x1, y1) = both.min(axis=0), both.max(axis=0)
-        return QRectF(x0, y0, x1 - x0, y1 - y0).adjusted(-x * _REACH, -y * _REACH, x * _REACH, y * _REACH)
+        return self._extent.adjusted(-x * _REACH, -y * _REACH, x * _REACH, y * _REACH)
 
     def paint(self, painter: QPainter, *args: Any) -> None:
         tokens = theme().tokens

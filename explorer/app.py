@@ -64,7 +64,8 @@ class Program(QObject):
             session.undo_changed,
         ):
             changed.connect(self.window.menus.refresh)
-        session.walk_changed.connect(self.window.menus.keep_up)
+        self._walks = False
+        session.walk_changed.connect(self._walk_changed)
         self._remember = QTimer(self)
         self._remember.setSingleShot(True)
         self._remember.setInterval(REMEMBER_MS)
@@ -110,6 +111,12 @@ class Program(QObject):
         theme().set_map(new.colours)
         self.window.menus.keep_up()
         self._remember.start()
+
+    def _walk_changed(self, walk: Any) -> None:
+        """There is a path that can be played, or none any more."""
+        if self._walks != (walk is not None):
+            self._walks = walk is not None
+            self.window.menus.refresh()
 
     def _remember_settings(self) -> None:
         """So that a crash does not lose them."""

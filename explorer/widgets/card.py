@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
+    QApplication,
     QDockWidget,
     QHBoxLayout,
     QLabel,
@@ -59,9 +60,15 @@ class CardDock(QDockWidget):
         self._column.addWidget(content)
 
     def _seen(self, seen: bool) -> None:
-        """A dock becomes a card when it is filled, or seen before: most are not, when the window appears."""
+        """A dock becomes a card when it is filled, or seen before: most are not, when the window appears.
+        Behind another tab Qt calls it visible: what is in it shall know better, and compute nothing."""
         if self._column is None and seen:
             self._column = self._furnish()
+        if (holder := self.widget()) is not None:
+            focus = QApplication.focusWidget()
+            if not seen and focus is not None and holder.isAncestorOf(focus):
+                focus.clearFocus()  # or Qt would give it to whatever comes next, in another card
+            holder.setVisible(seen)
 
     def _furnish(self) -> QVBoxLayout:
         self._bar = _TitleBar(self.windowTitle(), self)
@@ -72,11 +79,9 @@ class CardDock(QDockWidget):
         column = QVBoxLayout(holder)
         column.setContentsMargins(_MARGIN, 4, _MARGIN, _MARGIN)
         self.setWidget(holder)
-        # Behind another tab Qt calls a dock visible: what is in it shall know better, and compute nothing.
         keep = holder.sizePolicy()
         keep.setRetainSizeWhenHidden(True)
         holder.setSizePolicy(keep)
-        self.visibilityChanged.connect(holder.setVisible)
         self._bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._bar.customContextMenuRequested.connect(self._menu)
         self.windowTitleChanged.connect(self._bar.title.setText)

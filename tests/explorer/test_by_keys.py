@@ -130,3 +130,14 @@ def test_the_pointer_and_the_line_below_say_what_a_drag_does(program):
     at = QPointF(canvas.rect().center())
     QApplication.sendEvent(canvas, QEnterEvent(at, at, QPointF(canvas.mapToGlobal(at))))
     assert "draw a path" in program.window.hint.text()
+
+
+def test_another_tab_does_not_move_the_keyboard_into_another_card(by_keys):
+    docks, film = by_keys.window.docks, by_keys.window.suited["path"]
+    docks["path"].raise_()
+    by_keys.until(film.isVisible)
+    film.bar.kind.setFocus()
+    assert card_of(by_keys, QApplication.focusWidget()) == "path"
+    docks["curves"].raise_()
+    by_keys.until(lambda: not film.isVisible())
+    assert QApplication.focusWidget() is None

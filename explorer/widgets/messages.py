@@ -39,7 +39,6 @@ class MessageBar(QFrame):
         super().__init__(parent)
         self._head, self._over = head, parent
         self._rows: list[_Message] = []
-        parent.installEventFilter(self)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(4)
@@ -69,6 +68,7 @@ class MessageBar(QFrame):
         self._rows.append(row)
         self._column.addWidget(row)
         self.show()
+        self._over.installEventFilter(self)
         self._place()
 
     def _place(self) -> None:
@@ -108,6 +108,8 @@ class MessageBar(QFrame):
         row.hide()
         row.deleteLater()
         self.setVisible(bool(self._rows))
+        if not self._rows:
+            self._over.removeEventFilter(self)  # it would be asked about each event of the window
         if self._rows:
             self._place()
 

@@ -153,9 +153,10 @@ class ContourItem(pg.GraphicsObject):
         self.prepareGeometryChange()
         ends = segments.reshape(-1, 2)
         self._pen.setStyle(Qt.PenStyle.SolidLine)
-        # a line of one pixel would be drawn piece by piece, with gaps; a wider one is drawn as a whole
+        # Of pieces of one pixel's width one would see the gaps. With round ends Qt takes fifty times as long,
+        # and square ones overlap: translucent, a line would be a string of beads.
         self._pen.setWidthF(1.2)
-        self._pen.setCapStyle(Qt.PenCapStyle.SquareCap)  # with round ones Qt takes fifty times as long
+        self._pen.setCapStyle(Qt.PenCapStyle.FlatCap)
         self._path = pg.functions.arrayToQPath(ends[:, 0], ends[:, 1], connect="pairs")
         self.update()
 

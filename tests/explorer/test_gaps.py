@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QApplication
 
 from backends.base import finish
 from backends.data import open_data
@@ -102,8 +101,8 @@ def value(panel, key: str) -> float:
 
 def test_the_panel_follows_the_datum_beside_the_map(program: Driver):
     program.window.docks["datum"].raise_()
-    QApplication.processEvents()
     panel = program.window.suited["datum"]
+    program.until(panel.isVisible)
     program.hover(0.3, -0.8)
     program.until(lambda: panel.found is not None and panel.found.complete)
     subject = program.session.subject
@@ -134,8 +133,8 @@ def test_the_panel_follows_the_datum_beside_the_map(program: Driver):
 
 def test_the_view_goes_with_a_best_gaussian_that_has_left_it(program: Driver):
     program.window.docks["datum"].raise_()
-    QApplication.processEvents()
     panel = program.window.suited["datum"]
+    program.until(panel.isVisible)
     program.click_map(0.3, -0.8)
     program.until(lambda: panel.found is not None and panel.found.complete)
     before = panel.found.step

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 from explorer.commands import Command, CommandAction
-from explorer.pace import Pace
+
+REST = 150  # ms without a change of what is set
 
 
 class Menus(QMenuBar):
@@ -18,7 +20,11 @@ class Menus(QMenuBar):
         super().__init__(window)
         self._window = window
         self._commands: dict[str, CommandAction] = {}
-        self._pace = Pace(self._keep_up, interval=0.15, duty=1.0, parent=self)
+        self._behind = False
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST)
+        self._rest.timeout.connect(self._catch_up)
 
     def fill(self, commands: Sequence[Command]) -> dict[str, CommandAction]:
         """Make all menus; returns the commands' actions by their names."""
@@ -41,15 +47,20 @@ class Menus(QMenuBar):
         return self._commands
 
     def keep_up(self) -> None:
-        """Refresh, at a pace: for what changes with each move of the hand."""
-        self._pace.poke()
+        """Refresh; of many calls in a row, as a hand that drags makes them, at the first and after the last."""
+        if self._rest.isActive():
+            self._behind = True
+        else:
+            self.refresh()
+        self._rest.start()
 
-    def _keep_up(self) -> bool:
-        self.refresh()
-        return False
+    def _catch_up(self) -> None:
+        if self._behind:
+            self.refresh()
 
     def refresh(self) -> None:
-        """Ask every command again whether it is on and can be done."""
+        """Ask every command again whether it is on and can be done. Takes some milliseconds."""
+        self._behind = False
         for action in self._commands.values():
             action.refresh()
 

@@ -10,6 +10,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
 
 from backends.base import Array
+from explorer.plots.placed import PlacedItem, extent_of
 from explorer.view import Picture
 
 
@@ -66,7 +67,7 @@ def to_qimage(pixels: Array) -> QImage:
     return QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied)
 
 
-class PointsItem(pg.GraphicsObject):
+class PointsItem(PlacedItem):
     """Points in canvas coordinates, one colour a group, drawn as round dots of a fixed size on screen.
 
     Groups are interleaved in a few rounds, so that no group hides all others.
@@ -79,7 +80,6 @@ class PointsItem(pg.GraphicsObject):
         self._size = size
         # painted once for each view and set of points, not again for each move of the cursor over them
         self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
-        self._bounds = QRectF()
         self._batches: list[tuple[int, Any]] = []
         self._pens: list[QPen] = []
 
@@ -94,7 +94,6 @@ class PointsItem(pg.GraphicsObject):
 
     def set_points(self, xy: Array, groups: Array | None) -> None:
         """xy (n, 2); groups (n,) int, indices into the colours, taken modulo their number."""
-        self.prepareGeometryChange()
         xy = np.asarray(xy, np.float64)
         finite = np.isfinite(xy).all(axis=1)
         xy = xy[finite]
@@ -105,19 +104,7 @@ class PointsItem(pg.GraphicsObject):
             for g in np.unique(group):
                 rows = part[group == g]
                 self._batches.append((int(g), pg.functions.arrayToQPolygonF(rows[:, 0], rows[:, 1])))
-        self._bounds = QRectF()
-        if len(xy):
-            (x0, y0), (x1, y1) = xy.min(axis=0), xy.max(axis=0)
-            self._bounds = QRectF(x0, y0, max(x1 - x0, 1e-9), max(y1 - y0, 1e-9))
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        # room for the dots' own size, whatever the zoom
-        x, y = self.pixelLength(pg.Point(1, 0)) or 0.0, self.pixelLength(pg.Point(0, 1)) or 0.0
-        return self._bounds.adjusted(-x * self._size, -y * self._size, x * self._size, y * self._size)
-
-    def viewTransformChanged(self) -> None:
-        self.prepareGeometryChange()
+        self.place(extent_of(xy), (self._size, self._size))
 
     def paint(self, painter: QPainter, *args: Any) -> None:
         if not self._pens:

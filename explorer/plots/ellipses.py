@@ -14,6 +14,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen, Q
 from backends.base import Array
 from explorer.marginal import Marginal
 from explorer.placing import axes
+from explorer.plots.placed import PlacedItem, extent_of
 from explorer.theme import font
 from explorer.widgets.values import format_number
 
@@ -70,7 +71,7 @@ def _range(std: Array) -> str:
     return low if low == high else f"{low} … {high}"
 
 
-class EllipsesItem(pg.GraphicsObject):
+class EllipsesItem(PlacedItem):
     """Ellipses at one and two standard deviations with a dot at each mean, in the components' colours.
 
     The component in hand shows handles at the ends of its half axes.
@@ -95,11 +96,10 @@ class EllipsesItem(pg.GraphicsObject):
 
     def set_ellipses(self, shown: Ellipses | None) -> None:
         """Draw others; None for none."""
-        self.prepareGeometryChange()
         self.shown = shown
         if shown is None or (self.active is not None and self.active >= len(shown.means)):
             self.active = None
-        self.update()
+        self.place(None if shown is None else _extent(shown), (90, 30))  # room for dots and labels
 
     def set_active(self, k: int | None, handles: bool) -> None:
         """Take a component in hand; None for none."""
@@ -114,23 +114,6 @@ class EllipsesItem(pg.GraphicsObject):
             return np.zeros((0, 2))
         axes = self.shown.axes[k]
         return self.shown.means[k] + np.concatenate([axes, -axes])
-
-    def boundingRect(self) -> QRectF:
-        if self.shown is None or not len(self.shown.order):
-            return QRectF()
-        means = self.shown.means[list(self.shown.order)]
-        reach = np.zeros(2)
-        if self.shown.axes is not None:
-            axes = self.shown.axes[list(self.shown.order)]
-            reach = STDS[-1] * np.sqrt(np.square(axes).sum(1))
-        (x0, y0), (x1, y1) = (means - reach).min(0), (means + reach).max(0)
-        # and room for dots and labels, whatever the zoom
-        px, py = self.pixelLength(pg.Point(1, 0)) or 0.0, self.pixelLength(pg.Point(0, 1)) or 0.0
-        rect = QRectF(x0, y0, x1 - x0, y1 - y0)
-        return rect.adjusted(-90 * px, -30 * py, 90 * px, 30 * py)
-
-    def viewTransformChanged(self) -> None:
-        self.prepareGeometryChange()
 
     def paint(self, painter: QPainter, *args: Any) -> None:
         shown = self.shown
@@ -233,7 +216,7 @@ class EllipsesItem(pg.GraphicsObject):
         painter.drawText(room, Qt.AlignmentFlag.AlignCenter, text)
 
 
-class PathsItem(pg.GraphicsObject):
+class PathsItem(PlacedItem):
     """The path of each mean, faint where it began and in its component's colour where it ends."""
 
     def __init__(self) -> None:
@@ -242,7 +225,6 @@ class PathsItem(pg.GraphicsObject):
         self.setZValue(10)
         self.paths: Array = np.zeros((0, 0, 2))
         self._bands: list[list[QPainterPath]] = []
-        self._bounds = QRectF()
         self._colours: list[QColor] = []
         self._halo = QColor("white")
 
@@ -253,23 +235,14 @@ class PathsItem(pg.GraphicsObject):
 
     def set_paths(self, paths: Array) -> None:
         """Where each mean was, oldest first: (T, K, 2)."""
-        self.prepareGeometryChange()
-        self.paths, self._bands, self._bounds = paths, [], QRectF()
+        self.paths, self._bands, extent = paths, [], None
         if len(paths) > 1 and paths.shape[1] <= MOST:
             ends = np.linspace(0, len(paths) - 1, len(_BANDS) + 1).astype(int)
             self._bands = [
                 [line(paths[a : b + 1, k]) for a, b in pairwise(ends)] for k in range(paths.shape[1])
             ]
-            (x0, y0), (x1, y1) = paths.min((0, 1)), paths.max((0, 1))
-            self._bounds = QRectF(x0, y0, max(x1 - x0, 1e-9), max(y1 - y0, 1e-9))
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        x, y = self.pixelLength(pg.Point(1, 0)) or 0.0, self.pixelLength(pg.Point(0, 1)) or 0.0
-        return self._bounds.adjusted(-3 * x, -3 * y, 3 * x, 3 * y)
-
-    def viewTransformChanged(self) -> None:
-        self.prepareGeometryChange()
+            extent = extent_of(paths.reshape(-1, 2))
+        self.place(extent, (3, 3))
 
     def paint(self, painter: QPainter, *args: Any) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -283,6 +256,14 @@ class PathsItem(pg.GraphicsObject):
                     pen.setCosmetic(True)
                     painter.setPen(pen)
                     painter.drawPath(path)
+
+
+def _extent(shown: Ellipses) -> QRectF | None:
+    """Where the ellipses that are drawn lie."""
+    means, reach = shown.means[list(shown.order)], np.zeros(2)
+    if shown.axes is not None:
+        reach = STDS[-1] * np.sqrt(np.square(shown.axes[list(shown.order)]).sum(1))
+    return extent_of(np.concatenate([means - reach, means + reach]))
 
 
 def line(points: Array) -> QPainterPath:

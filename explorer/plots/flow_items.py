@@ -10,6 +10,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from backends.base import Array
+from explorer.plots.placed import PlacedItem, extent_of
 
 _HEAD = 5.0  # logical pixels: length of an arrow's head
 _FULL, _SHADES = 12.0, 5  # pixels a side of cells whose lines are full; shades below
@@ -90,7 +91,7 @@ class GridItem(pg.GraphicsObject):
         return np.clip(shade.astype(int), 0, _SHADES - 1)
 
 
-class WayItem(pg.GraphicsObject):
+class WayItem(PlacedItem):
     """The way of a point: a line, dots at its stations where they are few, and the ellipse of its stretch."""
 
     FEW = 16
@@ -111,28 +112,15 @@ class WayItem(pg.GraphicsObject):
     def set_way(self, way: Array, at: Array | None, ring: Array | None) -> None:
         """way (T, 2); at (2,): where the point is now; ring (2, 2): what the unit circle about it is mapped
         to, as a matrix in logical pixels, y upwards."""
-        self.prepareGeometryChange()
         self._way, self._at, self._ring = way, at, ring
-        self.update()
+        points = way if at is None else np.concatenate([way, at[None]])
+        room = 10 + (0 if ring is None else min(float(np.abs(ring).sum()), 2000))
+        self.place(extent_of(points[np.isfinite(points).all(1)]), (room, room))
 
     @property
     def at(self) -> Array | None:
         """Where the point is drawn, (2,)."""
         return self._at
-
-    def boundingRect(self) -> QRectF:
-        points = self._way if self._at is None else np.concatenate([self._way, self._at[None]])
-        points = points[np.isfinite(points).all(1)]
-        if not len(points):
-            return QRectF()
-        (x0, y0), (x1, y1) = points.min(0), points.max(0)
-        px, py = self.pixelLength(pg.Point(1, 0)) or 0.0, self.pixelLength(pg.Point(0, 1)) or 0.0
-        room = 10 + (0 if self._ring is None else min(float(np.abs(self._ring).sum()), 2000))
-        rect = QRectF(x0, y0, x1 - x0, y1 - y0)
-        return rect.adjusted(-room * px, -room * py, room * px, room * py)
-
-    def viewTransformChanged(self) -> None:
-        self.prepareGeometryChange()
 
     def paint(self, painter: QPainter, *args: Any) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

@@ -5,55 +5,60 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF, QTransform
+from PySide6.QtWidgets import QStyleOptionGraphicsItem
 
 from backends.base import Array
+from explorer.plots.placed import PlacedItem, extent_of
 from explorer.theme import theme
 
-_REACH = 8.0  # logical pixels that are drawn beside the line
+_REACH = 12.0  # logical pixels that are drawn beside the line
 
 
-class PathItem(pg.GraphicsObject):
-    """Widths and dots are of a fixed size on screen."""
+class PathItem(PlacedItem):
+    """Widths and dots are of a fixed size on screen. What the hand adds to the line is painted alone, not all
+    that lies behind the line as well."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.setFlag(self.GraphicsItemFlag.ItemUsesExtendedStyleOption)  # for ``exposedRect``
         self.setZValue(80)
         self.line, self.frames = np.zeros((0, 2)), np.zeros((0, 2))
-        self._extent = QRectF()
         theme().changed.connect(self._retint)
 
     def set_path(self, line: Array, frames: Array) -> None:
         """The line (n, 2) and the frames (m, 2), in canvas coordinates."""
-        self.prepareGeometryChange()
+        before, dots = self.line, self.frames
         self.line, self.frames = np.asarray(line, float), np.asarray(frames, float)
-        both = np.concatenate([self.line, self.frames])
-        (x0, y0), (x1, y1) = (both.min(axis=0), both.max(axis=0)) if len(both) else ((0, 0), (0, 0))
-        self._extent = QRectF(x0, y0, x1 - x0, y1 - y0)  # it is asked for at each paint
-        self.update()
+        rest = max(_alike(before, self.line) - 1, 0)  # the line's last common point has the arrow's head
+        touched = [before[rest:], self.line[rest:]]
+        if not np.array_equal(dots, self.frames):
+            touched += [dots, self.frames]
+        elif np.array_equal(before, self.line):
+            return
+        extent = extent_of(np.concatenate(touched))
+        if extent is not None:
+            self.update(self.widened(extent, _REACH, _REACH))
 
     def _retint(self, *_: Any) -> None:
         self.update()
 
-    def viewTransformChanged(self) -> None:
-        self.prepareGeometryChange()
-
     def boundingRect(self) -> QRectF:
-        if not len(self.line) and not len(self.frames):
-            return QRectF()
-        x, y = self.pixelLength(pg.Point(1, 0)) or 0.0, self.pixelLength(pg.Point(0, 1)) or 0.0
-        return self._extent.adjusted(-x * _REACH, -y * _REACH, x * _REACH, y * _REACH)
+        return self.viewRect() or QRectF()  # the same for each line: another would be a reason to paint all
 
-    def paint(self, painter: QPainter, *args: Any) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, *args: Any) -> None:
+        if not len(self.line) and not len(self.frames):
+            return
         tokens = theme().tokens
+        near = self.widened(option.exposedRect, _REACH, _REACH)
         to_pixels = painter.worldTransform()
         painter.resetTransform()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        pixels = self._pixels(self.line, to_pixels)
         # Lines of their own: joined, they take Qt ten times as long, and a hand draws them anew each move.
-        lines = [QLineF(*ends) for ends in np.hstack([pixels[:-1], pixels[1:]]).tolist()]
+        ends = np.stack([self.line[:-1], self.line[1:]], axis=1)
+        ends = self._pixels(ends[_within(near, ends.min(1), ends.max(1))], to_pixels).reshape(-1, 4)
+        lines = [QLineF(*four) for four in ends.tolist()]
         for colour, width in ((tokens.surface, 5.5), (tokens.accent, 2.2)):
             pen = QPen(QColor(colour), width)
             pen.setCapStyle(Qt.PenCapStyle.SquareCap)
@@ -61,14 +66,14 @@ class PathItem(pg.GraphicsObject):
             painter.drawLines(lines)
         painter.setPen(QPen(QColor(tokens.accent), 1.2))
         painter.setBrush(QColor(tokens.surface))
-        for x, y in self._pixels(self.frames, to_pixels):
+        for x, y in self._pixels(self.frames[_within(near, self.frames, self.frames)], to_pixels):
             painter.drawEllipse(QPointF(x, y), 2.6, 2.6)
-        self._head(painter, pixels)
+        self._head(painter, self._pixels(self.line, to_pixels))
         painter.setWorldTransform(to_pixels)
 
     @staticmethod
     def _pixels(places: Array, to_pixels: QTransform) -> Array:
-        """Canvas coordinates (n, 2) in pixels."""
+        """Canvas coordinates (…, 2) in pixels."""
         turn = np.array([[to_pixels.m11(), to_pixels.m12()], [to_pixels.m21(), to_pixels.m22()]])
         return places @ turn + (to_pixels.dx(), to_pixels.dy())
 
@@ -85,3 +90,17 @@ class PathItem(pg.GraphicsObject):
         painter.setPen(QPen(QColor(theme().tokens.surface), 1))
         painter.setBrush(QColor(theme().tokens.accent))
         painter.drawPolygon(QPolygonF([QPointF(*c) for c in corners]))
+
+
+def _alike(one: Array, other: Array) -> int:
+    """How many points two lines have in common at their beginning."""
+    n = min(len(one), len(other))
+    differs = (one[:n] != other[:n]).any(1)
+    return int(differs.argmax()) if differs.any() else n
+
+
+def _within(rect: QRectF, low: Array, high: Array) -> Array:
+    """Which boxes, from low (n, 2) to high (n, 2), meet a rectangle, (n,) bool."""
+    across = (high[:, 0] >= rect.left()) & (low[:, 0] <= rect.right())
+    down: Array = (high[:, 1] >= rect.top()) & (low[:, 1] <= rect.bottom())
+    return across & down

@@ -137,8 +137,13 @@ class PlaneCanvas(pg.PlotWidget):
         if self._holding:
             self.dragged.emit((self.at(event.position()), event.timestamp()))
             return
-        super().mouseMoveEvent(event)
-        if event.buttons() == Qt.MouseButton.NoButton and self.inside(event.position()):
+        if event.buttons() != Qt.MouseButton.NoButton:
+            super().mouseMoveEvent(event)
+            return
+        self.lastMousePos = (
+            event.position()
+        )  # where pyqtgraph's next drag begins; nothing here needs its hover
+        if self.inside(event.position()):
             if self.shape is not None:
                 pans = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
                 shape = Qt.CursorShape.SizeAllCursor if pans else self.shape(event.position())

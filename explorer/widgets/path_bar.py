@@ -66,6 +66,7 @@ class PathBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._path, self._film = PathSpec(), FilmSpec()
+        self._shown: object = None
         self.kind = self._choice("Path", KINDS, (84, 128), "How the path leads")
         self.begin = self._choice("First pin", (), (60, 128), "The pin where the path begins; N sets one")
         self.end = self._choice("Last pin", (), (60, 128), "The pin where the path ends; N sets one")
@@ -111,6 +112,10 @@ class PathBar(QWidget):
     def show_spec(self, path: PathSpec, film: FilmSpec, pins: tuple[str, ...]) -> None:
         """Show what is chosen; pins: the names of those that there are."""
         self._path, self._film = path, film
+        shown = (path.kind, path.a, path.b, film, pins)
+        if shown == self._shown:  # the path is drawn on
+            return
+        self._shown = shown
         for box, name, default in ((self.begin, path.a, 0), (self.end, path.b, len(pins) - 1)):
             with QSignalBlocker(box):
                 box.clear()

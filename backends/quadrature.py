@@ -9,7 +9,6 @@ per cent of the nodes, and a node costs a decoding.
 from __future__ import annotations
 
 import math
-from itertools import product
 
 import numpy as np
 
@@ -172,12 +171,8 @@ class _Grid:
             corner = np.clip(position.astype(np.int64), 0, old - 2)
             for offset in np.ndindex((2,) * k):
                 near[tuple((corner + offset).T)] = True
-        near = _widened(near)
+        wanted = _finer(_widened(near))
         self.points = points = 2 * old - 1
-        below, above = np.arange(points) // 2, np.arange(1, points + 1) // 2
-        wanted = np.zeros((points,) * k, bool)
-        for corner_of in product((below, above), repeat=k):  # of the cell in which a new node lies
-            wanted |= near[np.ix_(*corner_of)]
         known = (slice(0, points, 2),) * k
         wanted[known] = False
         height = np.full((points,) * k, -np.inf)
@@ -246,6 +241,17 @@ class _Grid:
     def reaches_edge(self) -> bool:
         """Whether some row's integrand is not negligible on the box's edge."""
         return bool((self._edge > self._top + math.log(_EDGE)).any())
+
+
+def _finer(mask: Array) -> Array:
+    """Of a grid of twice the resolution: which nodes lie in a cell that has a corner in the mask."""
+    for axis in range(mask.ndim):
+        along = np.moveaxis(mask, axis, 0)
+        between = np.zeros((2 * len(along) - 1, *along.shape[1:]), bool)
+        between[::2] = along
+        between[1::2] = along[1:] | along[:-1]
+        mask = np.moveaxis(between, 0, axis)
+    return mask
 
 
 def _widened(mask: Array) -> Array:

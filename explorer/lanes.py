@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from backends.base import Array
 from explorer.paths import Walk
 from explorer.widgets.film_strip import Lane
 from explorer.widgets.values import format_number
@@ -17,9 +16,7 @@ def lanes(walk: Walk) -> list[Lane]:
         finite = walk.log_prior[np.isfinite(walk.log_prior)]
         low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
         tip = "log p(z), nats: the density of the prior along the path. Exact."
-        out.append(
-            Lane("log p(z)", walk.log_prior, min(low, high - 1) - 0.1, high, texts(walk.log_prior), tip)
-        )
+        out.append(Lane("log p(z)", walk.log_prior, min(low, high - 1) - 0.1, high, tip))
     if walk.within is not None:
         reach = format_number(walk.radius)
         tip = (
@@ -27,20 +24,14 @@ def lanes(walk: Walk) -> list[Lane]:
             "they do in many dimensions, the radius within which half of them have 20 others. Where there is "
             "none the path leads through empty space, and is shaded."
         )
-        counted = [format_number(int(n)) for n in walk.within]
         top = max(float(walk.within.max()), 10.0)
-        out.append(Lane(f"data in {reach}", walk.within.astype(float), 0.0, top, counted, tip))
+        out.append(Lane(f"data in {reach}", walk.within.astype(float), 0.0, top, tip, True))
     tip = (
         "‖J ż‖, ‖ż‖ = 1: by how much the image changes, in the data's units, for each unit of length in z. "
         "By central differences of 0.01; J = ∂E[x|z]/∂z."
     )
-    out.append(Lane("speed ‖J ż‖", walk.speed, 0.0, float(walk.speed.max()) or 1.0, texts(walk.speed), tip))
+    out.append(Lane("speed ‖J ż‖", walk.speed, 0.0, float(walk.speed.max()) or 1.0, tip))
     return out
-
-
-def texts(values: Array) -> list[str]:
-    """A text for each number."""
-    return [format_number(float(value)) for value in values]
 
 
 def summary(walk: Walk) -> str:

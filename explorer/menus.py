@@ -47,7 +47,7 @@ class Menus(QMenuBar):
         return self._commands
 
     def keep_up(self) -> None:
-        """Refresh; of many calls in a row, as a hand that drags makes them, at the first and after the last."""
+        """Refresh; of many calls in a row, as of a hand that drags, at the first and after the last."""
         if self._rest.isActive():
             self._behind = True
         else:

@@ -142,8 +142,10 @@ class CursorPanel(QWidget):
     def _point_changed(self, z: Array | None) -> None:
         if z is None:
             self._clear()
-        else:
-            self._request_look()
+            return
+        if self._rest.isActive():
+            self._rest.start()
+        self._request_look()
 
     def _request_look(self) -> bool:
         model, encodings, z = self._session.model, self._session.encodings, self._session.point

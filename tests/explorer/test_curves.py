@@ -41,6 +41,7 @@ def plot(qtbot, qapp):
 @pytest.fixture
 def filled(plot):
     plot.set_points({"logp": Points.of(STEPS, UPPER), "elbo": Points.of(STEPS, LOWER)})
+    plot.grab()  # its axes take their room when they are first painted
     return plot
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtWidgets import QApplication
 
-from benchmarks.window import wait
+from benchmarks.window import frames, wait
 from explorer.app import Program
 from explorer.theme import apply
 
@@ -39,8 +39,8 @@ def measure(seconds: float) -> dict[str, float]:
         data = program.session.data
         assert data is not None
         out["points"] = len(data.train)
-        frames = _frames(program)
-        out["frame p50"], out["frame p99"] = (float(np.percentile(frames, p)) * 1e3 for p in (50, 99))
+        times = frames(program.window.stage.data.canvas, _pan, FRAMES)
+        out["frame p50"], out["frame p99"] = (float(np.percentile(times, p)) * 1e3 for p in (50, 99))
         out["iterations a second, many points"] = _iterations(program, seconds)
         program.window.close()
         return out
@@ -71,19 +71,9 @@ def _iterations(program: Program, seconds: float) -> float:
     return (run.steps - first) / (time.perf_counter() - begin)
 
 
-def _frames(program: Program) -> list[float]:
-    """Seconds from one painted frame of the data plane to the next, panned a little each time."""
-    canvas, times = program.window.stage.data.canvas, []
-    (x0, x1), _ = canvas.box.viewRange()
-    last = time.perf_counter()
-    for i in range(FRAMES):
-        canvas.box.translateBy(x=(x1 - x0) * 0.004 * (1 if i < FRAMES / 2 else -1))
-        canvas.viewport().repaint()
-        QApplication.processEvents()
-        now = time.perf_counter()
-        times.append(now - last)
-        last = now
-    return times
+def _pan(box: Any, i: int) -> None:
+    (x0, x1), _ = box.viewRange()
+    box.translateBy(x=(x1 - x0) * 0.004 * (1 if i < FRAMES / 2 else -1))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 
 from backends.base import finish
 from backends.nearest import Neighbours
-from benchmarks.window import latencies, wait
+from benchmarks.window import frames, latencies, wait
 from explorer.app import Program
 from explorer.state import PathSpec
 from explorer.theme import apply
@@ -79,9 +78,10 @@ def measure(path: str, seconds: float) -> dict[str, float]:
         assert wait(encoded, 180), "the rows were not encoded"
         out: dict[str, float] = {"points": len(session.encodings.z), "peak memory": memory()[1]}
         wait(lambda: False, 3.0)  # let the first fields and evaluations end
-        for name, frames in (("pan", _frames(program, _pan)), ("zoom", _frames(program, _zoom))):
+        for name, move in (("pan", _pan), ("zoom", _zoom)):
+            times = frames(program.window.map.canvas, move, FRAMES)
             out[f"{name} p99"], out[f"{name} longest"] = (
-                float(np.percentile(frames, 99)) * 1e3, max(frames) * 1e3,
+                float(np.percentile(times, 99)) * 1e3, max(times) * 1e3,
             )  # fmt: skip
         program.window.map.reset_view()
         wait(lambda: False, 2.0)
@@ -103,20 +103,6 @@ def measure(path: str, seconds: float) -> dict[str, float]:
         out["memory at the end"] = memory()[0]
         program.window.close()
         return out
-
-
-def _frames(program: Program, move: Callable[[Any, int], None]) -> list[float]:
-    """Seconds from one painted frame of the latent map to the next, moved a little each time."""
-    canvas, times = program.window.map.canvas, []
-    last = time.perf_counter()
-    for i in range(FRAMES):
-        move(canvas.box, i)
-        canvas.viewport().repaint()
-        QApplication.processEvents()
-        now = time.perf_counter()
-        times.append(now - last)
-        last = now
-    return times
 
 
 def _pan(box: Any, i: int) -> None:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEventLoop, QObject, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QEvent, QEventLoop, QObject, QTimer
+from PySide6.QtWidgets import QApplication, QWidget
 
 from benchmarks.hand import Hand
 from explorer.app import Program
@@ -70,6 +71,35 @@ def latencies(program: Program, seconds: float, drags: bool = False) -> tuple[np
         out.append(later - hand.due[i])
     values = np.array(out)
     return values[np.isfinite(values)], float(np.diff(watch.frames).max())
+
+
+class _Paints(QObject):
+    """How often a widget was painted."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.count = 0
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        self.count += event.type() == QEvent.Type.Paint
+        return False
+
+
+def frames(canvas: Any, move: Callable[[Any, int], None], count: int) -> list[float]:
+    """Seconds a frame: ``move(box, i)`` moves the view of a canvas a little, as a hand does, and the event
+    loop runs until that is painted."""
+    paints, times, last = _Paints(canvas.viewport()), [], time.perf_counter()
+    for i in range(count):
+        move(canvas.box, i)
+        seen = paints.count
+        while paints.count == seen:
+            QApplication.processEvents()
+        now = time.perf_counter()
+        times.append(now - last)
+        last = now
+    canvas.viewport().removeEventFilter(paints)
+    return times
 
 
 def measure(seconds: float) -> dict[str, float]:

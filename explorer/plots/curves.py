@@ -278,9 +278,11 @@ class CurvePlot(QWidget):
         filled = any(len(curve.points) for curve in self._curves.values())
         self._item.setVisible(filled)
         self._empty.setVisible(not filled)
+        before = self.view_range()
         if self._follow:
             self._fit()
-        self._redraw()
+        if self.view_range() == before:  # else it has been drawn
+            self._redraw()
         self._set_cursor(self._cursor)
         legend = self.legend()
         if legend != self._legend:
@@ -315,6 +317,7 @@ class CurvePlot(QWidget):
             curve.draw(low, high, pixels, self.devicePixelRatioF())
         if self._gap is not None:
             self._gap.draw(self._shown(), low, high, pixels)
+        self._view.updateMatrix()  # else the next paint does it, and thereby asks for a second one
 
     def _released(self, event: QMouseEvent) -> None:
         at = event.position().toPoint()

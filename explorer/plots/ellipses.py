@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -23,8 +24,6 @@ STDS = (1.0, 2.0)
 MANY = 12  # components, from which on a label is a number alone
 MEAN = 5.0  # logical pixels: radius of the dot at a mean
 HANDLE = 4.0
-_ANGLES = np.linspace(0, 2 * np.pi, 97)
-_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 _BANDS = (0.4, 0.55, 0.7, 0.85, 1.0)  # opacities of a path, from its beginning
 
 
@@ -135,7 +134,7 @@ class EllipsesItem(PlacedItem):
         shown = self.shown
         assert shown is not None
         colour, active = self._colours[k % len(self._colours)], k == self.active
-        mean = QPointF(*map(float, shown.means[k]))
+        mean = shown.means[k]
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if shown.axes is not None:
             for r in STDS:
@@ -143,12 +142,11 @@ class EllipsesItem(PlacedItem):
                 outline, ink = QColor(self._halo), QColor(colour)
                 outline.setAlphaF(0.6 if inner else 0.3)
                 ink.setAlphaF(1.0 if inner or active else 0.6)
-                ring = pixels(to_pixels, shown.means[k], r * shown.axes[k])
-                draw_ring(painter, *ring, 2 + active, ink, outline)
+                draw_ring(painter, to_pixels, mean, r * shown.axes[k], 2 + active, ink, outline)
         painter.setPen(QPen(self._halo, 2.0))
         painter.setBrush(colour)
         radius = MEAN + 1.5 if active else MEAN
-        painter.drawEllipse(to_pixels.map(mean), radius, radius)
+        painter.drawEllipse(to_pixels.map(QPointF(*map(float, mean))), radius, radius)
         if active and self._with_handles:
             painter.setPen(QPen(colour, 2.0))
             painter.setBrush(QColor("white"))
@@ -224,7 +222,7 @@ class PathsItem(PlacedItem):
         self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
         self.setZValue(10)
         self.paths: Array = np.zeros((0, 0, 2))
-        self._bands: list[list[QPainterPath]] = []
+        self._bands: list[list[QPainterPath]] = []  # of each opacity, of each component
         self._colours: list[QColor] = []
         self._halo = QColor("white")
 
@@ -239,23 +237,36 @@ class PathsItem(PlacedItem):
         if len(paths) > 1 and paths.shape[1] <= MOST:
             ends = np.linspace(0, len(paths) - 1, len(_BANDS) + 1).astype(int)
             self._bands = [
-                [line(paths[a : b + 1, k]) for a, b in pairwise(ends)] for k in range(paths.shape[1])
+                [_pieces(paths[a : b + 1, k]) for k in range(paths.shape[1])] for a, b in pairwise(ends)
             ]
             extent = extent_of(paths.reshape(-1, 2))
         self.place(extent, (3, 3))
 
     def paint(self, painter: QPainter, *args: Any) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        for k, bands in enumerate(self._bands):
-            for path, opacity in zip(bands, _BANDS, strict=True):
-                for colour, width in ((self._halo, 4.0), (self._colours[k % len(self._colours)], 2.0)):
-                    ink = QColor(colour)
-                    ink.setAlphaF(opacity)
-                    pen = QPen(ink, width)
-                    pen.setCosmetic(True)
-                    painter.setPen(pen)
-                    painter.drawPath(path)
+        for bands, opacity in zip(self._bands, _BANDS, strict=False):
+            painter.setPen(_pen(self._halo, opacity, 4.0))
+            for path in bands:
+                painter.drawPath(path)
+            for k, path in enumerate(bands):
+                painter.setPen(_pen(self._colours[k % len(self._colours)], opacity, 2.0))
+                painter.drawPath(path)
+
+
+def _pieces(points: Array) -> QPainterPath:
+    """A polyline through points (n, 2), as lines of their own: joined, they take Qt ten times as long."""
+    ends = np.stack([points[:-1], points[1:]], axis=1).reshape(-1, 2)
+    return pg.functions.arrayToQPath(ends[:, 0], ends[:, 1], connect="pairs")
+
+
+def _pen(colour: QColor, opacity: float, width: float) -> QPen:
+    """Of logical pixels, whatever the zoom. Translucent, other ends than flat ones would overlap."""
+    ink = QColor(colour)
+    ink.setAlphaF(opacity)
+    pen = QPen(ink, width)
+    pen.setCosmetic(True)
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    return pen
 
 
 def _extent(shown: Ellipses) -> QRectF | None:
@@ -271,25 +282,28 @@ def line(points: Array) -> QPainterPath:
     return pg.functions.arrayToQPath(points[:, 0], points[:, 1])
 
 
-def pixels(to_pixels: QTransform, mean: Array, axes: Array) -> tuple[Array, Array]:
-    """The middle (2,) and the half axes (2, 2) of an ellipse, in pixels."""
-    middle, *ends = (to_pixels.map(QPointF(*map(float, p))) for p in (mean, mean + axes[0], mean + axes[1]))
-    at = np.array([middle.x(), middle.y()])
-    return at, np.array([(end.x(), end.y()) for end in ends]) - at
-
-
 def draw_ring(
-    painter: QPainter, middle: Array, axes: Array, width: int, ink: QColor, outline: QColor
+    painter: QPainter,
+    to_pixels: QTransform,
+    mean: Array,
+    axes: Array,
+    width: int,
+    ink: QColor,
+    outline: QColor,
 ) -> None:
-    """An ellipse as so many lines of one pixel side by side, between two that set it off: Qt takes more than
-    ten times as long for a wider one."""
-    lengths = np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1e-9)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
+    """An ellipse with half axes, rows of (2, 2), about a mean (2,), as so many lines of one pixel side by
+    side between two that set it off: Qt takes four times as long for a wider one. The axes are orthogonal,
+    also in pixels, as both of the canvas have one scale."""
+    to_x, to_y = (to_pixels.m11(), to_pixels.m22())
+    lengths = np.hypot(axes[:, 0] * to_x, axes[:, 1] * to_y)
+    turn = math.degrees(math.atan2(axes[0, 1] * to_y, axes[0, 0] * to_x))
+    painter.save()
+    painter.translate(to_pixels.map(QPointF(*map(float, mean))))
+    painter.rotate(turn)
     for off in np.arange(width + 2) - (width + 1) / 2:
-        edge = abs(off) > width / 2
-        painter.setPen(QPen(outline if edge else ink, 1.0))
-        around = _CIRCLE @ (axes * (1 + off / lengths)) + middle
-        painter.drawPolyline(pg.functions.arrayToQPolygonF(around[:, 0], around[:, 1]))
+        painter.setPen(QPen(outline if abs(off) > width / 2 else ink, 1.0))
+        painter.drawEllipse(QPointF(), *(lengths + off).clip(0).tolist())
+    painter.restore()
 
 
 def ellipse(centre: Array, axes: Array) -> QPainterPath:

@@ -11,10 +11,11 @@ SMALLEST = 1e-3  # of its length: an axis that is pulled to nothing keeps so muc
 
 
 def axes(covariance: Array) -> Array:
-    """The half axes of the ellipse of one standard deviation of a covariance (2, 2), as rows (2, 2), the
-    longer first."""
+    """The half axes of the ellipse of one standard deviation of a covariance (…, 2, 2), as rows (…, 2, 2),
+    the longer first."""
     values, vectors = np.linalg.eigh(covariance)
-    return np.asarray((vectors * np.sqrt(np.maximum(values, 0))).T[::-1])
+    half = vectors * np.sqrt(np.maximum(values, 0))[..., None, :]
+    return np.asarray(half.swapaxes(-1, -2)[..., ::-1, :])
 
 
 def coordinates_of(plane: Plane) -> tuple[int, int] | None:

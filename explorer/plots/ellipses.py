@@ -49,7 +49,7 @@ def ellipses_of(seen: Marginal) -> Ellipses:
     noise = None if seen.noise is None else axes(seen.noise)
     return Ellipses(
         seen.means,
-        None if seen.covariances is None else np.stack([axes(s) for s in seen.covariances]),
+        None if seen.covariances is None else axes(seen.covariances),
         tuple(name + _share(float(w)) for w in seen.weights) if k > 1 else ("",),
         tuple(map(int, np.argsort(-seen.weights, kind="stable")[:MOST])),
         seen.axes,

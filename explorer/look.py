@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from backends.base import Array, Estimate, Gaussian, Progress, Work
+from backends.base import Array, Estimate, Gaussian, Progress, Work, finish
 from backends.capabilities import (
     Decodes,
     Encodes,
@@ -47,6 +48,7 @@ class Look:
     within: int | None
     nearest: int | None
     tag: object = None
+    counting: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,15 +76,25 @@ class Score:
 
 def look(model: Any, z: Array, known: Encodings | None, tag: object = None) -> Look:
     """Decode z (k,) and find its neighbours among the encodings."""
+    return finish(looks(model, z, known, tag))
+
+
+def looks(
+    model: Any, z: Array, known: Encodings | None, tag: object = None
+) -> Generator[Look | None, None, Look]:
+    """The same for a hand that does not wait: of very many encodings those near are counted last."""
     assert isinstance(model, Decodes)
     log_prior = float(model.log_prior(z[None])[0]) if isinstance(model, HasPrior) else None
     decoded = model.decode(z[None]) if log_prior is None or log_prior > -np.inf else None
-    within = nearest = None
-    if known is not None and len(known.z) and known.z.shape[1] == len(z):
-        nearest, within = nearest_row(known, z), known.neighbours.within(z, RADIUS)
     mean = None if decoded is None else decoded.mean[0]
     std = None if decoded is None or decoded.std is None else decoded.std[0]
-    return Look(z, model.stamp.step, mean, std, log_prior, within, nearest, tag)
+    seen = Look(z, model.stamp.step, mean, std, log_prior, None, None, tag)
+    if known is None or not len(known.z) or known.z.shape[1] != len(z):
+        return seen
+    seen = replace(seen, nearest=nearest_row(known, z))
+    if known.neighbours.many:
+        yield replace(seen, counting=True)
+    return replace(seen, within=(yield from known.neighbours.counting(z, RADIUS)))
 
 
 def nearest_row(known: Encodings, z: Array) -> int | None:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 from backends.base import Array
 from backends.capabilities import Bijects, Decodes
 from explorer.compute import Exploration, Priority
-from explorer.look import RADIUS, Datum, Look, Score, label_of, look, portrait, score
+from explorer.look import RADIUS, Datum, Look, Score, label_of, looks, portrait, score
 from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.plane import subscript
@@ -52,6 +52,7 @@ class CursorPanel(QWidget):
         super().__init__()
         self._session, self._exploration = session, exploration
         self._tag: object = None
+        self._uncounted = False  # whether the count of the encodings near is still to come
         self._by_hand = False  # whether the hand moved last, or the model trained
         self.picture = ImageView(self, placeholder="Move the mouse over the map", name="decoded image")
         self.picture.setMinimumHeight(80)
@@ -155,7 +156,7 @@ class CursorPanel(QWidget):
         self._exploration.request(
             "hover",
             Priority.HOVER,
-            lambda: look(model, z, encodings, tag),
+            lambda: looks(model, z, encodings, tag),
             self._show,
             doing="decode the point",
             ended=self._follow.done,
@@ -180,7 +181,9 @@ class CursorPanel(QWidget):
         self.point_rows.set_tooltip("z", f"{POINT_ROWS[0][2]}\n({format_point(seen.z[:SAID_LATENTS])})")
         density = None if seen.log_prior is None else float(np.exp(seen.log_prior))
         self.point_rows.set("prior", format_number(density, 4 if density and density >= 1e-3 else 2))
-        self.point_rows.set("within", None if seen.within is None else format_number(seen.within))
+        if not seen.counting or self._uncounted:  # a count of a move before is not left standing
+            self.point_rows.set("within", None if seen.within is None else format_number(seen.within))
+        self._uncounted = seen.counting
         self._by_hand, self._tag = seen.tag != self._tag, seen.tag
         self._find_subject(seen.nearest)
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from backends import nearest
 from backends.base import DataInfo, Decoded, Elbo, Estimate, Gaussian, Stamp, finish
 from backends.data import DataSet, Split
 from explorer.encoder import encodings
 from explorer.follow import IWAE, live_evaluation
-from explorer.look import RADIUS, estimator, label_of, look, portrait, score, short
+from explorer.look import RADIUS, estimator, label_of, look, looks, portrait, score, short
 from explorer.session import Encodings
 
 INFO = DataInfo("line", "Line", 2)
@@ -70,6 +71,22 @@ def test_a_look_decodes_and_counts_the_neighbours():
     assert seen.log_prior == pytest.approx(-0.5 * 0.12**2 - 0.5 * np.log(2 * np.pi))
     assert (seen.nearest, seen.within, seen.step, seen.tag) == (1, 3, 4, 9)
     assert RADIUS == 0.25
+
+
+def test_of_very_many_encodings_the_picture_comes_before_the_count(monkeypatch):
+    monkeypatch.setattr(nearest, "MANY", 3)
+    known = Encodings(4, "train", np.array([[0.0], [0.2], [0.3], [2.0]], np.float32))
+    work, seen = looks(Line(), np.array([0.12], np.float32), known), []
+    while True:
+        try:
+            seen.append(next(work))
+        except StopIteration as stop:
+            seen.append(stop.value)
+            break
+    first, last = (one for one in seen if one is not None)
+    assert (first.nearest, first.within, first.counting) == (1, None, True)
+    assert (last.nearest, last.within, last.counting) == (1, 3, False)
+    np.testing.assert_array_equal(first.mean, last.mean)
 
 
 @pytest.mark.parametrize(("n", "k"), [(0, 1), (5, 3)])

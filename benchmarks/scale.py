@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ def make(path: str) -> None:
         of = labels[start : start + 50_000]
         x[start : start + 50_000] = centres[of] + rng.standard_normal((len(of), SIDE, SIDE)) * 0.7
     np.savez(path, x=x, y=labels)
+    os.sync()  # nor is writing them to the disk, minutes later
 
 
 def nearest_milliseconds() -> float:

@@ -62,6 +62,7 @@ def latencies(program: Program, seconds: float, drags: bool = False) -> tuple[np
     watch, hand = Watch(program), Hand(viewport, seconds, drags)
     hand.start()
     wait(lambda: hand.done, seconds + 30)
+    moving = len(watch.frames)  # with a hand at rest there is less to paint
     last = max(hand.due)
     wait(lambda: last in watch.seen, 2.0)
     hand.join()
@@ -70,7 +71,7 @@ def latencies(program: Program, seconds: float, drags: bool = False) -> tuple[np
         later = watch.seen.get(i, later)
         out.append(later - hand.due[i])
     values = np.array(out)
-    return values[np.isfinite(values)], float(np.diff(watch.frames).max())
+    return values[np.isfinite(values)], float(np.diff(watch.frames[:moving]).max())
 
 
 class _Paints(QObject):

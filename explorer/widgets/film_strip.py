@@ -124,7 +124,7 @@ class FilmStrip(QWidget):
     def set_picture(self, picture: QImage | None) -> None:
         """The tiles of :attr:`layout_`, painted on a picture of :meth:`room`."""
         self._picture = picture
-        self.update(self.room().adjusted(-2, -2, 2, 2))  # with the chosen frame's rim
+        self.update(self._tiles())
 
     def show_frame(self, frame: int) -> None:
         """Mark a frame."""
@@ -147,6 +147,13 @@ class FilmStrip(QWidget):
         if not self.images:
             return Layout((), (), 1, 0)
         return Layout.of(max(self.frames, 1), room.width(), room.height(), self._aspect)
+
+    def _tiles(self) -> QRect:
+        """Where the tiles are painted, with the chosen frame's rim; the lanes begin below."""
+        room = self.room()
+        return QRect(room.left(), room.top(), room.width(), self.arrangement().tile_height).adjusted(
+            -2, -2, 2, 2
+        )
 
     def _describe(self) -> None:
         said = ", ".join(f"{lane.name} {lane.text(self.frame)}" for lane in self.lanes)
@@ -213,7 +220,7 @@ class FilmStrip(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         room, layout = self.room(), self.arrangement()
         xs = room.left() + np.array([layout.centre(i, self.frames, room.width()) for i in range(self.frames)])
-        if not room.adjusted(-2, -2, 2, 2).contains(event.rect()):  # tiles come alone, and often
+        if not self._tiles().contains(event.rect()):  # they come alone, and often
             self._paint_lanes(painter, tokens, xs)
         if self._picture is not None and self.images:
             painter.drawImage(QPointF(room.topLeft()), self._picture)

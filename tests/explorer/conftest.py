@@ -84,6 +84,12 @@ class Driver:
         QApplication.processEvents()
         return grab(widget)
 
+    def on_screen(self, widget) -> np.ndarray:
+        """The same as it was painted last, piece by piece, and not painted anew for us."""
+        QApplication.processEvents()
+        whole = self.window.screen().grabWindow(self.window.winId()).toImage()
+        return array_of(whole.copy(QRect(widget.mapTo(self.window, QPoint()), widget.size())))
+
     # -- hands -----------------------------------------------------------------------------------
 
     def click(self, widget, at: QPoint | None = None) -> None:
@@ -164,11 +170,12 @@ def send_mouse(
 
 def grab(widget) -> np.ndarray:
     window = widget.window()
-    image = (
-        window.grab(QRect(widget.mapTo(window, QPoint()), widget.size()))
-        .toImage()
-        .convertToFormat(QImage.Format.Format_RGBA8888)
-    )
+    return array_of(window.grab(QRect(widget.mapTo(window, QPoint()), widget.size())).toImage())
+
+
+def array_of(image: QImage) -> np.ndarray:
+    """(h, w, 3) int."""
+    image = image.convertToFormat(QImage.Format.Format_RGBA8888)
     array = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4)
     return array[..., :3].astype(int)
 

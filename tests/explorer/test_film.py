@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
 from backends.data import open_data
@@ -14,7 +15,8 @@ from backends.run import Run
 from explorer import pins
 from explorer.player import Player, following
 from explorer.state import FilmSpec, PathSpec
-from explorer.widgets.film_strip import LEAST_TILE, Layout
+from explorer.theme import theme
+from explorer.widgets.film_strip import LABELS, LEAST_TILE, Layout
 
 from .test_paths import draw, walked
 
@@ -70,6 +72,28 @@ def test_a_path_brings_its_film_into_view(program, film):
     program.until(lambda: film.visibleRegion().isEmpty())
     draw(program, (0.0, 0.0), (1.0, -1.0))
     program.until(lambda: not film.visibleRegion().isEmpty())
+
+
+def test_what_is_painted_piece_by_piece_is_what_is_painted_anew(program, film):
+    for place in ((1.0, -1.0), (-1.0, -1.5), (-1.2, 1.3)):
+        draw(program, (0.4, 0.6), place, (0.1, 0.1))
+        program.on_screen(film)  # while the hand moves
+    walked(program)
+    program.settle()
+    program.until(lambda: not program.program.exploration.busy("film"))
+    for widget in (film.strip, program.map.canvas):
+        seen, anew = program.on_screen(widget), program.pixels(widget)
+        assert np.abs(seen - anew).max() <= 2, widget
+    assert all(curves_on_screen(program, film))
+
+
+def curves_on_screen(program, film):
+    """Whether each lane's curve is on the screen, in its colour."""
+    pixels = program.on_screen(film.strip)
+    for k, rect in enumerate(film.strip._lane_rects()):
+        colour = np.array(QColor(theme().tokens.curve(2 * k)).getRgb()[:3])
+        lane = pixels[int(rect.top()) : int(rect.bottom()), LABELS:]
+        yield bool((np.abs(lane - colour).max(-1) < 40).any())
 
 
 def test_the_strip_shows_what_decodes(program, film):

@@ -278,10 +278,10 @@ class CurvePlot(QWidget):
         filled = any(len(curve.points) for curve in self._curves.values())
         self._item.setVisible(filled)
         self._empty.setVisible(not filled)
-        before = self.view_range()
+        self._drawn = False
         if self._follow:
             self._fit()
-        if self.view_range() == before:  # else it has been drawn
+        if not self._drawn:  # for another range
             self._redraw()
         self._set_cursor(self._cursor)
         legend = self.legend()
@@ -311,6 +311,7 @@ class CurvePlot(QWidget):
         )
 
     def _redraw(self) -> None:
+        self._drawn = True
         (low, high), _ = self._view.viewRange()
         pixels = max(int(self._view.width()), 64)
         for curve in self._curves.values():

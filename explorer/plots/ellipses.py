@@ -260,7 +260,7 @@ def _pieces(points: Array) -> QPainterPath:
 
 
 def _pen(colour: QColor, opacity: float, width: float) -> QPen:
-    """Of logical pixels, whatever the zoom. Translucent, other ends than flat ones would overlap."""
+    """Of so many pixels, whatever the zoom. Translucent, other ends than flat ones would overlap."""
     ink = QColor(colour)
     ink.setAlphaF(opacity)
     pen = QPen(ink, width)

@@ -28,7 +28,7 @@ def check(found, points, queries):
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-@pytest.mark.parametrize("trees", [0, 2, 99])
+@pytest.mark.parametrize("trees", [0, 2, 5, 99])  # none, none yet, some, all
 def test_trees_find_what_a_look_at_all_points_finds(k, trees):
     rng = np.random.default_rng(k)
     points = rng.standard_normal((1000, k)).astype(np.float32)
@@ -59,6 +59,14 @@ def test_of_points_that_lie_together_one_is_the_nearest():
     assert found.nearest(np.array([0.1, 0], np.float32)) >= 500
     finish(found.build())
     assert found.nearest(np.array([0.1, 0], np.float32)) >= 500
+
+
+def test_more_points_in_one_place_than_a_part_holds():
+    points = np.concatenate([np.zeros((1500, 2)), np.random.default_rng(0).standard_normal((500, 2))])
+    found = Neighbours(points.astype(np.float32))
+    finish(found.build())
+    assert max(len(part.rows) for part in found._parts) <= 600
+    check(found, points.astype(np.float32), np.random.default_rng(1).standard_normal((40, 2)))
 
 
 def test_without_points_there_is_no_nearest():

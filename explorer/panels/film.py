@@ -229,6 +229,9 @@ class FilmPanel(QWidget):
         walk, run = self._session.walk, self._session.run
         if walk is None or run is None:
             return
+        if self._exploration.busy("path-export"):  # which another request would replace
+            self._session.say(f"{self._saving} is still being saved", about=SAVING)
+            return
         if what == "mp4":
             from explorer.path_export import video_writer
 

@@ -126,6 +126,19 @@ def test_a_path_is_saved_from_its_panel(program, tmp_path, monkeypatch):
     program.until(lambda: not program.program.exploration.busy("path-export"))
 
 
+def test_a_second_export_waits_for_the_first(program, tmp_path, monkeypatch):
+    draw(program, (-1.5, 0.0), (1.5, 1.0))
+    walked(program)
+    panel, files = program.window.suited["path"], iter([tmp_path / "a.gif", tmp_path / "b.gif"])
+    monkeypatch.setattr("explorer.panels.film.ask_save", lambda *_: str(next(files)))
+    panel.save("gif")
+    panel.save("gif")
+    assert program.said[-1].text == f"{tmp_path / 'a.gif'} is still being saved"
+    program.until(lambda: program.said[-1].text == f"Saved {tmp_path / 'a.gif'}")
+    panel.save("gif")
+    program.until(lambda: program.said[-1].text == f"Saved {tmp_path / 'b.gif'}")
+
+
 def test_a_missing_package_is_said_in_the_window(program, tmp_path, monkeypatch):
     draw(program, (-1.0, 0.0), (1.0, 1.0))
     walked(program)

@@ -157,6 +157,11 @@ class Neighbours:
         """Whether counting takes longer than a hand waits for a picture."""
         return len(self._points) > MANY
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether a query of any z looks into parts alone, not only one on a plane."""
+        return bool(self._parts) and self._plane is None
+
     def counting(self, z: Array, radius: float) -> Generator[None, None, int]:
         """How many points are no farther from z (k,) than radius, in slices of less than a millisecond."""
         known, found = self._query(z), 0

@@ -6,8 +6,9 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -36,6 +37,8 @@ POINTS = 32  # of a line between two pins
 NEIGHBOURS = 20  # encodings that half of the encodings have within the radius
 SAMPLE, AMONG = 256, 2000  # encodings that the radius is found from, and those that it is found among
 _NUMBERS = 2**17  # distances computed between two yields: as many as stay in the cache
+_ROWS = 32  # of SAMPLE, between two yields
+_radii: WeakKeyDictionary[Encodings, float] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +140,8 @@ def _along(model: Any, kind: str, line: Array, film: FilmSpec, encodings: Encodi
     log_prior = model.log_prior(z) if isinstance(model, HasPrior) else None
     within, radius = None, 0.0
     if encodings is not None and len(encodings.z) > 1:
-        radius = max(typical_radius(encodings), RADIUS)
-        within = yield from counts(encodings.z, z, radius)
+        radius = max((yield from typical_radius(encodings)), RADIUS)
+        within = yield from counts_near(encodings, z, radius)
     return Walk(model.stamp.step, kind, line, z, mean, latent, image, speed, log_prior, within, radius)
 
 
@@ -165,20 +168,36 @@ def speeds(model: Any, places: Array, way: Array) -> Slices[Array]:
     return np.asarray(np.linalg.norm(change, axis=1) / (2 * STEP))
 
 
-@lru_cache(maxsize=1)
-def typical_radius(encodings: Encodings) -> float:
+def typical_radius(encodings: Encodings) -> Slices[float]:
     """The radius within which half of the encodings have NEIGHBOURS others or more, or where that is less
-    than one of those looked among, one of them."""
+    than one of those looked among, one of them. Found once."""
+    if encodings in _radii:
+        return _radii[encodings]
     values = encodings.z
     among = values[np.random.default_rng(0).choice(len(values), min(AMONG, len(values)), replace=False)]
-    squared = _squared(among[:SAMPLE], among)
     rank = min(max(round(NEIGHBOURS * len(among) / len(values)), 1), len(among) - 1)
-    radii = np.sqrt(np.partition(squared, rank, axis=1)[:, rank])  # the first is the encoding itself
-    return float(np.median(radii))
+    squared = []
+    for start in range(0, min(SAMPLE, len(among)), _ROWS):
+        rows = _squared(among[start : min(start + _ROWS, SAMPLE)], among)
+        squared.append(np.partition(rows, rank, axis=1)[:, rank])  # the first is the encoding itself
+        yield
+    _radii[encodings] = float(np.median(np.sqrt(np.concatenate(squared))))
+    return _radii[encodings]
+
+
+def counts_near(encodings: Encodings, z: Array, radius: float) -> Slices[Array]:
+    """How many of the encodings lie no farther than the radius from each z (m, k): (m,) int64."""
+    if not encodings.neighbours.everywhere:
+        return (yield from counts(encodings.z, z, radius))
+    out = np.zeros(len(z), np.int64)
+    for i, point in enumerate(z):
+        out[i] = yield from encodings.neighbours.counting(point, radius)
+        yield
+    return out
 
 
 def counts(encodings: Array, z: Array, radius: float) -> Slices[Array]:
-    """How many of the encodings (n, k) lie no farther than the radius from each z (m, k): (m,) int64."""
+    """The same of encodings (n, k), by all distances."""
     out, block = np.zeros(len(z), np.int64), max(_NUMBERS // len(z), 1)
     for start in range(0, len(encodings), block):
         out += (_squared(z, encodings[start : start + block]) <= radius**2).sum(axis=1)

@@ -8,11 +8,12 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
+from backends import nearest
 from backends.base import InputError, finish
 from backends.data import open_data
 from backends.run import Run
 from explorer import pins
-from explorer.paths import NEIGHBOURS, Route, counts, route_of, speeds, typical_radius, walk
+from explorer.paths import NEIGHBOURS, Route, counts, counts_near, route_of, speeds, typical_radius, walk
 from explorer.session import Encodings
 from explorer.state import FilmSpec, PathSpec, State, from_json, to_json
 
@@ -133,11 +134,25 @@ def test_speed_is_along_the_path_and_not_across_its_bends(spacing):
 
 def test_counts_are_those_of_brute_force_and_the_radius_is_typical(encodings):
     z = np.random.default_rng(0).standard_normal((11, 2)).astype(np.float32)
-    radius = typical_radius(encodings)
+    radius = finish(typical_radius(encodings))
     distance = np.linalg.norm(encodings.z[:, None].astype(float) - z, axis=2)
     np.testing.assert_array_equal(finish(counts(encodings.z, z, radius)), (distance <= radius).sum(0))
     among = np.linalg.norm(encodings.z[:, None].astype(float) - encodings.z, axis=2)
     assert np.median((among <= radius).sum(0) - 1) == pytest.approx(NEIGHBOURS, abs=2)
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_counts_of_very_many_come_from_their_trees(monkeypatch, built):
+    monkeypatch.setattr(nearest, "FEW", 0)
+    monkeypatch.setattr(nearest, "_PART", 300)
+    rng = np.random.default_rng(0)
+    known = Encodings(0, "train", rng.standard_normal((1000, 2)).astype(np.float32))
+    if built:
+        finish(known.neighbours.build())
+    z = rng.standard_normal((9, 2)).astype(np.float32)
+    distance = np.linalg.norm(known.z[:, None].astype(float) - z, axis=2)
+    assert known.neighbours.everywhere == built
+    np.testing.assert_array_equal(finish(counts_near(known, z, 0.3)), (distance <= 0.3).sum(0))
 
 
 def test_counts_are_right_between_clusters_that_lie_far_apart():
@@ -146,7 +161,7 @@ def test_counts_are_right_between_clusters_that_lie_far_apart():
     distances = np.linalg.norm(values[:20, None].astype(float) - values, axis=2)
     np.testing.assert_array_equal(finish(counts(values, values[:20], 0.1)), (distances <= 0.1).sum(1))
     near = np.linalg.norm(values[:, None].astype(float) - values, axis=2)
-    assert typical_radius(Encodings(0, "train", values)) == pytest.approx(
+    assert finish(typical_radius(Encodings(0, "train", values))) == pytest.approx(
         np.median(np.partition(near, 20, axis=1)[:, 20]), rel=0.15
     )
 

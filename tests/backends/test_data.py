@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
@@ -148,6 +148,7 @@ texts = st.text("rings/.\0é", max_size=5)  # hypothesis takes a second to build
 json_values = st.none() | st.booleans() | st.integers() | texts | st.lists(st.integers(), max_size=2)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["name", "file", "sha256", "label_column"]), json_values))
 def test_a_damaged_source_is_refused(source):
     with pytest.raises(InputError):

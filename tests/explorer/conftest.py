@@ -90,6 +90,13 @@ class Driver:
         whole = self.window.screen().grabWindow(self.window.winId()).toImage()
         return array_of(whole.copy(QRect(widget.mapTo(self.window, QPoint()), widget.size())))
 
+    def tiled(self, wanted: np.ndarray) -> bool:
+        """Whether the card of samples shows this picture, up to a grey level: which rows go through a network
+        together depends on the time that they take, and their last bits on that."""
+        seen = self.window.samples.tiles._pixels
+        same = seen is not None and seen.shape == wanted.shape
+        return same and bool(np.abs(seen - wanted.astype(float)).max() <= 1)
+
     # -- hands -----------------------------------------------------------------------------------
 
     def click(self, widget, at: QPoint | None = None) -> None:

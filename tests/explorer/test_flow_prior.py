@@ -53,7 +53,7 @@ def test_choosing_the_flow_fits_it_and_samples_by_it(program, monkeypatch):
     tiling = Tiling.of(model.info, tiles.width(), tiles.height(), ratio)
     x = model.sample_given(fitted.flow.sample(tiling.count, 0), 0)
     want = tiling.lay(x, model.info, Ink((255, 255, 255), 1.0))
-    program.until(lambda: np.array_equal(tiles._pixels, want))
+    program.until(lambda: program.tiled(want))
     after = program.pixels(tiles)  # of less height: there is a button below
     assert (after != before[: len(after)]).any()
 
@@ -107,7 +107,7 @@ def test_a_run_from_a_file_takes_the_place_of_the_fitted_one(program, small_run,
     def drawn():
         tiling = Tiling.of(session.run.info, tiles.width(), tiles.height(), panel.devicePixelRatioF())
         x = session.model.sample_given(prior.model().sample(tiling.count, 0), 0)
-        return np.array_equal(tiles._pixels, tiling.lay(x, session.run.info, Ink((255, 255, 255), 1.0)))
+        return program.tiled(tiling.lay(x, session.run.info, Ink((255, 255, 255), 1.0)))
 
     program.until(drawn)
     program.trigger("step")

@@ -90,7 +90,7 @@ def test_the_samples_card_shows_the_way_between_data(flow):
     def drawn(rows):
         """Whether these rows, of so many tiles as there are, are what is seen."""
         tiling = Tiling.of(info, tiles.width(), tiles.height(), panel.devicePixelRatioF())
-        return np.array_equal(tiles._pixels, tiling.lay(rows(tiling), info, ink))
+        return flow.tiled(tiling.lay(rows(tiling), info, ink))
 
     flow.until(lambda: drawn(lambda tiling: finish(samples(model, tiling.count, 0))))
     flow.click(panel.switch.buttons["between"])

@@ -9,6 +9,7 @@ import numpy as np
 from backends.base import Array, InputError
 
 _FIRST = 256  # points that a new curve has room for
+RECENT = 1024  # the newest points of a curve that is thinned, of which all stay
 
 
 class Curves:
@@ -37,6 +38,28 @@ class Curves:
             steps, values = (np.concatenate([a, np.empty_like(a)]) for a in (steps, values))
         steps[n], values[n] = step, value
         return steps, values, n + 1
+
+    def thin(self, names: Iterable[str], most: int, together: int = 1) -> None:
+        """Have these curves hold fewer than ``most`` points, at least 4·RECENT, of training without an end.
+
+        One that has as many keeps its first, its newest RECENT and, of those between, every second, fourth, …
+        step, until at most half are left: its past stays evenly covered, and each point is one that was
+        measured. What is kept follows from the points alone, so a run that goes on from its file keeps the
+        same. together: steps that stay side by side, as 2 for the halves of a step.
+        """
+        for name in names:
+            steps, values, n = self._curves[name]
+            if n < most:
+                continue
+            whole, stride, kept = -(-steps[:n] // together), 1, np.ones(n, bool)
+            while 2 * np.count_nonzero(kept) > most:
+                stride *= 2
+                kept = whole % stride == 0
+                kept[:together] = kept[-RECENT:] = True
+            left = int(np.count_nonzero(kept))
+            fewer = np.empty(most, np.int64), np.empty(most)  # those who read the old ones keep them
+            fewer[0][:left], fewer[1][:left] = steps[:n][kept], values[:n][kept]
+            self._curves[name] = *fewer, left
 
     def cut(self, step: int, names: Iterable[str]) -> None:
         """Drop the points of these curves that come after a step."""

@@ -67,18 +67,18 @@ def restarts(
     ended: Restarts = ()
     for index, seed in enumerate(seeds):
         run = Run.start(model, data, values, seed, device, backend)
-        failure = ""
+        failure, curve = "", list[float]()
         try:
             while run.steps < steps and not run.settled(tolerance):
                 yield Progress(index * steps + run.steps, len(seeds) * steps, f"seed {seed}")
-                run.half_step()
-                run.half_step()
+                for _ in ("E", "M"):
+                    half, scalars = run.half_step()
+                    if half == "M" or not curve:
+                        curve.append(scalars["log_likelihood"])
         except Diverged as error:
             failure = str(error)
-        _, start = run.curves.get("half/log_likelihood")
-        _, after = run.curves.get("batch/log_likelihood")
-        curve = np.concatenate([start[:1], after])
-        ended = (*ended, Restart(seed, curve, getattr(run.model(), "notes", ()), failure, run))
+        notes = getattr(run.model(), "notes", ())
+        ended = (*ended, Restart(seed, np.array(curve), notes, failure, run))
         first = best(ended)
         ended = tuple(fit if fit is first else replace(fit, run=None) for fit in ended)
         yield ended

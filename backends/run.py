@@ -40,6 +40,8 @@ from backends.run_file import (
     probe_note,
 )
 
+MOST_POINTS = 1 << 17  # of a curve of training: a half-hour of it is to take no more memory than ten minutes
+
 
 class Run:
     """One run of one learner. Like its learner it belongs to one thread; its curves can be read from any.
@@ -163,7 +165,9 @@ class Run:
             self.history.add(self.model(), self.learner.state())
         half, scalars = learner.half_step()
         made = 2 * learner.steps + (half == "E")
-        self.curves.append_all(made, {f"half/{name}": value for name, value in scalars.items()})
+        halves = {f"half/{name}": value for name, value in scalars.items()}
+        self.curves.append_all(made, halves)
+        self.curves.thin(halves, MOST_POINTS, together=2)
         if half == "M":
             self._record(learner.steps, scalars)
             self._remember()
@@ -189,7 +193,7 @@ class Run:
         for name in ("log_posterior", "elbo"):
             steps, values = self.curves.get(f"batch/{name}")
             if len(values):
-                several = len(values) > 1 and steps[-2] > self.placed_at
+                several = len(values) > 1 and self.placed_at < steps[-2] == steps[-1] - 1
                 return float(values[-1] - values[-2]) if several else None
         return None
 
@@ -198,8 +202,10 @@ class Run:
         return tolerance > 0 and (change := self.change) is not None and change < tolerance
 
     def _record(self, step: int, scalars: Mapping[str, float]) -> None:
-        for name, value in scalars.items():
-            self.curves.append(f"batch/{name}", step, value)
+        named = {f"batch/{name}": value for name, value in scalars.items()}
+        self.curves.append_all(step, named)
+        if not isinstance(self.learner, Observes):  # which ends with its rows, and is summed over all of them
+            self.curves.thin(named, MOST_POINTS)
 
     @property
     def finished(self) -> bool:

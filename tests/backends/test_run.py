@@ -1,7 +1,6 @@
 """Runs, with a learner in NumPy from a plug-in: exact resume, honest notes, refusal of what does not fit."""
 
 import dataclasses
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from backends import checkpoint, registry
 from backends.base import DataInfo, InputError, Stamp
-from backends.curves import Curves
 from backends.data import DataSet, Split, open_data
 from backends.manifest import parse_info
 from backends.run import Run
@@ -224,69 +222,3 @@ def test_a_data_description_survives_json(info, tmp_path_factory):
     path = tmp_path_factory.mktemp("info") / "x"
     checkpoint.write(path, {"data": dataclasses.asdict(info)}, {})
     assert parse_info(checkpoint.read_manifest(path)["data"]) == info
-
-
-# -- curves --------------------------------------------------------------------------------------
-
-
-def test_curves_hold_every_point_and_round_trip():
-    curves = Curves()
-    for i in range(100_000):
-        curves.append("batch/elbo", i, -1.0 / (i + 1))
-    curves.append("test/elbo", 7, float("nan"))
-    steps, values = curves.get("batch/elbo")
-    np.testing.assert_array_equal(steps, np.arange(100_000))
-    np.testing.assert_array_equal(values, -1.0 / np.arange(1, 100_001))
-    assert not values.flags.writeable
-    again = Curves.from_arrays(curves.to_arrays())
-    assert again.names() == curves.names() == ("batch/elbo", "test/elbo")
-    again.append("batch/elbo", 100_000, 0.0)
-    assert len(again.get("batch/elbo")[0]) == 100_001
-    assert len(steps) == len(curves.get("batch/elbo")[0]) == 100_000
-    assert [len(a) for a in curves.get("none")] == [0, 0]
-
-
-def test_readers_see_whole_curves_while_one_thread_writes():
-    curves, torn, done = Curves(), [], threading.Event()
-
-    def read():
-        while not done.is_set():
-            for name in curves.names():
-                steps, values = curves.get(name)
-                if not np.array_equal(steps, np.arange(len(steps))) or not np.array_equal(
-                    values, 2.0 * steps
-                ):
-                    torn.append(name)
-
-    readers = [threading.Thread(target=read) for _ in range(2)]
-    for reader in readers:
-        reader.start()
-    for i in range(5000):
-        for name in ("a", "b", "c"):
-            curves.append(name, i, 2.0 * i)
-        curves.append(f"once/{i % 100}", 0, 0.0) if i < 100 else None
-    done.set()
-    for reader in readers:
-        reader.join()
-    assert not torn
-
-
-def test_points_that_belong_together_are_saved_together():
-    """The window adds a value and its error while training saves the run."""
-    curves, torn, done = Curves(), [], threading.Event()
-
-    def save():
-        while not done.is_set():
-            arrays = curves.to_arrays()
-            lengths = {len(array) for array in arrays.values()}
-            if len(lengths) > 1:
-                torn.append(lengths)
-
-    saver = threading.Thread(target=save)
-    saver.start()
-    for i in range(5000):
-        curves.append_all(i, {"test/elbo": 1.0, "test/elbo/stderr": 0.1})
-    done.set()
-    saver.join()
-    assert not torn
-    assert [len(curves.get(name)[0]) for name in curves.names()] == [5000, 5000]

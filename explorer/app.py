@@ -235,7 +235,7 @@ class Program(QObject):
     def _commands(self) -> list[Command]:
         window, actions, session = self.window, self.actions, self.session
         paths, save_path = self._path_commands()
-        dialogs, curves, history = window.dialogs, window.curves.plot, window.stage.history
+        dialogs, history = window.dialogs, window.stage.history
         return [
             Command("open", "Open…", "File", dialogs.open, "Ctrl+O", "open", "Open a run or data"),
             Command("open-folder", "Open folder…", "File", dialogs.open_folder, "Ctrl+Shift+O",
@@ -293,8 +293,8 @@ class Program(QObject):
                     group=True),
             Command("home", "Standard view of the map", "View", window.stage.reset_view, "Ctrl+0", "fit",
                     "Zoom back to all of the prior and the data"),
-            Command("fit-curves", "Show whole curves", "View", curves.fit, "Ctrl+9",
-                    tip="Zoom out to all of the curves"),
+            Command("fit-curves", "Show whole curves", "View", window.fit_curves, "Ctrl+9",
+                    tip="Zoom out to all of the curves that are seen, and follow them"),
             Command("let-go", "Let go", "View", window.stage.let_go, "Esc",
                     tip="Let the point follow the mouse again, or leave a component where it was"),
             Command("pin", "Set a pin", "View", window.map.pins.set_here, "N",

@@ -45,7 +45,7 @@ class Suited:
 #: is opened.
 SUITED = {
     "line": Suited("From x to z", "line", "LinePanel"),
-    "likelihood": Suited("−log p(x) · nats", "likelihood", "LikelihoodPanel"),
+    "likelihood": Suited("Likelihood", "likelihood", "LikelihoodPanel"),
     "kl": Suited("Forward and reverse KL · nats", "divergences", "DivergencesPanel"),
     "costs": Suited("Costs", "costs", "CostsPanel"),
     "em": Suited("EM", "em", "EMPanel"),

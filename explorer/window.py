@@ -43,6 +43,7 @@ from explorer.menus import Menus
 from explorer.pace import Pace
 from explorer.panels.curves import CurvesPanel
 from explorer.panels.run import RunPanel
+from explorer.plots.curves import CurvePlot
 from explorer.session import Message, Session
 from explorer.settings import Settings
 from explorer.stage import Stage
@@ -230,6 +231,12 @@ class Window(QMainWindow):
         self.busy.setText(text)
         if text:
             self.statusBar().clearMessage()  # which would lie over it
+
+    def fit_curves(self) -> None:
+        """Zoom out to all of the curves of each card in front."""
+        for dock in filter(in_front, self.findChildren(CardDock)):
+            for plot in dock.findChildren(CurvePlot):
+                plot.fit()
 
     def play_path(self) -> None:
         """Play the film of the path, or pause it."""

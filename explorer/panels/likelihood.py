@@ -22,8 +22,8 @@ ENTROPY = Series("entropy", "entropy H", 7, dashed=True, width=1)
 HELD_OUT = Series("test", "held out", 0)
 SHOWN = {
     "likelihood": (
-        "−log p(x)",
-        "E[−log p(x)] in nats. No model gets below the entropy H of what the data were drawn from: it is "
+        "−log p(x) · nats",
+        "E[−log p(x)]. No model gets below the entropy H of what the data were drawn from: it is "
         "H + KL(π‖p). Where their density π is known it is H plus the mean over the rows of "
         "log π(x) − log p(x), which is far less noisy than the mean of −log p(x); the band is ± its standard "
         "error.",
@@ -36,7 +36,7 @@ SHOWN = {
         (Series("test_bits", "bits, held out", 0), Series("train_bits", "bits, training", 2)),
     ),
     "terms": (
-        "Terms",
+        "Terms · nats",
         "The two terms of log p(x) = log p(z) + log|det ∂z/∂x|, means over the held-out rows.",
         (Series("log_base", "log p(z)", 3), Series("log_det", "log|det ∂z/∂x|", 4)),
     ),
@@ -49,8 +49,8 @@ SHOWN = {
 #: What only some runs have, and the curve by which it is known.
 SOME = {"bits": "test/bits_per_dim", "evaluations": "batch/nfe"}
 BOUND = (
-    "Bound on −log P(x)",
-    "The mean over the rows of −E[log p(x + u)], in nats, u uniform in the cell of x: no less than −log P(x) "
+    "Bound on −log P(x) · nats",
+    "The mean over the rows of −E[log p(x + u)], u uniform in the cell of x: no less than −log P(x) "
     "with P(x) = ∫ p(x + u) du (Theis et al. 2016).",
 )
 

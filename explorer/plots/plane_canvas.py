@@ -140,9 +140,8 @@ class PlaneCanvas(pg.PlotWidget):
         if event.buttons() != Qt.MouseButton.NoButton:
             super().mouseMoveEvent(event)
             return
-        self.lastMousePos = (
-            event.position()
-        )  # where pyqtgraph's next drag begins; nothing here needs its hover
+        # Where pyqtgraph's next drag begins. Nothing here needs its hover.
+        self.lastMousePos = event.position()
         if self.inside(event.position()):
             if self.shape is not None:
                 pans = event.modifiers() & Qt.KeyboardModifier.ShiftModifier

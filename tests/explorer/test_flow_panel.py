@@ -283,6 +283,18 @@ def test_the_gap_to_the_entropy_is_read_off(flow):
     assert panel.buttons["likelihood"].isChecked()
 
 
+def test_whole_curves_are_those_of_the_card_in_front(flow):
+    program = flow()
+    seen, behind = program.window.suited["likelihood"].plot, program.window.curves.plot
+    program.until(lambda: program.session.report is not None)
+    for plot in (seen, behind):
+        plot.set_view_range((1, 3), (-3, -2))
+    program.trigger("fit-curves")
+    assert seen.follows
+    assert seen.view_range() != ((1, 3), (-3, -2))
+    assert not behind.follows
+
+
 def test_a_continuous_flow_has_arrows_divergence_and_a_solver(flow):
     program = flow("cnf")
     program.window.resize(1100, 800)  # its fields take long: a small one

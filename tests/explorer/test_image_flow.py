@@ -62,7 +62,7 @@ def test_curves_have_the_bound_and_bits_per_dimension(flow):
     panel = flow.window.suited["likelihood"]
     flow.until(lambda: len(flow.session.curves.get("test/bits_per_dim")[0]) > 0)
     flow.until(panel.buttons["bits"].isVisible)
-    assert panel.buttons["likelihood"].text() == "Bound on −log P(x)"
+    assert panel.buttons["likelihood"].text() == "Bound on −log P(x) · nats"
     flow.click(panel.buttons["bits"])
     assert flow.session.state.flow.curves == "bits"
     bits = flow.session.curves.get("test/bits_per_dim")[1][-1]

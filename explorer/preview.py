@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QStackedWidget,
     QTableWidget,
     QTableWidgetItem,
@@ -33,6 +32,8 @@ from explorer.stylesheet import restyle
 from explorer.theme import theme
 from explorer.widgets.form import Choice
 from explorer.widgets.pictures import Item, Pictures
+from explorer.widgets.progress_bar import ProgressBar
+from explorer.widgets.room import keep_room
 from explorer.widgets.values import LiveLabel, ValueRows, format_number
 
 SLOT = "preview"
@@ -87,12 +88,8 @@ class DataPreview(QDialog):
         self.note.setWordWrap(True)
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         self.note.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
-        self.progress = QProgressBar(self)
-        self.progress.setTextVisible(False)
-        self.progress.setAccessibleName("Progress of reading")
-        policy = self.progress.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.progress.setSizePolicy(policy)
+        self.progress = ProgressBar("reading", self)
+        keep_room(self.progress)
         self.doing = LiveLabel(self)
         kinds = QDialogButtonBox.StandardButton
         box = QDialogButtonBox(kinds.Ok | kinds.Cancel, self)
@@ -192,8 +189,7 @@ class DataPreview(QDialog):
         self._show()
 
     def _tell(self, progress: Progress) -> None:
-        self.progress.setRange(0, max(progress.total, 1))
-        self.progress.setValue(min(progress.done, progress.total))
+        self.progress.show_progress(progress)
         of = f" {format_number(progress.done)} of {format_number(progress.total)}" if self._reading else ""
         self.doing.setText(f"{progress.what}{of}")
 

@@ -11,7 +11,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -33,6 +32,7 @@ from explorer.spec import same_run, spec_of
 from explorer.state import RunSpec
 from explorer.theme import theme
 from explorer.widgets.card import section_title
+from explorer.widgets.progress_bar import ProgressBar
 from explorer.widgets.table import ValueTable
 from explorer.widgets.values import LiveLabel, format_number
 
@@ -69,10 +69,8 @@ class CostsPanel(QWidget):
             "Measure in the background. A call that is measured is not interrupted: where one takes longer "
             "than a few milliseconds, what follows the cursor waits for so long."
         )
-        self.progress = QProgressBar(self)
-        self.progress.setTextVisible(False)
+        self.progress = ProgressBar("the measurement", self)
         self.progress.setFixedWidth(96)
-        self.progress.setAccessibleName("Progress of the measurement")
         self.doing = LiveLabel(self)
         self.doing.setToolTip(HONEST)
         self.empty = QLabel(EMPTY, self)
@@ -175,8 +173,7 @@ class CostsPanel(QWidget):
         self._draw()
 
     def _progress(self, progress: Progress) -> None:
-        self.progress.setRange(0, max(progress.total, 1))
-        self.progress.setValue(progress.done)
+        self.progress.show_progress(progress)
         self.doing.setText(progress.what)
 
     def _failed(self, failure: Failure) -> None:

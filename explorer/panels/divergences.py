@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from backends.base import Array, Estimate, Progress
+from backends.base import Array, Estimate
 from backends.carry import Slices, log_prob
 from backends.data import Density, known_density
 from backends.divergences import Divergences, divergences
@@ -25,6 +25,8 @@ from explorer.plots.fit_plane import FitPlane
 from explorer.session import Session
 from explorer.theme import theme
 from explorer.view import Picture, View
+from explorer.widgets.progress_bar import ProgressBar
+from explorer.widgets.room import keep_room
 from explorer.widgets.table import ValueTable
 from explorer.widgets.values import format_number
 
@@ -198,13 +200,8 @@ class DivergencesPanel(QWidget):
             "Make the other fit the open run, to train it and look at it everywhere; so does a click on its "
             "picture. The one that is open now takes its place here."
         )
-        self.progress = QProgressBar(self)
-        self.progress.setTextVisible(False)
-        self.progress.setAccessibleName("Progress of the other fit")
-        for widget in (self.go, self.take, self.progress):
-            policy = widget.sizePolicy()
-            policy.setRetainSizeWhenHidden(True)  # nothing jumps when they come
-            widget.setSizePolicy(policy)
+        self.progress = ProgressBar("the other fit", self)
+        keep_room(self.go, self.take, self.progress)
         self.failure = QLabel(self)
         self.failure.setProperty("role", "error")
         self.failure.setWordWrap(True)
@@ -241,7 +238,7 @@ class DivergencesPanel(QWidget):
         self.go.clicked.connect(self._go)
         self.take.clicked.connect(self.other.take)
         self.other.changed.connect(self._show)
-        self.other.progressed.connect(self._progressed)
+        self.other.progressed.connect(self.progress.show_progress)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._show)
         session.moment_changed.connect(self._show)
@@ -347,10 +344,6 @@ class DivergencesPanel(QWidget):
         self.progress.setVisible(busy)
         failure = "" if beside is None else beside.failure
         self.failure.setText(failure and f"{failure[0].upper()}{failure[1:]}.")
-
-    def _progressed(self, progress: Progress) -> None:
-        self.progress.setRange(0, max(progress.total, 1))
-        self.progress.setValue(progress.done)
 
     def _show_table(self) -> None:
         columns = [one.cells() for one in self.sides.values()]

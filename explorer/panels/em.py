@@ -145,7 +145,7 @@ class EMPanel(QWidget):
         self.restarts.count_changed.connect(self._set)
         self.restarts.chosen.connect(self.restarting.choose)
         self.restarts.taken.connect(self.restarting.take)
-        self.restarting.progressed.connect(self.restarts.show_progress)
+        self.restarting.progressed.connect(self.restarts.progress.show_progress)
         self.restarting.changed.connect(self._show_restarts)
         session.changed.connect(self._state_changed)
         session.run_changed.connect(self._run_changed)

@@ -14,14 +14,13 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMenu,
-    QProgressBar,
     QStackedLayout,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from backends.base import Array, InputError, Progress
+from backends.base import Array, InputError
 from backends.capabilities import Decodes
 from explorer import pins
 from explorer.actions import Actions
@@ -42,6 +41,7 @@ from explorer.widgets.button import PassingButton
 from explorer.widgets.files import ask_save
 from explorer.widgets.film_strip import FilmStrip
 from explorer.widgets.path_bar import SAVED, PathBar
+from explorer.widgets.progress_bar import ProgressBar
 
 SAVING = "save the path"  # what messages are about
 CLOUD = 1500  # data that are drawn behind a path of two-dimensional means
@@ -95,9 +95,7 @@ class FilmPanel(QWidget):
         layout.setSpacing(8)
         layout.addWidget(self.bar)
         layout.addLayout(self._stack, 1)
-        self.progress, self.cancel = QProgressBar(self), PassingButton("Cancel", self)
-        self.progress.setTextVisible(False)
-        self.progress.setAccessibleName("Progress of the export")
+        self.progress, self.cancel = ProgressBar("the export", self), PassingButton("Cancel", self)
         self.cancel.setToolTip("Save nothing")
         saving = QHBoxLayout()
         saving.addWidget(self.progress, 1)
@@ -266,14 +264,10 @@ class FilmPanel(QWidget):
             work,
             lambda _: None,
             doing="save the path",
-            progress=self._show_progress,
+            progress=self.progress.show_progress,
             failed=self._saving_failed,
             ended=self._saved,
         )
-
-    def _show_progress(self, progress: Progress) -> None:
-        self.progress.setRange(0, progress.total)
-        self.progress.setValue(progress.done)
 
     def _show_saving(self, busy: bool) -> None:
         self.progress.setVisible(busy)

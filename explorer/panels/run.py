@@ -12,14 +12,13 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
-from backends.base import InputError
+from backends.base import InputError, Progress
 from backends.data import data_sets
 from backends.parameters import Parameter
 from backends.registry import Backend, find_kind, installed, ours
@@ -37,6 +36,7 @@ from explorer.widgets.button import PassingButton
 from explorer.widgets.card import section_title
 from explorer.widgets.files import ask_folder, ask_open
 from explorer.widgets.form import GAP, Choice, ParameterForm
+from explorer.widgets.progress_bar import ProgressBar
 from explorer.widgets.slider import ValueSlider
 from explorer.widgets.values import LiveLabel, format_number
 
@@ -145,9 +145,7 @@ class RunPanel(QWidget):
             controls.addWidget(button)
         # what a button or label says must not move the map
         self.play.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.progress = QProgressBar(self)
-        self.progress.setTextVisible(False)
-        self.progress.setAccessibleName("Progress of training")
+        self.progress = ProgressBar("training", self)
         right = Qt.AlignmentFlag.AlignRight
         self.steps_label, self.rate_label = LiveLabel(self), LiveLabel(self, right)
         self.epoch_label, self.note = LiveLabel(self), LiveLabel(self)
@@ -364,8 +362,8 @@ class RunPanel(QWidget):
         if target is None and not training:
             every = self._session.state.run.steps
             target = -(-max(steps, 1) // every) * every if every else None
-        self.progress.setRange(0, max(target or 1, 1))  # without an end nothing fills
-        self.progress.setValue(min(steps, target) if target else 0)
+        # without an end nothing fills
+        self.progress.show_progress(Progress(steps, target) if target else Progress(0, 0))
         of = f" / {format_number(target)}" if target else ""
         self.steps_label.setText(f"{format_number(steps)}{of} steps")
         rate = moment.steps_per_second if moment is not None else 0.0

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from backends.base import Progress
 from backends.parameters import Parameter
@@ -21,6 +21,7 @@ from explorer.spec import same_run, spec_of
 from explorer.state import RunSpec
 from explorer.theme import theme
 from explorer.widgets.form import ParameterForm
+from explorer.widgets.progress_bar import ProgressBar
 from explorer.widgets.values import LiveLabel, format_number
 
 FORM_WIDTH = 184
@@ -77,9 +78,7 @@ class SelectionPanel(QWidget):
         )
         self.back = QPushButton("Back", self)
         self.back.setToolTip("Open the run again that was open before a fit was loaded.")
-        self.progress = QProgressBar(self)
-        self.progress.setTextVisible(False)
-        self.progress.setAccessibleName("Progress of the fits")
+        self.progress = ProgressBar("the fits", self)
         self.doing = LiveLabel(self)
         hint = QLabel("Nats a datum. A ring marks the best of each curve; a click loads a fit.", self)
         hint.setProperty("role", "muted")
@@ -193,8 +192,7 @@ class SelectionPanel(QWidget):
         self._set_running(False)
 
     def _progress(self, progress: Progress) -> None:
-        self.progress.setRange(0, max(progress.total, 1))
-        self.progress.setValue(progress.done)
+        self.progress.show_progress(progress)
         self.doing.setText(progress.what)
 
     def _failed(self, failure: Failure) -> None:

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from explorer.theme import theme, title_font
+from explorer.widgets.room import keep_room
 from explorer.widgets.values import LiveLabel
 
 _RADIUS = 8.0
@@ -79,9 +80,7 @@ class CardDock(QDockWidget):
         column = QVBoxLayout(holder)
         column.setContentsMargins(_MARGIN, 4, _MARGIN, _MARGIN)
         self.setWidget(holder)
-        keep = holder.sizePolicy()
-        keep.setRetainSizeWhenHidden(True)
-        holder.setSizePolicy(keep)
+        keep_room(holder)
         self._bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._bar.customContextMenuRequested.connect(self._menu)
         self.windowTitleChanged.connect(self._bar.title.setText)

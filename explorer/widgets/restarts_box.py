@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QWidget
 
-from backends.base import Progress
 from backends.restarts import Restart, Restarts, best
 from explorer.widgets.form import Choice
+from explorer.widgets.progress_bar import ProgressBar
+from explorer.widgets.room import keep_room
 from explorer.widgets.values import format_number
 
 COUNTS = (5, 10, 20, 50)
@@ -31,9 +32,7 @@ class RestartsBox(QWidget):
             self.count.addItem(f"{count} other seeds", count)
         self.count.setAccessibleName("Number of restarts")
         self.count.setToolTip("How many other seeds to start from: those after the run's own")
-        self.progress = QProgressBar(self)
-        self.progress.setTextVisible(False)
-        self.progress.setAccessibleName("Progress of the restarts")
+        self.progress = ProgressBar("the restarts", self)
         self.results = Choice(self)
         self.results.setAccessibleName("Restarts, the likeliest first, which has a star")
         self.results.setToolTip(NOTHING)
@@ -52,10 +51,7 @@ class RestartsBox(QWidget):
         row.addWidget(self.take)
         grid.addLayout(row, 2, 0, 1, 2)
         grid.setColumnStretch(1, 1)
-        for widget in (self.progress, self.take, self.results):
-            policy = widget.sizePolicy()
-            policy.setRetainSizeWhenHidden(True)  # nothing jumps when they come
-            widget.setSizePolicy(policy)
+        keep_room(self.progress, self.take, self.results)
         self.go.clicked.connect(self.wanted)
         self.count.activated.connect(self.count_changed)
         self.results.activated.connect(lambda index: self.chosen.emit(self.results.itemData(index)))
@@ -64,11 +60,6 @@ class RestartsBox(QWidget):
     def show_count(self, count: int) -> None:
         """How many seeds are to be tried."""
         self.count.setCurrentIndex(self.count.findData(count))
-
-    def show_progress(self, progress: Progress) -> None:
-        """How far they are."""
-        self.progress.setRange(0, progress.total)
-        self.progress.setValue(progress.done)
 
     def show_restarts(self, found: Restarts, chosen: Restart | None, busy: bool, possible: bool) -> None:
         """found: what there is; chosen: the one that is marked; busy: whether more will come. possible:

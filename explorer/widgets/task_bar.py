@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from backends.base import Progress
+from explorer.widgets.progress_bar import ProgressBar
 from explorer.widgets.values import LiveLabel, format_number
 
 BAR_WIDTH, TEXT_WIDTH = 160, 260  # logical pixels
@@ -26,10 +27,8 @@ class TaskBar(QWidget):
         fixed = QSizePolicy.Policy.Fixed
         self.label.setSizePolicy(fixed, fixed)
         self.label.setVisible(bool(counts))
-        self.bar = QProgressBar(self)
-        self.bar.setTextVisible(False)
+        self.bar = ProgressBar(what, self)
         self.bar.setFixedWidth(BAR_WIDTH)
-        self.bar.setAccessibleName(f"Progress of {what}")
         self.cancel = QPushButton("Cancel", self)
         self.cancel.setAccessibleName(f"Cancel {what}")
         self.cancel.setToolTip(tip)
@@ -46,7 +45,6 @@ class TaskBar(QWidget):
         """Show how far it is; None hides the bar."""
         self.setVisible(progress is not None)
         if progress is not None:
-            self.bar.setRange(0, max(progress.total, 1))
-            self.bar.setValue(min(progress.done, progress.total))
+            self.bar.show_progress(progress)
             counts = f"{format_number(progress.done)} of {format_number(progress.total)}"
             self.label.setText(f"{self._counts} {counts}")

@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import gc
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,17 @@ def nothing_left_behind():
     assert not timers, f"timers left behind: {[(t, t.parent()) for t in timers]}"
     running = [t for t in living if isinstance(t, QThread) and t.isRunning() and t is not app.thread()]
     assert not running, f"threads left behind: {running}"
+
+
+@pytest.fixture
+def toy_plugin(monkeypatch):
+    """The toy plug-in is installed: found through its entry point, like any other."""
+    from backends.registry import installed
+
+    monkeypatch.syspath_prepend(Path(__file__).parent / "plugin")
+    installed.cache_clear()
+    yield
+    installed.cache_clear()
 
 
 def pytest_collection_modifyitems(items):

@@ -1,29 +1,19 @@
 """Runs, with a learner in NumPy from a plug-in: exact resume, honest notes, refusal of what does not fit."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends import checkpoint, registry
+from backends import checkpoint
 from backends.base import DataInfo, InputError, Stamp
 from backends.data import DataSet, Split, open_data
 from backends.manifest import parse_info
 from backends.run import Run
 
-PLUGIN = Path(__file__).parents[1] / "plugin"
-
-
-@pytest.fixture(autouse=True)
-def _plugin(monkeypatch):
-    """The toy plug-in is installed: found through its entry point, like any other."""
-    monkeypatch.syspath_prepend(PLUGIN)
-    registry.installed.cache_clear()
-    yield
-    registry.installed.cache_clear()
+pytestmark = pytest.mark.usefixtures("toy_plugin")
 
 
 @pytest.fixture

@@ -14,23 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backends import registry
 from backends.data import data_sets, open_data
 from backends.run import Run
 from explorer.__main__ import main
 from explorer.cli_json import json_line
 
 ROOT = Path(__file__).parents[2]
-PLUGIN = ROOT / "tests" / "plugin"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGIN}", "OMP_NUM_THREADS": "1"}
+PATH = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'plugin'}"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": PATH, "OMP_NUM_THREADS": "1"}
 
-
-@pytest.fixture(autouse=True)
-def _plugin(monkeypatch):
-    monkeypatch.syspath_prepend(PLUGIN)
-    registry.installed.cache_clear()
-    yield
-    registry.installed.cache_clear()
+pytestmark = pytest.mark.usefixtures("toy_plugin")
 
 
 @pytest.fixture

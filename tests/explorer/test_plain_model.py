@@ -1,24 +1,14 @@
 """A model of another kind than the VAE: log p(x) and samples, no latent space, no ELBO (a plug-in's)."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from backends import registry
 from backends.data import open_data
 from backends.run import Run
 
-PLUGIN = Path(__file__).parents[1] / "plugin"
-
-
-@pytest.fixture(autouse=True)
-def _plugin(monkeypatch):
-    monkeypatch.syspath_prepend(PLUGIN)
-    registry.installed.cache_clear()
-    yield
-    registry.installed.cache_clear()
+pytestmark = pytest.mark.usefixtures("toy_plugin")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 
 from backends.base import Array, DataInfo, Diverged, InputError, Stamp, State, ThetaAxis, Value
+from backends.exact import require_cpu
 from backends.parameters import Parameter, check_live, resolve
 from backends.states import check_arrays, whole_number
 
@@ -154,8 +155,7 @@ class ConjugateLearner:
         device: str = "cpu",
         run: str = "",
     ) -> None:
-        if device != "cpu":
-            raise InputError(f"the exact backend computes on the CPU, not on '{device}'")
+        require_cpu(device)
         self._values = resolve(self.parameters, values)
         self._info, self._run = info, run
         nothing = np.zeros((0, info.dim), np.float32)

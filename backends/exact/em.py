@@ -25,6 +25,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from backends.base import Array, DataInfo, Diverged, InputError, Stamp, State, Value
+from backends.exact import require_cpu
 from backends.exact.ascent import Point, ascend
 from backends.exact.batches import Batches, step_size
 from backends.exact.components import Components, blocks
@@ -102,8 +103,7 @@ class MixtureLearner(ABC):
     @staticmethod
     def passes_on(device: str) -> Callable[[Array], Rows]:
         """What makes rows that are passed over on this device; raises InputError where none are."""
-        if device != "cpu":
-            raise InputError(f"the exact backend computes on the CPU, not on '{device}'")
+        require_cpu(device)
         return Rows
 
     @abstractmethod

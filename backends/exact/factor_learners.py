@@ -18,10 +18,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from backends.base import Array, DataInfo, Diverged, InputError, Stamp, State, Value
+from backends.exact import require_cpu
 from backends.exact.ascent import ascend
 from backends.exact.batches import Batches, step_size
 from backends.exact.factor_gradients import Objective, flat, posterior_objective, theta_objective
@@ -347,30 +349,29 @@ def maximum_likelihood(rows: Rows, mean: Array, k: int, floor: float = 0.0) -> t
 
 
 def make(
-    kind: str, rows: Rows, info: DataInfo, values: Mapping[str, Value], seed: int, run: str
+    kind: str,
+    rows_on: Callable[[Array, str], Rows],
+    x: Array,
+    info: DataInfo,
+    values: Mapping[str, Value],
+    seed: int = 0,
+    device: str = "cpu",
+    run: str = "",
 ) -> FactorLearner:
-    """The learner of "ppca" or "factor-analysis", by the ``method`` in values."""
+    """The learner of "ppca" or "factor-analysis", by the ``method`` in values.
+
+    rows_on: puts float32 rows on a device, or raises InputError; the rest is as in
+    :class:`backends.registry.MakeLearner`.
+    """
+    rows = rows_on(np.asarray(x, np.float32), device)
     closed = kind == "ppca" and resolve(PPCA_PARAMETERS, values)["method"] == "closed-form"
     return (ClosedForm if closed else EM)(kind, rows, info, values, seed, run)
 
 
-def _make_here(
-    kind: str, x: Array, info: DataInfo, values: Mapping[str, Value], seed: int, device: str, run: str
-) -> FactorLearner:
-    if device != "cpu":
-        raise InputError(f"device '{device}' cannot be used: these models are on the CPU")
-    return make(kind, Rows(np.asarray(x, np.float32)), info, values, seed, run)
+def _rows_here(x: Array, device: str) -> Rows:
+    require_cpu(device)
+    return Rows(x)
 
 
-def ppca(
-    x: Array, info: DataInfo, values: Mapping[str, Value], seed: int = 0, device: str = "cpu", run: str = ""
-) -> FactorLearner:
-    """Learner of PPCA; see :class:`backends.registry.MakeLearner`."""
-    return _make_here("ppca", x, info, values, seed, device, run)
-
-
-def factor_analysis(
-    x: Array, info: DataInfo, values: Mapping[str, Value], seed: int = 0, device: str = "cpu", run: str = ""
-) -> FactorLearner:
-    """Learner of factor analysis; see :class:`backends.registry.MakeLearner`."""
-    return _make_here("factor-analysis", x, info, values, seed, device, run)
+ppca = partial(make, "ppca", _rows_here)
+factor_analysis = partial(make, "factor-analysis", _rows_here)

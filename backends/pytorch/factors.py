@@ -5,17 +5,18 @@ Learning is that of :mod:`backends.exact.factor_learners`: all that is of the si
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from backends.base import Array, DataInfo, InputError, Value
-from backends.exact.factor_learners import FactorLearner, make
+from backends.base import Array
+from backends.exact.factor_learners import make
 from backends.exact.factor_rows import Rows
-from backends.pytorch.training import require_device
+from backends.pytorch.training import require_float64
 
 _BLOCK = {"cpu": 2**17, "cuda": 2**24}  # numbers in a block of rows: what fits a cache, what fills a GPU
 
@@ -65,24 +66,10 @@ class TorchRows(Rows):
         return np.asarray((total / len(self.x)).cpu().numpy())
 
 
-def _make(
-    kind: str, x: Array, info: DataInfo, values: Mapping[str, Value], seed: int, device: str, run: str
-) -> FactorLearner:
-    if device.startswith("mps"):
-        raise InputError(f"device '{device}' has no float64, which these models need: choose cpu")
-    require_device(device)
-    return make(kind, TorchRows(np.asarray(x, np.float32), device), info, values, seed, run)
+def _rows_there(x: Array, device: str) -> Rows:
+    require_float64(device)
+    return TorchRows(x, device)
 
 
-def ppca(
-    x: Array, info: DataInfo, values: Mapping[str, Value], seed: int = 0, device: str = "cpu", run: str = ""
-) -> FactorLearner:
-    """Learner of PPCA; see :class:`backends.registry.MakeLearner`."""
-    return _make("ppca", x, info, values, seed, device, run)
-
-
-def factor_analysis(
-    x: Array, info: DataInfo, values: Mapping[str, Value], seed: int = 0, device: str = "cpu", run: str = ""
-) -> FactorLearner:
-    """Learner of factor analysis; see :class:`backends.registry.MakeLearner`."""
-    return _make("factor-analysis", x, info, values, seed, device, run)
+ppca = partial(make, "ppca", _rows_there)
+factor_analysis = partial(make, "factor-analysis", _rows_there)

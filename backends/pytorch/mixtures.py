@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backends.base import Array, InputError
+from backends.base import Array
 from backends.exact.bernoulli_mixture import BernoulliMixtureLearner
 from backends.exact.components import Components
 from backends.exact.densities import Density
 from backends.exact.gaussian_mixture import GaussianMixtureLearner
 from backends.exact.posteriors import Amortised, Exact, Posterior
 from backends.exact.rows import Expectation, Rows, log_of
-from backends.pytorch.training import require_device
+from backends.pytorch.training import require_float64
 
 _BLOCK = {"cpu": 2**17, "cuda": 2**25}  # numbers in a block of rows: what fits a cache, what fills a GPU
 _FEWEST = 256  # rows in a block
@@ -96,9 +96,7 @@ class TorchRows(Rows):
 
 def passes_on(device: str) -> Callable[[Array], Rows]:
     """What makes rows that are passed over on a device; raises InputError for one without float64."""
-    if device.startswith("mps"):
-        raise InputError(f"device '{device}' has no float64, which these models need: choose cpu")
-    require_device(device)
+    require_float64(device)
     return partial(TorchRows, device=device)
 
 

@@ -201,6 +201,13 @@ def require_device(name: str) -> None:
         raise InputError(f"device '{name}' cannot be used here: {reason}") from None
 
 
+def require_float64(device: str) -> None:
+    """Raise InputError unless tensors of float64 can be made on the device of that name."""
+    if device.startswith("mps"):
+        raise InputError(f"device '{device}' has no float64, which these models need: choose cpu")
+    require_device(device)
+
+
 def require_finite(scalars: Mapping[str, float], gradient_norm: float, step: int) -> None:
     """Raise Diverged, naming the quantity, when a loss or the gradient of this step is not finite."""
     for name, value in (*scalars.items(), ("gradient", gradient_norm)):

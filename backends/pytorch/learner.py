@@ -25,8 +25,7 @@ from backends.states import check_arrays, whole_number
 
 
 class GradientLearner(ABC):
-    """A :class:`backends.base.Learner` but for its model: a subclass makes ``_optimiser``, its θ drawn from
-    ``_initial``, calls :meth:`_use_standardisation`, and has ``step`` and ``snapshot``.
+    """A :class:`backends.base.Learner` but for its model, which a subclass builds, steps and snapshots.
 
     x: (n, d) float32 training rows; n may be 0, and then there is no stepping.
     values: those of ``parameters``, missing ones at their default.
@@ -55,14 +54,18 @@ class GradientLearner(ABC):
             raise InputError(f"x has shape {tuple(self._rows.shape)}, and {info.name} has {info.dim} columns")
         self._device, self._run = device, run
         weight_seed, order_seed, noise_seed = np.random.SeedSequence(seed).generate_state(3, np.uint64)
-        self._initial = Generator().manual_seed(int(weight_seed))
         self._noise = Generator().manual_seed(int(noise_seed))
         self._batches = Batches(self._rows, int(self._values["batch_size"]), int(order_seed))
         self._steps = 0
+        self._build(info, Generator().manual_seed(int(weight_seed)))
 
     @abstractmethod
     def _check_data(self, info: DataInfo) -> None:
         """Raise InputError where the values do not fit the data."""
+
+    @abstractmethod
+    def _build(self, info: DataInfo, initial: Generator) -> None:
+        """Make the networks and ``_optimiser``, its θ drawn from ``initial``, and use a standardisation."""
 
     @abstractmethod
     def _use_standardisation(self, shift: Tensor, scale: Tensor) -> None:

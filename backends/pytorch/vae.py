@@ -256,25 +256,17 @@ class VAELearner(GradientLearner):
 
     parameters = VAE_PARAMETERS
 
-    def __init__(
-        self,
-        x: Array,
-        info: DataInfo,
-        values: Mapping[str, Value],
-        seed: int = 0,
-        device: str = "cpu",
-        run: str = "",
-    ) -> None:
-        super().__init__(x, info, values, seed, device, run)
+    def _check_data(self, info: DataInfo) -> None:
+        check_vae_data(info, self._values)
+
+    def _build(self, info: DataInfo, initial: torch.Generator) -> None:
         self._net = Architecture(info, self._values)
         self._net.likelihood.check(self._rows)
         self._use_standardisation(*self._net.likelihood.standardisation(self._rows))
         theta = torch.empty(self._net.layout.size)
-        self._net.initialise(self._net.layout.views(theta), self._batches.x.cpu(), self._initial)
-        self._optimiser = FlatAdam(self._net.layout, theta.to(device), float(self._values["learning_rate"]))
-
-    def _check_data(self, info: DataInfo) -> None:
-        check_vae_data(info, self._values)
+        self._net.initialise(self._net.layout.views(theta), self._batches.x.cpu(), initial)
+        rate = float(self._values["learning_rate"])
+        self._optimiser = FlatAdam(self._net.layout, theta.to(self._device), rate)
 
     def _use_standardisation(self, shift: Tensor, scale: Tensor) -> None:
         self._shift, self._scale = shift.to(self._device), scale.to(self._device)

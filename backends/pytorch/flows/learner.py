@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-from backends.base import Array, DataInfo, InputError, Stamp, State, Value
+from backends.base import DataInfo, InputError, Stamp, State, Value
 from backends.data import known_density
 from backends.pytorch.flows.bases import make_base
 from backends.pytorch.flows.bijections import Travelled
@@ -37,23 +37,15 @@ class FlowLearner(GradientLearner):
     kind: ClassVar[str]
     model: ClassVar[type[Flow]] = Flow
 
-    def __init__(
-        self,
-        x: Array,
-        info: DataInfo,
-        values: Mapping[str, Value],
-        seed: int = 0,
-        device: str = "cpu",
-        run: str = "",
-    ) -> None:
-        super().__init__(x, info, values, seed, device, run)
+    def _build(self, info: DataInfo, initial: Generator) -> None:
         if not bool(self._rows.isfinite().all()):
             raise InputError(f"{info.name} holds values that are not finite")
-        self._batches.x = self._rows.to(device)
+        self._batches.x = self._rows.to(self._device)
         self.net = self.make_net(info, self._values)
         theta = torch.zeros(self.net.layout.size)
-        self.net.initialise(self.net.layout.views(theta), self._initial)
-        self._optimiser = FlatAdam(self.net.layout, theta.to(device), float(self._values["learning_rate"]))
+        self.net.initialise(self.net.layout.views(theta), initial)
+        rate = float(self._values["learning_rate"])
+        self._optimiser = FlatAdam(self.net.layout, theta.to(self._device), rate)
         self._average = Average(self.net.layout, self._optimiser.theta)
         self._blur = blur(info, self._values)
         self._use_standardisation(*standardisation(self._rows, self._blur))

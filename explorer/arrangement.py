@@ -14,6 +14,7 @@ QWIDGETSIZE_MAX = (1 << 24) - 1
 ACROSS, DOWN = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
 LEFT, RIGHT = 288, 264
 NARROWEST, WIDEST = 248, 320  # of what stands beside the canvas; any narrower its texts are cut
+SMALL = 1100  # of a window, as at 200 % on most screens: the canvas needs what the forms can spare
 BOTTOM = 0.28  # of the height, for curves alone
 
 
@@ -87,8 +88,9 @@ class Arrangement(QObject):
 
     def _size_columns(self) -> None:
         docks, maps = self._docks, [self._docks["map"], *self._beside]
-        middle = max(self._window.width() - LEFT - RIGHT - 40, 200) // len(maps)
-        widths = [LEFT, *[middle] * len(maps), RIGHT]
+        left, right = (NARROWEST, NARROWEST) if self._window.width() < SMALL else (LEFT, RIGHT)
+        middle = max(self._window.width() - left - right - 40, 200) // len(maps)
+        widths = [left, *[middle] * len(maps), right]
         self._window.resizeDocks([docks["run"], *maps, docks["cursor"]], widths, ACROSS)
 
     def keep_columns(self) -> None:

@@ -219,7 +219,7 @@ class Stage(QObject):
             panel = getattr(self, name)
             if stack.currentWidget() is not panel:
                 stack.setCurrentWidget(panel)
-                dock.setWindowTitle(title)
+                dock.set_title(title)
                 _clear(dock)
         self.again.setVisible(scene != "bayes")
         self.docks["samples"].show_switch(

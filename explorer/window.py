@@ -307,7 +307,7 @@ class Window(QMainWindow):
         run, model = self.session.run, self.session.model
         self._suit = {name for name, s in SUITED.items() if run is not None and s.panel.suits(run, model)}
         bounded = model is None or isinstance(model, HasElbo)
-        self.docks["curves"].setWindowTitle("ELBO · nats" if bounded else "log p · nats")
+        self.docks["curves"].set_title("ELBO · nats" if bounded else "log p · nats")
         self.docks["curves"].setVisible("curves" not in self.session.state.closed and self.can_show("curves"))
         before = [name for name in SUITED if not self.docks[name].isHidden()]
         now = [name for name in SUITED if name in self._suit and name not in self.session.state.closed]

@@ -41,7 +41,7 @@ EXTRA = {
 }
 TOGGLES = {
     "iwae": (
-        "IWAE-1/5/50",
+        "IWAE",
         "The importance-weighted bounds with 1, 5 and 50 samples (Burda et al. 2016): "
         "they rise from the ELBO towards log p(x).",
     ),
@@ -186,15 +186,18 @@ class CurvesPanel(QWidget):
         """The two main curves beside the title, the others beside what switches them on."""
         main = [series.key for series in ((ROWS,) if ROWS in self._series else MAIN)]
         self.status.emit(f"{self._then(main)}{self.plot.legend(main)}")
-        self.extra.setText(self.plot.legend([s.key for s in self._series if s.key not in main]))
+        extra = [series.key for series in self._series if series.key not in main]
+        evaluated, batches = ([key for key in extra if (key == "batch") is it] for it in (False, True))
+        told = (self.plot.legend(evaluated), f"{self._then(batches)}{self.plot.legend(batches)}")
+        self.extra.setText(" &nbsp; ".join(filter(None, told)))
 
     def _then(self, keys: Collection[str]) -> str:
-        """The step of the evaluation that is told, where the moment that is looked back at is a later one."""
+        """The step that these curves' values are told of, where the moment that is looked back at is a later
+        one: that of the evaluation before it, or of the last batch that is kept."""
         curves, past = self._session.curves, self._session.past
         if curves is None or past is None:
             return ""
-        split = self._session.state.curves.split
-        steps = next((s for s in (curves.get(f"{split}/{key}")[0] for key in keys) if len(s)), ())
+        steps = next((s for s in (curves.get(self._name_of(key))[0] for key in keys) if len(s)), ())
         told = [step for step in steps if step <= past.stamp.step]
         if not told or told[-1] == past.stamp.step:
             return ""
@@ -207,7 +210,7 @@ class CurvesPanel(QWidget):
         self._name_series()
         points = {}
         for series in self._series:
-            name = batch_curve(curves) if series.key == "batch" else f"{spec.split}/{series.key}"
+            name = self._name_of(series.key)
             steps, values = curves.get(name)
             _, errors = curves.get(f"{name}/stderr")
             known = len(errors) == len(values) and series.key != "batch"
@@ -216,6 +219,12 @@ class CurvesPanel(QWidget):
         self.plot.set_points(points)
         self.explained.emit(self._explanation(spec.split))
         return False
+
+    def _name_of(self, key: str) -> str:
+        """What the run calls the curve of a series."""
+        curves = self._session.curves
+        assert curves is not None
+        return batch_curve(curves) if key == "batch" else f"{self._session.state.curves.split}/{key}"
 
     def _explanation(self, split: str) -> str:
         """What the numbers in the legend are, and which estimator made them."""

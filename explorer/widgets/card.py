@@ -35,7 +35,8 @@ def section_title(text: str, parent: QWidget | None = None) -> QLabel:
 class CardDock(QDockWidget):
     """A dock drawn as one rounded card, title bar and content together.
 
-    status: a label at the right of the title for live text (rich text allowed). closed: by its user.
+    title: "NAME · UNIT"; the tab of a card behind others has the name alone. status: a label at the right of
+    the title for live text (rich text allowed). closed: by its user.
     """
 
     closed = Signal()
@@ -45,11 +46,12 @@ class CardDock(QDockWidget):
     ) -> None:
         """content: None for one that :meth:`fill` brings later; until then the card, where it is seen at all,
         is empty."""
-        super().__init__(title, parent)
+        super().__init__(parent)
         self.setObjectName(object_name)
         self.setAccessibleName(title)
         self._narrowest = 0
         self._column: QVBoxLayout | None = None
+        self.set_title(title)
         self.visibilityChanged.connect(self._seen)
         if content is not None:
             self.fill(content)
@@ -59,6 +61,13 @@ class CardDock(QDockWidget):
         if self._column is None:
             self._column = self._furnish()
         self._column.addWidget(content)
+
+    def set_title(self, title: str) -> None:
+        """Call the card something else."""
+        self._title = title
+        self.setWindowTitle(title.partition(" · ")[0])
+        if self._column is not None:
+            self._bar.title.setText(title)
 
     def _seen(self, seen: bool) -> None:
         """A dock becomes a card when it is filled, or seen before: most are not, when the window appears.
@@ -72,7 +81,7 @@ class CardDock(QDockWidget):
             holder.setVisible(seen)
 
     def _furnish(self) -> QVBoxLayout:
-        self._bar = _TitleBar(self.windowTitle(), self)
+        self._bar = _TitleBar(self._title, self)
         self.status = self._bar.status
         self.setTitleBarWidget(self._bar)
         holder = QWidget(self)
@@ -83,7 +92,6 @@ class CardDock(QDockWidget):
         keep_room(holder)
         self._bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self._bar.customContextMenuRequested.connect(self._menu)
-        self.windowTitleChanged.connect(self._bar.title.setText)
         theme().changed.connect(self._retint)
         return column
 

@@ -14,6 +14,7 @@ from explorer.theme import theme
 _MINUS = "\N{MINUS SIGN}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 _NOTHING = "\N{EN DASH}"
+_APART = " &nbsp; "  # between the entries of a rich text
 
 
 def format_number(x: float | None, digits: int = 2) -> str:
@@ -48,8 +49,8 @@ def difference(a: float, b: float) -> float:
 
 class LiveLabel(QWidget):
     """A label whose text changes many times a second: it takes the room that there is, and a new text costs
-    a repaint of it and never a new layout of the window, as a QLabel's does. A plain one that is too long is
-    elided."""
+    a repaint of it and never a new layout of the window, as a QLabel's does. One that is too long is elided,
+    a rich one by whole entries: half a number would be another."""
 
     linkActivated = Signal(str)  # noqa: N815 - as of a QLabel, for which this stands in
 
@@ -74,9 +75,13 @@ class LiveLabel(QWidget):
 
     def _fit(self) -> None:
         text = self._text
-        if not {"<", "&"} & set(text):  # of a rich one nobody knows where to cut it
+        if not {"<", "&"} & set(text):
             text = self._label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, self.width())
         self._label.setText(text)
+        entries = text.split(_APART)
+        while len(entries) > 1 and self._label.sizeHint().width() > self.width():
+            entries.pop()
+            self._label.setText(_APART.join([*entries, "…"]))
 
     def sizeHint(self) -> QSize:
         return QSize(0, self.fontMetrics().height() + 2)

@@ -365,7 +365,7 @@ def test_after_the_last_row_training_says_what_can_still_be_given(bayes):
 def test_a_regression_draws_what_each_row_was_worth_in_place_of_elbo(bayes):
     program = bayes("line", 9)
     curves = program.window.curves
-    assert program.window.docks["curves"].windowTitle() == "log p · nats"
+    assert program.window.docks["curves"].windowTitle() == "log p"
     program.until(lambda: len(curves.plot._curves["batch"].points) == 9)
     values = program.session.run.curves.get("batch/log_predictive")[1]
     assert curves.plot._curves["batch"].points.values.tolist() == values.tolist()

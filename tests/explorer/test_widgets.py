@@ -247,8 +247,11 @@ def test_a_card_has_buttons_and_follows_its_title(card, qtbot):
     with qtbot.waitSignal(action.triggered):
         button.click()
     assert button.accessibleName() == "Fit"
-    card.setWindowTitle("Another")
+    card.set_title("Another")
     assert "Another" in [label.text() for label in card.titleBarWidget().findChildren(QLabel)]
+    card.set_title("A bound · nats")
+    assert "A bound · nats" in [label.text() for label in card.titleBarWidget().findChildren(QLabel)]
+    assert card.windowTitle() == "A bound"  # which a tab has
 
 
 # -- messages --------------------------------------------------------------------------------------
@@ -374,6 +377,21 @@ def test_a_live_text_that_is_too_long_ends_in_dots_and_is_whole_where_there_is_r
         assert drawn.fontMetrics().horizontalAdvance(drawn.text()) <= width
     label.setText("<b>rich</b>")
     assert drawn.text() == "<b>rich</b>"
+
+
+def test_of_a_rich_text_that_is_too_long_whole_entries_are_left_out(qtbot):
+    holder = QWidget()
+    holder.resize(400, 40)
+    label = LiveLabel(holder)
+    shown(qtbot, holder)
+    drawn = label.findChild(QLabel)
+    text = "<b>log p(x)</b> −17.67 &nbsp; <b>ELBO</b> −19.12 &nbsp; <b>KL</b> 1.45"
+    label.setText(text)
+    label.resize(400, 20)
+    assert drawn.text() == text
+    label.resize(drawn.sizeHint().width() - 20, 20)
+    assert drawn.text() == "<b>log p(x)</b> −17.67 &nbsp; <b>ELBO</b> −19.12 &nbsp; …"
+    assert label.text() == text
 
 
 @pytest.mark.parametrize(("z", "text"), [((0.004, -2.4149), "0.00, −2.41"), ((-0.001,), "0.00"), ((), "")])

@@ -88,15 +88,14 @@ class CurvesPanel(QWidget):
             button.setToolTip(f"Curves over the {title.lower()} rows")
             self.buttons.addButton(button, index)
             row.addWidget(button)
-        row.addSpacing(8)
         self.toggles: dict[str, QCheckBox] = {}
         for name, (title, tip) in TOGGLES.items():
             box = self.toggles[name] = QCheckBox(title, self)
             box.setObjectName(name)
             box.setToolTip(tip)
             box.toggled.connect(self._toggled)
+            row.addSpacing(4)
             row.addWidget(box)
-            row.addSpacing(8)
         self.extra = QLabel(self)
         self.extra.setProperty("role", "muted")
         self.extra.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

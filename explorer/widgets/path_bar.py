@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from PySide6.QtCore import QSignalBlocker, QSize, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QToolButton, QWidget
 
 from explorer.icons import set_icon
 from explorer.state import FilmSpec, PathSpec
@@ -53,7 +54,7 @@ PLAYS = (
     ("back", "to and fro", "Turns round at its ends"),
 )
 SPEEDS = (6, 12, 24, 48)
-SHARES = (120, 78, 78, 107, 114, 108)  # of the room, at which all is read in a window of 1280
+NARROW = 560  # pixels, below which the boxes stand in two rows
 
 
 class PathBar(QWidget):
@@ -82,18 +83,32 @@ class PathBar(QWidget):
         set_icon(self.export, "save")
         self.export.setAccessibleName("Export the path")
         self.export.setToolTip("Save the path: a strip, an animation, a video, or its numbers")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        boxes = self.kind, self.begin, self.end, self.spacing, self.frames, self.play
-        for box, share in zip(boxes, SHARES, strict=True):
-            row.addWidget(box, share)
-        row.addStretch(1)
+        self._rows = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setSpacing(4)
+        where, how = (self.kind, self.begin, self.end), (self.spacing, self.frames, self.play)
+        for boxes, shares in ((where, (120, 78, 78)), (how, (107, 114, 108))):  # all is read at 1280
+            row = QHBoxLayout()
+            row.setSpacing(4)
+            for box, share in zip(boxes, shares, strict=True):
+                row.addWidget(box, share)
+            row.addStretch(1)
+            self._rows.addLayout(row, sum(shares))
         row.addWidget(self.export)
         for box in (self.kind, self.begin, self.end):
             box.activated.connect(self._joined)
         for box in (self.spacing, self.frames, self.play, self.speed):
             box.activated.connect(self._filmed)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = event.size().width() < NARROW
+        way = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
+        if way != self._rows.direction():
+            self._rows.setDirection(way)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, super().minimumSizeHint().height())  # of two rows, where one has no room
 
     def _choice(
         self, name: str, entries: Sequence[tuple[object, str, str]], widths: tuple[int, int], tip: str

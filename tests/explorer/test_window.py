@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QTabBar
 
 from backends.run import Run
 from explorer.mosaic import normalise
@@ -62,6 +62,24 @@ def test_no_card_lies_over_another_however_small_the_window(program, size):
     assert len(seen) == 5
     assert all(window.rect().contains(frame) for frame in seen)
     assert not any(a.intersects(b) for i, a in enumerate(seen) for b in seen[:i])
+
+
+@pytest.mark.parametrize("name", ["curves", "path", "traversals", "pins"])
+def test_at_200_per_cent_on_a_laptop_no_control_is_cut_or_covered(program, name):
+    window, dock = program.window, program.window.docks[name]
+    window.resize(960, 600)
+    window.show_card(name)
+    program.settle()
+    tabs = next(bar for bar in window.findChildren(QTabBar) if bar.isVisible())
+    for i in range(tabs.count()):
+        assert tabs.tabRect(i).width() > tabs.fontMetrics().horizontalAdvance(tabs.tabText(i))
+    controls = [c for kind in (QAbstractButton, QComboBox) for c in dock.findChildren(kind) if c.isVisible()]
+    frames = [QRect(control.mapTo(dock, QPoint()), control.size()) for control in controls]
+    assert controls
+    assert all(dock.rect().contains(frame) for frame in frames)
+    assert not any(a.intersects(b) for i, a in enumerate(frames) for b in frames[:i])
+    for control in dock.findChildren(QAbstractButton):
+        assert not control.isVisible() or control.width() >= control.minimumSizeHint().width()
 
 
 def test_commands_are_on_as_soon_as_there_is_what_they_need(start, small_run):

@@ -8,18 +8,16 @@ from backends.capabilities import SamplesGiven
 from backends.data import open_data
 from backends.encodings import DRAWS, encodings
 from backends.run import Run
+from tests.runs import saved_run
 
 FLOW = {"layers": 2, "width": 32, "learning_rate": 0.005}
 
 
 @pytest.fixture(scope="module")
 def vae_file(tmp_path_factory):
-    run = Run.start("vae", open_data("digits"), {"width": 64, "depth": 1, "latent_dim": 3}, seed=1)
-    for _ in range(400):
-        run.step()
     path = tmp_path_factory.mktemp("runs") / "vae.safetensors"
-    run.save(path)
-    return path
+    values = {"width": 64, "depth": 1, "latent_dim": 3}
+    return saved_run(path, "vae", "digits", values, steps=400, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +97,7 @@ def test_a_flow_on_encodings_is_saved_and_goes_on(vae_file, flow_run, tmp_path):
 
 
 def test_what_has_no_encodings_is_refused(vae_file, tmp_path):
-    mixture = Run.start("gmm", open_data("two-moons"), {})
-    mixture.save(tmp_path / "gmm.safetensors")
+    saved_run(tmp_path / "gmm.safetensors", "gmm", "two-moons", {})
     with pytest.raises(InputError, match="holds a gmm, which has no Gaussian q"):
         open_data(tmp_path / "gmm.safetensors")
     with pytest.raises(InputError, match="is a run, whose labels are those of its data, not 'y'"):

@@ -10,11 +10,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from shiboken6 import delete, isValid
 
-from backends.data import open_data
-from backends.run import Run
 from explorer import theme as themes
 from explorer.app import Program
 from explorer.theme import theme
+from tests.runs import saved_run
 
 SMALL = {"width": 32, "depth": 1}  # a VAE that trains in a second
 
@@ -22,12 +21,8 @@ SMALL = {"width": 32, "depth": 1}  # a VAE that trains in a second
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory) -> Path:
     """A run on the digits with a two-dimensional latent, saved at step 120."""
-    run = Run.start("vae", open_data("digits"), SMALL, seed=3)
-    for _ in range(120):
-        run.step()
     path = tmp_path_factory.mktemp("runs") / "small.safetensors"
-    run.save(path)
-    return path
+    return saved_run(path, "vae", "digits", SMALL, steps=120, seed=3)
 
 
 class Driver:

@@ -14,9 +14,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from backends.data import open_data
-from backends.run import Run
 from explorer.plots.plane_canvas import PlaneCanvas
+from tests.runs import saved_run
 
 CONTROLS = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, PlaneCanvas)
 RUNS = {
@@ -52,10 +51,7 @@ def controls(window: QWidget) -> list[QWidget]:
 @pytest.mark.parametrize("name", RUNS)
 def test_every_control_has_a_name_and_a_tip_and_the_keyboard_comes_to_it(start, tmp_path, name):
     data, values = RUNS[name]
-    run = Run.start(name.split()[0], open_data(data), values)
-    run.step()
-    run.save(tmp_path / "run.safetensors")
-    program = start(tmp_path / "run.safetensors")
+    program = start(saved_run(tmp_path / "run.safetensors", name.split()[0], data, values, steps=1))
     program.wait_for_run()
     wrong = []
     for widget in controls(program.window):

@@ -13,6 +13,7 @@ from explorer.follow import live_evaluation
 from explorer.panels.estimates import in_digits
 from explorer.theme import theme
 from tests.explorer.conftest import send_mouse
+from tests.runs import saved_run
 
 RUNS = {
     "coin": ("beta-bernoulli", "coin", {}),
@@ -28,11 +29,8 @@ def bayes(start, tmp_path):
 
     def begin(name, rows):
         model, data, values = RUNS[name]
-        run = Run.start(model, open_data(data), values)
-        for _ in range(rows):
-            run.step()
-        run.save(tmp_path / "run.safetensors")
-        driver = start(tmp_path / "run.safetensors", tmp_path / "home")
+        path = saved_run(tmp_path / "run.safetensors", model, data, values, steps=rows)
+        driver = start(path, tmp_path / "home")
         driver.wait_for_run()
         rest(driver)
         return driver

@@ -17,6 +17,7 @@ from explorer.beside import BesideDock
 from explorer.mosaic import normalise
 from explorer.runs_dialog import RunsDialog
 from explorer.state import PathSpec
+from tests.runs import saved_run
 
 WIDTH = {"width": 16, "depth": 1}
 
@@ -25,7 +26,7 @@ WIDTH = {"width": 16, "depth": 1}
 def five_wide(tmp_path):
     """A run of five latent dimensions, whose plane leaves three out."""
     path = tmp_path / "five.safetensors"
-    Run.start("vae", open_data("digits"), {**WIDTH, "latent_dim": 5}, seed=3).save(path)
+    saved_run(path, "vae", "digits", {**WIDTH, "latent_dim": 5}, seed=3)
     return path
 
 

@@ -6,11 +6,10 @@ from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
-from backends.data import open_data
-from backends.run import Run
 from explorer.theme import theme
 from explorer.theta import POINTS, SIDES
 from tests.explorer.conftest import send_mouse
+from tests.runs import saved_run
 
 MOONS = {"components": 3}
 
@@ -20,9 +19,7 @@ def opened(start, tmp_path):
     """Opens a run of a model with its bounds on top, and makes some steps: (program, panel)."""
 
     def begin(model="gmm", data="two-moons", values=MOONS, steps=0, backend=None):
-        run = Run.start(model, open_data(data), values, seed=1, backend=backend)
-        path = tmp_path / f"{model}.safetensors"
-        run.save(path)
+        path = saved_run(tmp_path / f"{model}.safetensors", model, data, values, seed=1, backend=backend)
         program = start(path)
         program.wait_for_run()
         program.settle()

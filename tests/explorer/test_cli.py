@@ -18,6 +18,7 @@ from backends.data import data_sets, open_data
 from backends.run import Run
 from explorer.__main__ import main
 from explorer.cli_json import json_line
+from tests.runs import saved_run
 
 ROOT = Path(__file__).parents[2]
 PATH = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'plugin'}"
@@ -36,11 +37,7 @@ def rows(tmp_path):
 @pytest.fixture(scope="module")
 def vae_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("vae") / "vae.safetensors"
-    run = Run.start("vae", open_data("digits"), {"width": 16, "depth": 1})
-    for _ in range(30):
-        run.step()
-    run.save(path)
-    return path
+    return saved_run(path, "vae", "digits", {"width": 16, "depth": 1}, steps=30)
 
 
 def lines(text):

@@ -5,19 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from backends.data import open_data
 from backends.encodings import DRAWS
 from backends.run import Run
 from explorer.__main__ import main
+from tests.runs import saved_run
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    run = Run.start("vae", open_data("digits"), {"width": 32, "depth": 1})
-    for _ in range(200):
-        run.step()
-    run.save(folder / "vae.safetensors")
+    saved_run(folder / "vae.safetensors", "vae", "digits", {"width": 32, "depth": 1}, steps=200)
     flow = ["train", "nsf", "--data", str(folder / "vae.safetensors"), "--steps", "60", "--json"]
     flow += ["--set", "layers=2", "width=16", "learning_rate=0.01", "--out", str(folder / "flow.safetensors")]
     assert main(flow) == 0
@@ -52,9 +49,8 @@ def test_the_flow_can_be_scored_on_the_encodings(files, capsys):
 
 
 def test_a_prior_that_does_not_fit_is_refused(files, tmp_path, capsys):
-    Run.start("gmm", open_data("digits-grey"), {}).save(tmp_path / "wide.safetensors")
-    other = Run.start("gmm", open_data("two-moons"), {})
-    other.save(tmp_path / "gmm.safetensors")
+    saved_run(tmp_path / "wide.safetensors", "gmm", "digits-grey", {})
+    saved_run(tmp_path / "gmm.safetensors", "gmm", "two-moons", {})
     assert sample(files, "--prior", tmp_path / "wide.safetensors") == 2
     assert "is of 64 columns, the latent space of" in capsys.readouterr().err
     assert sample(files, "--prior", tmp_path / "none.safetensors") == 2

@@ -9,8 +9,7 @@ from PySide6.QtWidgets import QApplication
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from backends.data import open_data
-from backends.run import Run
+from tests.runs import saved_run
 
 
 @pytest.fixture
@@ -18,12 +17,8 @@ def opened(start, tmp_path):
     """Opens a run of a mixture after some steps with its clusters on top: (program, panel)."""
 
     def begin(model="bernoulli-mixture", data="digits", steps=10, **values):
-        run = Run.start(model, open_data(data), {"components": 10} | values, seed=1)
-        for _ in range(steps):
-            run.step()
         path = tmp_path / f"{model}.safetensors"
-        run.save(path)
-        program = start(path)
+        program = start(saved_run(path, model, data, {"components": 10} | values, steps=steps, seed=1))
         program.wait_for_run()
         panel = program.window.suited["clusters"]
         program.window.docks["clusters"].raise_()
@@ -146,7 +141,7 @@ def test_data_without_labels_have_a_sentence(opened, tmp_path):
 def test_it_is_there_for_mixtures_only(opened, tmp_path):
     program, _ = opened()
     path = tmp_path / "ppca.safetensors"
-    Run.start("ppca", open_data("digits-grey"), {}).save(path)
+    saved_run(path, "ppca", "digits-grey", {})
     program.actions.open(path)
     program.until(lambda: program.session.run.kind.name == "ppca")
     assert program.window.docks["clusters"].isHidden()

@@ -13,12 +13,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from backends.checkpoint import read_manifest
-from backends.data import open_data
-from backends.run import Run
 from explorer import settings
 from explorer.kept import kept_runs
 from explorer.preferences import Preferences
 from explorer.state import State
+from tests.runs import saved_run
 
 CHILD = """
 import sys
@@ -93,10 +92,8 @@ def test_killed_while_it_trains_it_offers_what_was_kept_last(start, qtbot, small
 
 
 def test_killed_while_it_saves_it_still_has_what_was_saved_before(start, qtbot, tmp_path, home, child):
-    run = Run.start("vae", open_data("digits"), {"width": 768, "depth": 3}, seed=1)
-    run.step()
-    run.save(tmp_path / "large.safetensors")
-    process = child(tmp_path / "large.safetensors")
+    values = {"width": 768, "depth": 3}
+    process = child(saved_run(tmp_path / "large.safetensors", "vae", "digits", values, steps=1, seed=1))
     qtbot.waitUntil(lambda: kept_step(home) > 1, timeout=60_000)
     end = time.monotonic() + 60
     while not (halves := list((home / "unsaved").glob(".*.tmp"))):

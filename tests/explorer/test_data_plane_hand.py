@@ -17,6 +17,7 @@ from explorer.follow import live_evaluation
 from explorer.scatter import mix
 from explorer.theme import theme
 from tests.explorer.conftest import grab, send_mouse
+from tests.runs import saved_run
 
 VALUES = {"components": 3}
 LEFT = Qt.MouseButton.LeftButton
@@ -26,12 +27,8 @@ def saved(tmp_path, steps, values=VALUES, data="", model="gmm"):
     rows = tmp_path / "rows.npy"
     if not rows.exists():
         np.save(rows, open_data("two-moons").train.x[:600])
-    run = Run.start(model, open_data(data or str(rows)), values, seed=1)
-    for _ in range(steps):
-        run.step()
     path = tmp_path / f"{model}-{steps}.safetensors"
-    run.save(path)
-    return path
+    return saved_run(path, model, data or str(rows), values, steps=steps, seed=1)
 
 
 class Plane:

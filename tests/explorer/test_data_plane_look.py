@@ -9,7 +9,6 @@ from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtTest import QTest
 from scipy.linalg import subspace_angles
 
-from backends.data import open_data
 from backends.projections import lda_directions
 from backends.run import Run
 from explorer.data_points import rgb
@@ -19,6 +18,7 @@ from explorer.points import MOST_DOTS, OPACITY
 from explorer.theme import theme
 from explorer.widgets.image import to_image
 from tests.explorer.conftest import grab, send_mouse
+from tests.runs import saved_run
 
 LAYERS = {
     "field": "mosaic",
@@ -77,11 +77,7 @@ def opened(start, tmp_path):
         if not isinstance(data, str):
             np.save(tmp_path / "rows.npy", np.asarray(data, np.float32))
             data = str(tmp_path / "rows.npy")
-        run = Run.start(model, open_data(data), values)
-        for _ in range(steps):
-            run.step()
-        run.save(tmp_path / "run.safetensors")
-        program = start(tmp_path / "run.safetensors")
+        program = start(saved_run(tmp_path / "run.safetensors", model, data, values, steps=steps))
         program.wait_for_run()
         return program
 

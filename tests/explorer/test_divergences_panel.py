@@ -14,6 +14,7 @@ from backends.divergences import divergences
 from backends.run import Run
 from explorer.panels.divergences import HEADROOM, ROWS, with_error
 from explorer.theme import theme
+from tests.runs import saved_run
 
 QUICK = {"width": 16, "depth": 1, "learning_rate": 5e-3}
 
@@ -25,11 +26,7 @@ def opened(start, tmp_path):
     def begin(data="eight-gaussians", steps=60, model="realnvp"):
         path = tmp_path / "flow.safetensors"
         few = {} if model == "cnf" else {"layers": 4}
-        run = Run.start(model, open_data(data), QUICK | few, seed=1)
-        for _ in range(steps):
-            run.step()
-        run.save(path)
-        program = start(path)
+        program = start(saved_run(path, model, data, QUICK | few, steps=steps, seed=1))
         program.wait_for_run()
         program.window.docks["kl"].raise_()
         panel = program.window.suited["kl"]
@@ -285,7 +282,7 @@ def test_only_where_the_density_is_known(start, tmp_path):
     np.savetxt(
         table, np.random.default_rng(0).normal(size=(200, 2)), delimiter=",", header="a,b", comments=""
     )
-    Run.start("realnvp", open_data(table), QUICK).save(path)
+    saved_run(path, "realnvp", table, QUICK)
     program = start(path)
     program.wait_for_run()
     assert program.window.docks["kl"].isHidden()

@@ -8,26 +8,17 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
-from backends.data import open_data
 from backends.restarts import best
-from backends.run import Run
 from explorer.tokens import DARK, blend
 from explorer.widgets.values import format_number
-
-
-def saved(tmp_path, model, data, values, steps=0, seed=0):
-    run = Run.start(model, open_data(data), values, seed=seed)
-    for _ in range(steps):
-        run.step()
-    path = tmp_path / f"{model}.safetensors"
-    run.save(path)
-    return path
+from tests.runs import saved_run
 
 
 @pytest.fixture
 def program(start, tmp_path):
     """The program with a mixture of eight that has made no step, at rest."""
-    driver = start(saved(tmp_path, "gmm", "eight-gaussians", {"components": 8}, seed=3))
+    path = saved_run(tmp_path / "gmm.safetensors", "gmm", "eight-gaussians", {"components": 8}, seed=3)
+    driver = start(path)
     driver.wait_for_run()
     driver.settle()
     return driver
@@ -215,7 +206,7 @@ def test_the_terms_add_up_to_the_bound(program, em):
 
 def test_the_terms_of_probabilistic_pca(start, tmp_path):
     values = {"method": "em", "latent_dim": 2}
-    program = start(saved(tmp_path, "ppca", "digits-grey", values, steps=3))
+    program = start(saved_run(tmp_path / "ppca.safetensors", "ppca", "digits-grey", values, steps=3))
     program.wait_for_run()
     em = program.window.suited["em"]
     em.terms.click()
@@ -250,7 +241,7 @@ def test_a_component_that_collapses_is_told(start, tmp_path):
     x = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
     x[:20] = x[0]
     np.save(tmp_path / "few.npy", x)
-    path = saved(tmp_path, "gmm", str(tmp_path / "few.npy"), {"components": 4}, steps=60)
+    path = saved_run(tmp_path / "gmm.safetensors", "gmm", tmp_path / "few.npy", {"components": 4}, steps=60)
     program = start(path)
     program.wait_for_run()
     em, model = program.window.suited["em"], program.session.model

@@ -8,10 +8,10 @@ import pytest
 from backends.base import finish
 from backends.data import open_data
 from backends.factors_found import explained_variance
-from backends.run import Run
 from explorer.encoding_points import colouring
 from explorer.state import from_json, to_json
 from explorer.theme import rgb, theme
+from tests.runs import saved_run
 
 ROWS = "shapes:300"
 
@@ -19,11 +19,7 @@ ROWS = "shapes:300"
 @pytest.fixture(scope="module")
 def shapes_run(tmp_path_factory):
     path = tmp_path_factory.mktemp("shapes") / "shapes.safetensors"
-    run = Run.start("vae", open_data(ROWS), {"width": 16, "depth": 1, "decoder": "gaussian"})
-    for _ in range(3):
-        run.step()
-    run.save(path)
-    return path
+    return saved_run(path, "vae", ROWS, {"width": 16, "depth": 1, "decoder": "gaussian"}, steps=3)
 
 
 @pytest.fixture

@@ -10,13 +10,12 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
-from backends.data import open_data
-from backends.run import Run
 from explorer import pins
 from explorer.player import Player, following
 from explorer.state import FilmSpec, PathSpec
 from explorer.theme import theme
 from explorer.widgets.film_strip import LABELS, LEAST_TILE, Layout
+from tests.runs import saved_run
 
 from .test_paths import draw, walked
 
@@ -198,10 +197,8 @@ def test_empty_space_is_shaded(program, film):
 
 
 def test_two_dimensional_data_are_drawn_as_a_plane(start, tmp_path):
-    run = Run.start("vae", open_data("two-moons"), {"width": 16, "depth": 1, "decoder": "gaussian"}, seed=0)
-    run.step()
-    run.save(tmp_path / "moons.safetensors")
-    program = start(tmp_path / "moons.safetensors")
+    values = {"width": 16, "depth": 1, "decoder": "gaussian"}
+    program = start(saved_run(tmp_path / "moons.safetensors", "vae", "two-moons", values, steps=1))
     program.wait_for_run()
     program.settle()
     draw(program, (-1.0, 0.0), (1.0, 1.0))

@@ -10,13 +10,13 @@ from scipy import integrate
 
 from backends.base import finish
 from backends.carry import log_prob
-from backends.data import open_data
 from backends.run import Run
 from explorer.cards import in_front
 from explorer.flow import CELLS, Gauges, gauges, passage
 from explorer.theme import theme
 from explorer.widgets.flow_bar import TICKS
 from tests.explorer.conftest import send_mouse
+from tests.runs import saved_run
 
 QUICK = {
     "realnvp": {"layers": 4, "width": 16, "depth": 1},
@@ -31,10 +31,7 @@ def flow_file(tmp_path_factory):
     def make(kind):
         path = tmp_path_factory.getbasetemp() / f"{kind}-flow.safetensors"
         if not path.exists():
-            run = Run.start(kind, open_data("two-moons"), QUICK[kind])
-            for _ in range(60):
-                run.step()
-            run.save(path)
+            saved_run(path, kind, "two-moons", QUICK[kind], steps=60)
         return path
 
     return make

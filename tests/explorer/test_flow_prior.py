@@ -12,6 +12,7 @@ from explorer.flow_prior import Fitted, fit
 from explorer.mosaic import Ink
 from explorer.state import SamplesSpec
 from explorer.tiles import Tiling
+from tests.runs import saved_run
 
 
 def last(work):
@@ -83,7 +84,7 @@ def test_a_run_from_a_file_takes_the_place_of_the_fitted_one(program, small_run,
     prior = Run.start("gmm", open_data(str(small_run)), {"components": 3})
     prior.step()
     prior.save(tmp_path / "three.safetensors")
-    Run.start("gmm", open_data("normal-1d"), {}).save(tmp_path / "narrow.safetensors")
+    saved_run(tmp_path / "narrow.safetensors", "gmm", "normal-1d", {})
     panel, session = program.window.samples, program.session
     assert not panel.choose.isVisible()
     program.click(panel.switch.buttons["flow"])

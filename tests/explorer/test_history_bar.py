@@ -6,9 +6,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
-from backends.data import open_data
 from backends.run import Run
 from explorer.tokens import DARK
+from tests.runs import saved_run
 
 STEPS = 12
 
@@ -188,9 +188,8 @@ def test_the_history_of_a_run_that_was_just_begun_starts_before_its_first_step(p
 
 
 def test_a_flow_has_a_history_too(start, tmp_path):
-    run = Run.start("realnvp", open_data("two-moons"), {"width": 16, "layers": 2})
-    run.save(tmp_path / "flow.safetensors")
-    program = start(tmp_path / "flow.safetensors")
+    path = saved_run(tmp_path / "flow.safetensors", "realnvp", "two-moons", {"width": 16, "layers": 2})
+    program = start(path)
     program.wait_for_run()
     trained(program, 3)
     program.window.stage.history.scrubber.slider.setValue(1)

@@ -7,22 +7,18 @@ from PySide6.QtTest import QTest
 
 from backends.base import finish
 from backends.capabilities import latent_points
-from backends.data import open_data
 from backends.flow_terms import flow_terms
-from backends.run import Run
 from explorer.mosaic import Ink
 from explorer.slices import samples
 from explorer.tiles import Tiling, between, pairs
+from tests.runs import saved_run
 
 
 @pytest.fixture(scope="module")
 def flow_file(tmp_path_factory):
-    run = Run.start("realnvp", open_data("digits-16"), {"layers": 4, "width": 32, "learning_rate": 0.003})
-    for _ in range(60):
-        run.step()
     path = tmp_path_factory.mktemp("runs") / "digits-flow.safetensors"
-    run.save(path)
-    return path
+    values = {"layers": 4, "width": 32, "learning_rate": 0.003}
+    return saved_run(path, "realnvp", "digits-16", values, steps=60)
 
 
 @pytest.fixture
@@ -134,10 +130,8 @@ def test_a_plane_of_many_dimensions_is_the_principal_one_until_another_is_chosen
 
 
 def test_the_map_of_a_bounded_base_shows_its_support(start, tmp_path):
-    run = Run.start("realnvp", open_data("digits-16"), {"layers": 2, "width": 8, "base": "uniform"})
-    run.step()
-    run.save(tmp_path / "uniform.safetensors")
-    program = start(tmp_path / "uniform.safetensors")
+    values = {"layers": 2, "width": 8, "base": "uniform"}
+    program = start(saved_run(tmp_path / "uniform.safetensors", "realnvp", "digits-16", values, steps=1))
     program.wait_for_run()
     session, shown = program.session, program.window.cursor_panel
 

@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from backends.base import DataInfo, InputError
 from backends.capabilities import latent_points
 from backends.data import open_data
-from backends.run import Run
 from explorer.inputs import as_row, read_row
 from explorer.sketch import SHOWN, Sketch
 from tests.explorer.conftest import send_mouse
+from tests.runs import saved_run
 
 LEFT = Qt.MouseButton.LeftButton
 GREY = DataInfo("g", "G", 12, values="integer", levels=17, image_shape=(3, 4), display=(0.0, 16.0))
@@ -150,10 +150,8 @@ def test_a_picture_that_cannot_be_read_is_told_of(program, tmp_path, monkeypatch
 
 
 def test_a_click_on_the_data_plane_gives_a_datum_of_the_plane(start, tmp_path):
-    run = Run.start("vae", open_data("two-moons"), {"width": 16, "depth": 1, "decoder": "gaussian"})
-    run.step()
-    run.save(tmp_path / "run.safetensors")
-    program = start(tmp_path / "run.safetensors")
+    values = {"width": 16, "depth": 1, "decoder": "gaussian"}
+    program = start(saved_run(tmp_path / "run.safetensors", "vae", "two-moons", values, steps=1))
     program.wait_for_run()
     program.click(program.window.stage.switch.buttons["data"])
     panel = program.window.stage.data

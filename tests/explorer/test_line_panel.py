@@ -5,19 +5,15 @@ import pytest
 from scipy.integrate import trapezoid
 
 from backends.base import Stamp, finish
-from backends.data import open_data
 from backends.run import Run
 from explorer.flow_line import flow_line
+from tests.runs import saved_run
 
 
 @pytest.fixture(scope="module")
 def line_file(tmp_path_factory):
-    run = Run.start("nsf", open_data("normal-1d"), {"layers": 2, "width": 16})
-    for _ in range(60):
-        run.step()
-    path = tmp_path_factory.mktemp("line") / "line.safetensors"
-    run.save(path)
-    return path
+    path, values = tmp_path_factory.mktemp("line") / "line.safetensors", {"layers": 2, "width": 16}
+    return saved_run(path, "nsf", "normal-1d", values, steps=60)
 
 
 def test_the_map_is_monotone_and_both_densities_have_a_mass_of_one(line_file):

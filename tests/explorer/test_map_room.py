@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from PySide6.QtWidgets import QWidget
 
-from backends.data import open_data
-from backends.run import Run
 from explorer import pins
 from explorer.state import PathSpec
+from tests.runs import saved_run
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +16,7 @@ def shapes_file(tmp_path_factory):
     """A model with all the bars that there are: a plane to choose, factors, and directions left out."""
     path = tmp_path_factory.mktemp("room") / "shapes.safetensors"
     values = {"width": 8, "depth": 1, "decoder": "gaussian", "latent_dim": 9}
-    Run.start("vae", open_data("shapes:200"), values).save(path)
-    return path
+    return saved_run(path, "vae", "shapes:200", values)
 
 
 @pytest.fixture

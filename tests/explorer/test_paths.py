@@ -16,6 +16,7 @@ from explorer import pins
 from explorer.paths import NEIGHBOURS, Route, counts, counts_near, route_of, speeds, typical_radius, walk
 from explorer.session import Encodings
 from explorer.state import FilmSpec, PathSpec, State, from_json, to_json
+from tests.runs import saved_run
 
 from .conftest import send_mouse
 
@@ -317,10 +318,8 @@ def test_a_path_between_pins_follows_them_and_the_training(program):
 
 
 def test_through_a_plane_of_many_dimensions(start, tmp_path):
-    run = Run.start("vae", open_data("digits"), {"width": 16, "depth": 1, "latent_dim": 50}, seed=0)
-    run.step()
-    run.save(tmp_path / "many.safetensors")
-    program = start(tmp_path / "many.safetensors")
+    values = {"width": 16, "depth": 1, "latent_dim": 50}
+    program = start(saved_run(tmp_path / "many.safetensors", "vae", "digits", values, steps=1))
     program.wait_for_run()
     program.settle()
     draw(program, (-1.0, 0.0), (1.0, 1.0))

@@ -5,19 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backends.data import open_data
-from backends.run import Run
+from tests.runs import saved_run
 
 pytestmark = pytest.mark.usefixtures("toy_plugin")
 
 
 @pytest.fixture
 def program(start, tmp_path):
-    run = Run.start("toy-gaussian", open_data("two-moons"), {})
-    for _ in range(50):
-        run.step()
-    run.save(tmp_path / "toy.safetensors")
-    program = start(tmp_path / "toy.safetensors")
+    program = start(saved_run(tmp_path / "toy.safetensors", "toy-gaussian", "two-moons", {}, steps=50))
     program.wait_for_run()
     return program
 
@@ -36,8 +31,7 @@ def test_a_model_without_a_bound_is_evaluated_once_a_snapshot(program):
 def test_nothing_of_the_run_before_stays_beside_another(start, small_run, tmp_path):
     rows = tmp_path / "rows.npy"
     np.save(rows, np.random.default_rng(0).normal(50, 1, (40, 2)))
-    run = Run.start("toy-gaussian", open_data(rows), {})
-    run.save(tmp_path / "orphan.safetensors")
+    saved_run(tmp_path / "orphan.safetensors", "toy-gaussian", rows, {})
     rows.unlink()  # so that it opens without its data
     program = start(small_run)
     program.wait_for_run()

@@ -7,19 +7,15 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from backends.data import open_data
-from backends.run import Run
 from explorer.state import Pin
+from tests.runs import saved_run
 
 
 @pytest.fixture(scope="module")
 def five_file(tmp_path_factory):
-    run = Run.start("vae", open_data("digits"), {"width": 32, "depth": 1, "latent_dim": 5}, seed=3)
-    for _ in range(60):
-        run.step()
     path = tmp_path_factory.mktemp("runs") / "five.safetensors"
-    run.save(path)
-    return path
+    values = {"width": 32, "depth": 1, "latent_dim": 5}
+    return saved_run(path, "vae", "digits", values, steps=60, seed=3)
 
 
 @pytest.fixture

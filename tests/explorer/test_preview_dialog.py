@@ -11,11 +11,12 @@ from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
-from backends.data import SPLITS, open_data
+from backends.data import SPLITS
 from backends.run import Run
 from explorer.panels.run import OPEN_FOLDER
 from explorer.preview import DataPreview
 from explorer.theme import LIGHT
+from tests.runs import saved_run
 
 
 @pytest.fixture
@@ -262,8 +263,8 @@ def test_the_list_of_data_opens_a_folder(program, faces, monkeypatch):
 
 
 def test_a_run_on_a_folder_is_opened_with_its_images_and_can_be_left(program, start, faces, tmp_path):
-    run = Run.start("vae", open_data(f"{faces}:size=8,colour=rgb"), {"width": 8, "decoder": "gaussian"})
-    run.save(tmp_path / "faces.safetensors")
+    values = {"width": 8, "decoder": "gaussian"}
+    saved_run(tmp_path / "faces.safetensors", "vae", f"{faces}:size=8,colour=rgb", values)
     before = program.session.run
     program.actions.open(tmp_path / "faces.safetensors")
     program.actions.cancel()

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from backends.data import open_data
-from backends.run import Run
 from explorer.encoder import SAMPLE
 from explorer.points import MOST_DOTS
 from explorer.theme import rgb, theme
 from explorer.widgets.values import format_number
+from tests.runs import saved_run
 
 ROWS = 200_000
 TRAIN = ROWS - ROWS // 10 - round(0.15 * ROWS)
@@ -23,11 +22,7 @@ def many(tmp_path_factory):
     x = (rng.standard_normal((ROWS, 3)) * 0.5 + 3.0 * labels[:, None]).astype(np.float32)
     path = tmp_path_factory.mktemp("many")
     np.savez(path / "many.npz", x=x, y=labels)
-    run = Run.start("vae", open_data(path / "many.npz"), WIDTH, seed=1)
-    for _ in range(60):
-        run.step()
-    run.save(path / "many.safetensors")
-    return path / "many.safetensors"
+    return saved_run(path / "many.safetensors", "vae", path / "many.npz", WIDTH, steps=60, seed=1)
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from backends.data import open_data
 from backends.run import Run
 from explorer.panels.selection import SERIES, best_of, value
+from tests.runs import saved_run
 
 
 @pytest.fixture
@@ -13,9 +13,7 @@ def opened(start, tmp_path):
     """Opens a run of a model with the choice of its size on top: (program, panel)."""
 
     def begin(model="gmm", data="eight-gaussians", **values):
-        path = tmp_path / f"{model}.safetensors"
-        Run.start(model, open_data(data), values, seed=1).save(path)
-        program = start(path)
+        program = start(saved_run(tmp_path / f"{model}.safetensors", model, data, values, seed=1))
         program.wait_for_run()
         program.settle()
         panel = program.window.suited["selection"]

@@ -9,11 +9,10 @@ from PySide6.QtTest import QTest
 from scipy import stats
 
 from backends.base import Decoded, Gaussian, Stamp, finish
-from backends.data import open_data
-from backends.run import Run
 from explorer.mosaic import Ink, normalise
 from explorer.traversals import PLACES, TILE, is_standard_normal, kl_by_dimension, strip, traversals
 from explorer.widgets.traversal_rows import NAME, ROW
+from tests.runs import saved_run
 
 WHITE = Ink((255, 255, 255), 1.0)
 
@@ -121,11 +120,7 @@ def test_a_strip_holds_the_images_side_by_side():
 def panel(start, tmp_path):
     """The traversals of a VAE whose last dimensions are not used."""
     values = {"width": 32, "depth": 1, "latent_dim": 6, "learning_rate": 0.01}
-    run = Run.start("vae", open_data("digits"), values, seed=3)
-    for _ in range(250):
-        run.step()
-    run.save(tmp_path / "six.safetensors")
-    program = start(tmp_path / "six.safetensors")
+    program = start(saved_run(tmp_path / "six.safetensors", "vae", "digits", values, steps=250, seed=3))
     program.wait_for_run()
     panel = program.window.suited["traversals"]
     program.window.docks["traversals"].raise_()

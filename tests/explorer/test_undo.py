@@ -17,8 +17,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from backends.data import open_data
-from backends.run import Run
 from explorer.state import (
     BayesSpec,
     BoundSpec,
@@ -29,6 +27,7 @@ from explorer.state import (
     PlaneSpec,
     State,
 )
+from tests.runs import saved_run
 
 PINS = tuple(
     Pin(name, z) for name, z in zip("ABC", ((0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)), strict=True)
@@ -161,10 +160,7 @@ def test_every_field_of_the_state_has_a_control():
 @pytest.mark.parametrize("name", RUNS)
 def test_what_is_set_is_taken_back_and_set_again(start, tmp_path, name):
     kind, data, values, before, paths = RUNS[name]
-    run = Run.start(kind, open_data(data), values)
-    run.step()
-    run.save(tmp_path / "run.safetensors")
-    program = start(tmp_path / "run.safetensors")
+    program = start(saved_run(tmp_path / "run.safetensors", kind, data, values, steps=1))
     program.wait_for_run()
     session, edit = program.session, program.window.commands
     session.begin(replace(session.state, **before))

@@ -5,19 +5,13 @@ import pytest
 from PySide6.QtCore import QPoint
 
 from backends.base import finish
-from backends.data import open_data
 from backends.likelihood import log_likelihood
-from backends.run import Run
+from tests.runs import saved_run
 
 
 @pytest.fixture
 def mixture(tmp_path):
-    run = Run.start("gmm", open_data("eight-gaussians"), {"components": 8})
-    for _ in range(5):
-        run.step()
-    path = tmp_path / "mixture.safetensors"
-    run.save(path)
-    return path
+    return saved_run(tmp_path / "mixture.safetensors", "gmm", "eight-gaussians", {"components": 8}, steps=5)
 
 
 def test_a_mixture_is_seen_on_the_data_plane(start, mixture, tmp_path):
@@ -66,11 +60,7 @@ def test_another_run_brings_the_latent_map_back(start, mixture, small_run, tmp_p
 
 @pytest.mark.parametrize("kind", ["nsf", "cnf"])
 def test_a_flow_of_one_column_is_seen_as_its_density(start, tmp_path, kind):
-    run = Run.start(kind, open_data("normal-1d"), {"width": 16})
-    for _ in range(40):
-        run.step()
-    run.save(tmp_path / "line.safetensors")
-    program = start(tmp_path / "line.safetensors")
+    program = start(saved_run(tmp_path / "line.safetensors", kind, "normal-1d", {"width": 16}, steps=40))
     program.wait_for_run()
     stage, model = program.window.stage, program.session.model
     assert stage.panel is stage.data
@@ -85,11 +75,8 @@ def test_a_flow_of_one_column_is_seen_as_its_density(start, tmp_path, kind):
 
 
 def test_hovering_the_plane_of_a_vae_estimates_log_p_and_says_how(start, tmp_path):
-    run = Run.start("vae", open_data("two-moons:500"), {"width": 16, "depth": 1, "decoder": "gaussian"})
-    for _ in range(40):
-        run.step()
-    path = tmp_path / "moons.safetensors"
-    run.save(path)
+    values = {"width": 16, "depth": 1, "decoder": "gaussian"}
+    path = saved_run(tmp_path / "moons.safetensors", "vae", "two-moons:500", values, steps=40)
     program = start(path, tmp_path / "home")
     program.wait_for_run()
     program.window.stage.choose("data")
@@ -111,9 +98,7 @@ def test_hovering_the_plane_of_a_vae_estimates_log_p_and_says_how(start, tmp_pat
 
 
 def test_a_flow_of_one_column_has_no_rows_of_a_bound(start, tmp_path):
-    run = Run.start("nsf", open_data("normal-1d"), {"layers": 1, "width": 8})
-    path = tmp_path / "line.safetensors"
-    run.save(path)
+    path = saved_run(tmp_path / "line.safetensors", "nsf", "normal-1d", {"layers": 1, "width": 8})
     program = start(path, tmp_path / "home")
     program.wait_for_run()
     rows = program.window.stage.place.rows

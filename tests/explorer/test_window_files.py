@@ -11,7 +11,6 @@ from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 
-from backends.data import open_data
 from backends.run import Run
 from explorer import settings
 from explorer.cards import in_front
@@ -19,6 +18,7 @@ from explorer.kept import kept_runs
 from explorer.suited import SUITED
 from explorer.theme import DARK, LIGHT
 from explorer.widgets.palette import Palette
+from tests.runs import saved_run
 
 Z = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
 
@@ -101,9 +101,7 @@ def test_save_writes_to_the_runs_own_file_and_asks_where_there_is_none(start, tm
 
 
 def test_a_file_is_opened_by_menu_and_from_the_recent_ones(program, tmp_path, monkeypatch):
-    run = Run.start("vae", open_data("two-moons"), {"width": 8, "decoder": "gaussian"})
-    path = tmp_path / "moons.safetensors"
-    run.save(path)
+    path = saved_run(tmp_path / "moons.safetensors", "vae", "two-moons", {"width": 8, "decoder": "gaussian"})
     answer(monkeypatch, "getOpenFileName", path)
     program.trigger("open")
     program.until(lambda: program.session.run.info.name == "two-moons")
@@ -137,8 +135,7 @@ def test_saving_where_it_cannot_be_says_so(program, tmp_path, monkeypatch):
 
 
 def test_a_dropped_run_is_opened_wherever_it_falls(program, tmp_path):
-    run = Run.start("vae", open_data("pinwheel"), {"width": 8, "decoder": "gaussian"})
-    run.save(tmp_path / "wheel.safetensors")
+    saved_run(tmp_path / "wheel.safetensors", "vae", "pinwheel", {"width": 8, "decoder": "gaussian"})
     for onto in (None, program.map.canvas.viewport(), program.window.curves.plot, program.run_panel):
         assert drop(program, tmp_path / "wheel.safetensors", onto)
         old = program.session.run

@@ -284,6 +284,7 @@ def test_whole_curves_are_those_of_the_card_in_front(flow):
     program = flow()
     seen, behind = program.window.suited["likelihood"].plot, program.window.curves.plot
     program.until(lambda: program.session.report is not None)
+    program.until(lambda: bool(seen._to_fit()))  # its curves are drawn a little later
     for plot in (seen, behind):
         plot.set_view_range((1, 3), (-3, -2))
     program.trigger("fit-curves")

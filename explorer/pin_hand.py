@@ -54,6 +54,7 @@ class PinHand(QObject):
 
     def _state_changed(self, old: Any, new: Any) -> None:
         if old.pins != new.pins:
+            self._session.choose_pin(pins.called(old, new, self._session.pin))
             self._draw()
 
     def _draw(self, *_: Any) -> None:
@@ -202,7 +203,6 @@ class PinHand(QObject):
             self._session.say(f"The pin keeps its name: {error}.", "error")
             return
         self._session.apply(state, f"rename the pin {old}")
-        self._session.choose_pin(new.strip())
 
     def _close_editor(self) -> None:
         editor, self.editor = self.editor, None

@@ -64,6 +64,16 @@ def renamed(state: State, old: str, new: str) -> State:
     return replace(state, pins=pins, path=path, map=shown)
 
 
+def called(old: State, new: State, name: str) -> str:
+    """What the pin of this name in one state is called in the next, as a rename that is undone leaves it in
+    its place; "" where it is gone."""
+    if len(old.pins) == len(new.pins):
+        for before, after in zip(old.pins, new.pins, strict=True):
+            if before.name == name and before.z == after.z:
+                return after.name
+    return name if any(pin.name == name for pin in new.pins) else ""
+
+
 def without(state: State, name: str) -> State:
     """The state without the pin of this name."""
     return replace(state, pins=tuple(pin for pin in state.pins if pin.name != name))

@@ -126,7 +126,7 @@ class PinsPanel(QWidget):
             self._draw()
 
     def _draw(self, *_: Any) -> None:
-        shown, current = pins.shown(self._session.state, self._dim), self.current
+        shown = pins.shown(self._session.state, self._dim)
         with QSignalBlocker(self.list):
             while self.list.topLevelItemCount() > len(shown):
                 self.list.takeTopLevelItem(self.list.topLevelItemCount() - 1)
@@ -143,7 +143,7 @@ class PinsPanel(QWidget):
                 ):
                     item.setText(column, text)
                 item.setToolTip(1, ", ".join(repr(z) for z in pin.z[:64]))
-                if pin.name == current:
+                if pin.name == self._session.pin:
                     self.list.setCurrentItem(item, 0, QItemSelectionModel.SelectionFlag.ClearAndSelect)
         self.list.setVisible(bool(shown))
         self.empty.setVisible(not shown)
@@ -179,10 +179,8 @@ class PinsPanel(QWidget):
             self._complain(str(error))
             self._draw()
             return
-        item.setData(0, Qt.ItemDataRole.UserRole, new.strip())
         self._clear_error()
         self._session.apply(state, f"rename the pin {old}")
-        self._session.choose_pin(new.strip())
         self._draw()  # what is shown of the other columns cannot be edited
 
     def _delete(self) -> None:

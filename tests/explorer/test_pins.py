@@ -248,6 +248,21 @@ def test_a_pin_is_moved_by_keys_as_by_hand(program):
     assert program.session.state.pins == (a, b)
 
 
+def test_a_name_that_is_taken_back_leaves_the_pin_chosen(program):
+    set_pin(program, 0.3, 0.2), set_pin(program, 1.0, 0.2)
+    panel = program.window.suited["pins"]
+    QTest.keyClick(program.map.canvas, Qt.Key.Key_F2)
+    QTest.keyClicks(program.map.pins.editor, "seven")
+    QTest.keyClick(program.map.pins.editor, Qt.Key.Key_Return)
+    for command, name in (("undo", "B"), ("redo", "seven"), ("undo", "B")):
+        program.trigger(command)
+        assert program.session.pin == panel.current == name
+        assert [item.selected for item in program.map.pins.items.values()].count(True) == 1
+        assert program.map.pins.items[name].selected
+    QTest.keyClick(program.map.canvas, Qt.Key.Key_Delete)
+    assert [pin.name for pin in program.session.state.pins] == ["A"]
+
+
 # -- the list --------------------------------------------------------------------------------------
 
 

@@ -171,3 +171,20 @@ def test_two_dimensions_leave_nothing_out(program):
     assert program.map.planes.isHidden()
     assert program.map.left_out.isHidden()
     assert program.session.plane.left_out is None
+
+
+def test_a_plane_far_from_the_prior_shows_it_in_the_middle(five):
+    """Through three pins the first is the origin, wherever that is; what is wide open beside it shows nothing."""
+    session = five.session
+    z = np.random.default_rng(0).normal(size=(3, 5)) + [6.0, 0, 0, 0, 0]
+    pins = tuple(Pin(name, tuple(row)) for name, row in zip("ABC", z.tolist(), strict=True))
+    session.apply(replace(session.state, pins=pins), "set pins")
+    choose(five, five.map.planes.kind, 3)
+    five.until(lambda: session.plane.labels == ("A → B", "towards C"))
+    five.settle()
+    five.trigger("home")
+    view, middle = five.map.view(), session.plane.to_canvas(np.zeros((1, 5)))[0]
+    np.testing.assert_allclose([(view.x0 + view.x1) / 2, (view.y0 + view.y1) / 2], middle, atol=1e-6)
+    drawn = session.plane.to_canvas(session.model.sample_prior(1000, 1))
+    assert (np.abs(drawn - middle) < [(view.x1 - view.x0) / 2, (view.y1 - view.y0) / 2]).all()
+    assert view.y1 - view.y0 < 12

@@ -19,9 +19,9 @@ PRIOR_ROWS = 2000  # draws from the prior that the standard view is found from
 
 
 def standard_view(model: Any, plane: Plane) -> Array:
-    """The corners of a rectangle of the plane that holds the prior, (2, 2): around z = 0, which the plane's own
-    origin may be far from, HALF_WIDTH each way, or as far as its samples go; of a prior with an edge a square
-    around these."""
+    """The corners of a rectangle of the plane that holds the prior, (2, 2): around z = 0, far from which the
+    plane's own origin may be, HALF_WIDTH each way, or as far as its samples go; of a prior with an edge a
+    square around these."""
     centre = plane.to_canvas(np.zeros((1, plane.dim)))[0]
     wide = np.array([[-HALF_WIDTH] * 2, [HALF_WIDTH] * 2])
     found = corners_of(plane.to_canvas(model.sample_prior(PRIOR_ROWS, 0)), margin=0.1)

@@ -174,9 +174,9 @@ def test_two_dimensions_leave_nothing_out(program):
 
 
 def test_a_plane_far_from_the_prior_shows_it_in_the_middle(five):
-    """Through three pins the first is the origin, wherever that is; what is wide open beside it shows nothing."""
+    """Through three pins the first is the origin, wherever that is."""
     session = five.session
-    z = np.random.default_rng(0).normal(size=(3, 5)) + [6.0, 0, 0, 0, 0]
+    z = np.random.default_rng(0).normal(size=(3, 5)) + np.array([6.0, 0, 0, 0, 0])
     pins = tuple(Pin(name, tuple(row)) for name, row in zip("ABC", z.tolist(), strict=True))
     session.apply(replace(session.state, pins=pins), "set pins")
     choose(five, five.map.planes.kind, 3)

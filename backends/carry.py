@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from backends.base import Array, Progress, Work
+from backends.base import Array
 from backends.capabilities import Continuous
 
+S = TypeVar("S")
 T = TypeVar("T")
 Slices = Generator[None, None, T]  # work, between whose slices others may go first
 
@@ -91,23 +92,17 @@ def block(model: Any, most: int) -> int:
     return max(4, min(most, _ENTRIES // model.info.dim)) if isinstance(model, Continuous) else most
 
 
+def telling(work: Generator[Any, None, T], said: S) -> Generator[S, None, T]:
+    """Work that says this at each of its slices, whatever it says itself."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        yield said
+
+
 def quiet(work: Generator[Any, None, T]) -> Slices[T]:
     """Work whose progress nobody watches."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        yield
-
-
-def telling(work: Slices[T], progress: Progress) -> Work[T]:
-    """Work that says how far it is at each of its slices."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        yield progress
+    return telling(work, None)

@@ -17,35 +17,19 @@ from backends.conformance import conform
 from backends.exact.batches import Batches, step_size
 from backends.exact.factor_gradients import flat, posterior_objective, theta_objective
 from backends.exact.factor_inference import Factors, Posterior, Statistics
-from backends.exact.factor_learners import FactorLearner, factor_analysis, ppca
 from backends.exact.factor_model import FactorModel
 from backends.parameters import resolve
 from backends.registry import find_kind
+from tests.backends import factors
+from tests.backends.factors import EACH, learner, same_state
 
-MAKERS = {"ppca": ppca, "factor-analysis": factor_analysis}
 POSTERIORS = ("exact", "diagonal", "spherical", "gradient")
-EACH = pytest.mark.parametrize("kind", MAKERS)
 EACH_POSTERIOR = pytest.mark.parametrize("posterior", POSTERIORS)
 RESTRICTED = pytest.mark.parametrize("posterior", POSTERIORS[1:])
 
 
 def rows(n: int = 300, d: int = 5, k: int = 3, seed: int = 0) -> Array:
-    rng = np.random.default_rng(seed)
-    z, noise = rng.normal(size=(n, k)), rng.normal(size=(n, d)) * rng.uniform(0.3, 1, d)
-    return (3 + 2 * z @ rng.normal(size=(k, d)) + noise).astype(np.float32)
-
-
-def learner(kind: str, x: Array, steps: int = 0, seed: int = 0, **values: int | float | str) -> FactorLearner:
-    made = MAKERS[kind](x, DataInfo("rows", "Rows", x.shape[1]), values, seed)
-    for _ in range(steps):
-        made.step()
-    return made
-
-
-def same_state(a: State, b: State) -> bool:
-    return dict(a.values) == dict(b.values) and all(
-        np.array_equal(a.arrays[name], array) for name, array in b.arrays.items()
-    )
+    return factors.rows(n, d, k, seed)
 
 
 def true_posterior(model: FactorModel, x: Array) -> MultivariateNormal:

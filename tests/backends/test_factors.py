@@ -16,28 +16,12 @@ from backends.base import Array, DataInfo, HalfSteps, InputError, State, finish
 from backends.conformance import conform
 from backends.data import open_data
 from backends.evaluation import evaluate
-from backends.exact.factor_learners import FactorLearner, factor_analysis, maximum_likelihood, ppca
+from backends.exact.factor_learners import maximum_likelihood, ppca
 from backends.exact.factor_rows import Rows
 from backends.quadrature import posterior_kl, quadrature
 from backends.registry import find_kind
 from backends.run import Run
-
-MAKERS = {"ppca": ppca, "factor-analysis": factor_analysis}
-EACH = pytest.mark.parametrize("kind", MAKERS)
-
-
-def rows(n: int = 400, d: int = 6, k: int = 2, seed: int = 0, signal: float = 2.0) -> Array:
-    """Rows of k factors and a noise of its own in each column, away from the origin."""
-    rng = np.random.default_rng(seed)
-    z, noise = rng.normal(size=(n, k)), rng.normal(size=(n, d)) * rng.uniform(0.3, 1, d)
-    return (3 + signal * z @ rng.normal(size=(k, d)) + noise).astype(np.float32)
-
-
-def learner(kind: str, x: Array, steps: int = 0, seed: int = 0, **values: int | float | str) -> FactorLearner:
-    made = MAKERS[kind](x, DataInfo("rows", "Rows", x.shape[1]), values, seed)
-    for _ in range(steps):
-        made.step()
-    return made
+from tests.backends.factors import EACH, MAKERS, learner, rows, same_state
 
 
 def parts(model: object, d: int, k: int) -> tuple[Array, Array, Array]:
@@ -49,12 +33,6 @@ def parts(model: object, d: int, k: int) -> tuple[Array, Array, Array]:
 def covariance(model: object, d: int, k: int) -> Array:
     _, weights, noise = parts(model, d, k)
     return weights @ weights.T + np.diag(noise)
-
-
-def same_state(a: State, b: State) -> bool:
-    return dict(a.values) == dict(b.values) and all(
-        np.array_equal(a.arrays[name], array) for name, array in b.arrays.items()
-    )
 
 
 # -- one model, against brute force -----------------------------------------------------------------

@@ -10,6 +10,8 @@ from backends.exact.factor_learners import FactorLearner, factor_analysis, ppca
 
 MAKERS = {"ppca": ppca, "factor-analysis": factor_analysis}
 EACH = pytest.mark.parametrize("kind", MAKERS)
+POSTERIORS = ("exact", "diagonal", "spherical", "gradient")
+EACH_POSTERIOR = pytest.mark.parametrize("posterior", POSTERIORS)
 
 
 def rows(n: int = 400, d: int = 6, k: int = 2, seed: int = 0, signal: float = 2.0) -> Array:

@@ -9,6 +9,8 @@ from backends.exact.bernoulli_mixture import BernoulliMixtureLearner
 from backends.exact.gaussian_mixture import GaussianMixtureLearner
 
 TYPES = ("full", "tied", "diag", "spherical")
+FORMS = (*TYPES, "bernoulli")
+POSTERIORS = ("exact", "hard", "gradient")
 
 
 def clusters(n=400, d=3, seed=0):
@@ -34,3 +36,13 @@ def bits(n=200, d=4, seed=0):
 def bmm(x, seed=0, **values):
     info = DataInfo("bits", "Bits", x.shape[1], "binary")
     return BernoulliMixtureLearner(x, info, values, seed, run="test")
+
+
+def rows_of(form):
+    return bits(300, 6) if form == "bernoulli" else clusters(300)
+
+
+def make(form, x=None, seed=0, **values):
+    """A learner of a form in FORMS, on clusters or bits where no rows are given."""
+    x = rows_of(form) if x is None else x
+    return bmm(x, seed, **values) if form == "bernoulli" else gmm(x, seed, covariance=form, **values)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QAction, QFontInfo, QIcon, QImage, QPalette
+from PySide6.QtGui import QAction, QColor, QFontInfo, QIcon, QImage, QPalette
 from PySide6.QtWidgets import QApplication, QComboBox, QPushButton
 
 from explorer import theme as themes
@@ -185,3 +185,16 @@ def test_icons_follow_the_theme_for_as_long_as_their_target_lives(qapp, qtbot):
 def test_an_unknown_icon_is_an_error(qapp):
     with pytest.raises(KeyError):
         icon("nonsense")
+
+
+def test_the_colours_change_everywhere(program):
+    program.hover(0.5, 0.5)
+    for name, tokens in (("light", LIGHT), ("dark", DARK)):
+        program.trigger(name)
+        program.settle()
+        picture = program.pixels(program.window)
+        common = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
+        counts = dict(zip(map(tuple, common[0]), common[1], strict=True))
+        ground = [counts.get(QColor(c).getRgb()[:3], 0) for c in (tokens.window, tokens.surface)]
+        assert sum(ground) > 0.3 * picture.shape[0] * picture.shape[1]
+    assert program.session.state.theme == "dark"

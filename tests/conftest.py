@@ -55,6 +55,17 @@ def toy_plugin(monkeypatch):
     installed.cache_clear()
 
 
+@pytest.fixture
+def one_thread():
+    """torch computes on one thread, on which the same numbers give the same sums to the last bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def pytest_collection_modifyitems(items):
     """What opens a window comes last: each leaves menus of pyqtgraph's behind, and to dress an application
     of thousands of widgets takes seconds."""

@@ -46,3 +46,15 @@ def make(form, x=None, seed=0, **values):
     """A learner of a form in FORMS, on clusters or bits where no rows are given."""
     x = rows_of(form) if x is None else x
     return bmm(x, seed, **values) if form == "bernoulli" else gmm(x, seed, covariance=form, **values)
+
+
+def scikit_precisions(model, covariance):
+    """The inverse covariances of a Gaussian mixture, in the form in which scikit-learn has them."""
+    own = np.linalg.inv(model.covariances)
+    forms = {
+        "full": own,
+        "tied": own[0],
+        "diag": np.diagonal(own, axis1=1, axis2=2),
+        "spherical": own[:, 0, 0],
+    }
+    return forms[covariance]

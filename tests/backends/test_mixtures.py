@@ -17,7 +17,7 @@ from backends.exact.bernoulli_mixture import Bernoullis
 from backends.exact.gaussian_mixture import GaussianMixtureLearner
 from backends.exact.gaussians import Gaussians
 from backends.exact.mixtures import KINDS
-from tests.backends.mixtures import TYPES, bits, bmm, clusters, gmm
+from tests.backends.mixtures import TYPES, bits, bmm, clusters, gmm, scikit_precisions
 
 # -- against scikit-learn ------------------------------------------------------------------------------
 
@@ -41,16 +41,9 @@ def test_fifty_iterations_are_those_of_scikit_learn(x, covariance):
     wide = x.astype(np.float64)
     learner = gmm(x, components=4, covariance=covariance, seed=1)
     start = learner.snapshot()
-    precisions = np.linalg.inv(start.covariances)
-    own = {
-        "full": precisions,
-        "tied": precisions[0],
-        "diag": np.diagonal(precisions, axis1=1, axis2=2),
-        "spherical": precisions[:, 0, 0],
-    }[covariance]
     reference = GaussianMixture(
         4, covariance_type=covariance, weights_init=start.weights, means_init=start.means,
-        precisions_init=own, max_iter=1, warm_start=True, tol=0,
+        precisions_init=scikit_precisions(start, covariance), max_iter=1, warm_start=True, tol=0,
     )  # fmt: skip
     first = None
     for iteration in range(50):

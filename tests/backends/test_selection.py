@@ -11,6 +11,7 @@ from backends.base import InputError, Progress, finish
 from backends.data import Split, open_data
 from backends.run import Run
 from backends.selection import Selection, can_select, select, size_of
+from tests.backends.mixtures import scikit_precisions
 
 
 def start(model, data, **values):
@@ -28,13 +29,7 @@ def test_criteria_are_scikit_learns(covariance):
         model = fit.run.model()
         theirs = GaussianMixture(fit.size, covariance_type=covariance)
         theirs.weights_, theirs.means_ = model.weights, model.means
-        own = np.linalg.inv(model.covariances)
-        precisions = {
-            "full": own,
-            "tied": own[0],
-            "diag": np.diagonal(own, axis1=1, axis2=2),
-            "spherical": own[:, 0, 0],
-        }[covariance]
+        precisions = scikit_precisions(model, covariance)
         cholesky = np.linalg.cholesky(precisions) if covariance in ("full", "tied") else np.sqrt(precisions)
         theirs.precisions_cholesky_, theirs.converged_ = cholesky, True
         assert fit.aic == pytest.approx(theirs.aic(x), rel=1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from backends.base import Array, DataInfo
@@ -18,6 +18,7 @@ from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.session import Session
 from explorer.theme import theme
+from explorer.widgets.card import empty_state
 from explorer.widgets.heat_table import HeatTable
 from explorer.widgets.pictures import Item, Pictures
 from explorer.widgets.values import LiveLabel, ValueRows, format_number
@@ -98,10 +99,7 @@ class ClustersPanel(QWidget):
         row.addLayout(left, 4)
         row.addLayout(middle, 4)
         row.addWidget(self.agreement, 4)
-        self.unlabelled = QLabel("The data have no labels to compare the clusters with.", self)
-        self.unlabelled.setProperty("role", "muted")
-        self.unlabelled.setWordWrap(True)
-        self.unlabelled.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.unlabelled = empty_state("The data have no labels to compare the clusters with.", self)
         row.addWidget(self.unlabelled, 4)
 
         self._pace = Pace(self._request, interval=0.4, duty=0.1, parent=self)

@@ -12,7 +12,6 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QStackedLayout,
     QToolButton,
@@ -38,6 +37,7 @@ from explorer.state import FilmSpec, PathSpec, State
 from explorer.theme import theme
 from explorer.tiles import row_of
 from explorer.widgets.button import PassingButton
+from explorer.widgets.card import empty_state
 from explorer.widgets.files import ask_save
 from explorer.widgets.film_strip import FilmStrip
 from explorer.widgets.path_bar import SAVED, PathBar
@@ -65,10 +65,7 @@ class FilmPanel(QWidget):
         self.strip = FilmStrip(self)
         self.player = Player(self)
         self.plane = PlaneFilm(self)
-        self.empty = QLabel(EMPTY, self)
-        self.empty.setProperty("role", "muted")
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setWordWrap(True)
+        self.empty = empty_state(EMPTY, self)
         self.buttons = {
             direction: self._button(direction, glyph, text)
             for direction, glyph, text in ((-1, "play-back", "Play backwards"), (1, "play", "Play"))

@@ -28,6 +28,7 @@ from explorer.session import Session
 from explorer.state import Pin, State
 from explorer.stylesheet import restyle
 from explorer.widgets.button import PassingButton
+from explorer.widgets.card import empty_state
 from explorer.widgets.values import format_number, format_point
 
 SHOWN = 6  # coordinates in a row
@@ -62,10 +63,7 @@ class PinsPanel(QWidget):
         self.list.header().setSectionResizeMode(1, self.list.header().ResizeMode.Stretch)
         self.list.setColumnWidth(0, 96)
         self.list.setColumnWidth(2, 72)
-        self.empty = QLabel(EMPTY, self)
-        self.empty.setProperty("role", "muted")
-        self.empty.setWordWrap(True)
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty = empty_state(EMPTY, self)
         self.sum = QLineEdit(self)
         self.sum.setPlaceholderText("Arithmetic: A − B + C")
         self.sum.setAccessibleName("Arithmetic on pins")

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QResizeEvent
-from PySide6.QtWidgets import QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from backends.base import Array
 from explorer.plots.canvas import ContourItem, FieldItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.theme import theme
+from explorer.widgets.card import empty_state
 from explorer.widgets.values import LiveLabel
 
 
@@ -34,10 +35,7 @@ class FitPlane(QWidget):
         self.canvas.addItem(self.field, ignoreBounds=True)
         self.canvas.addItem(self.contours, ignoreBounds=True)
         self.mark = LiveLabel(self.canvas)
-        self.sentence = QLabel(self)
-        self.sentence.setWordWrap(True)
-        self.sentence.setProperty("role", "muted")
-        self.sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.sentence = empty_state("", self)
         self.button = QPushButton("Fit the other way", self)
         self.button.setToolTip("Train the same flow by the other divergence, beside the open run")
         empty = QWidget(self)

@@ -32,6 +32,15 @@ def section_title(text: str, parent: QWidget | None = None) -> QLabel:
     return label
 
 
+def empty_state(text: str, parent: QWidget | None = None) -> QLabel:
+    """What a card says in place of something that is not there, in its middle."""
+    label = QLabel(text, parent)
+    label.setProperty("role", "muted")
+    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    label.setWordWrap(True)
+    return label
+
+
 class CardDock(QDockWidget):
     """A dock drawn as one rounded card, title bar and content together.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +57,10 @@ def read_head(path: str | Path) -> Head:
 
 
 def rename(path: str | Path, name: str) -> None:
-    """Give the run in a file another name; everything else in it stays, bit for bit. Raises InputError where
-    it cannot be read or written."""
+    """Give the run in a file another name; all else in it stays, bit for bit, and its date, which tells when
+    it was trained. Raises InputError where it cannot be read or written."""
     manifest, arrays = checkpoint.read(path)
     Manifest.parse(manifest)
+    then = Path(path).stat()
     checkpoint.write(path, {**manifest, "name": name}, arrays)
+    os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))

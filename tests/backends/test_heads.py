@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -48,9 +50,11 @@ def test_only_the_curves_are_read(saved) -> None:
 def test_a_renamed_file_differs_in_the_name_alone(saved) -> None:
     run, path = saved
     manifest, before = checkpoint.read(path)
+    os.utime(path, (1e9, 1e9))
     rename(path, "a better name")
     renamed, after = checkpoint.read(path)
     assert renamed == {**manifest, "name": "a better name"}
+    assert path.stat().st_mtime == 1e9  # a list of runs is in the order in which they were trained
     assert before.keys() == after.keys()
     for name, array in before.items():
         assert array.dtype == after[name].dtype

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -113,30 +114,33 @@ class Runs(QObject):
 
     # -- deleting --------------------------------------------------------------------------------
 
-    def delete(self, one: Listed) -> None:
-        """Take it off the list: a kept run goes to a folder that is emptied when the program ends; a file of
-        the user's own stays where it is."""
-        path, home = one.path, self._actions.files.home
-        if path is None:
-            return
-        if not one.kept:
-            before = self._actions.files.settings.recent
-            after = tuple(p for p in before if Path(p) != path)
-            show = self._actions.files.set_recent
-            show(after)
-            off = f"take {path.name} off the list"
-            self._session.did(off, lambda: show(before), lambda: show(after), lasting=True)
-            return
-        away = home / "trash" / path.name
+    def delete(self, several: Sequence[Listed]) -> None:
+        """Take them off the list, in one step: what is kept goes to a folder that is emptied when the program
+        ends; files of the user's own stay where they are."""
+        home, files = self._actions.files.home, self._actions.files
+        several = [one for one in several if one.path is not None]
+        kept = [one.path for one in several if one.path is not None and one.kept]
+        own = [one.path for one in several if not one.kept]
+        before = files.settings.recent
+        after = tuple(path for path in before if Path(path) not in own)
 
         def throw() -> None:
-            self._order(lambda: throw_away(home, path), "delete the run")
+            for path in kept:
+                self._order(partial(throw_away, home, path), "delete the run")
+            if own:
+                files.set_recent(after)
 
         def bring_back() -> None:
-            self._order(lambda: away.replace(path), "bring the run back")
+            for path in kept:
+                self._order(partial((home / "trash" / path.name).replace, path), "bring the run back")
+            if own:
+                files.set_recent(before)
 
-        throw()
-        self._session.did(f"delete {one.head.name}", bring_back, throw, lasting=True)
+        if several:
+            what = several[0].head.name if len(several) == 1 else f"{len(several)} runs"
+            throw()
+            text = f"delete {what}" if kept else f"take {what} off the list"
+            self._session.did(text, bring_back, throw, lasting=True)
 
     def _order(self, work: Callable[[], object], doing: str) -> None:
         """Files are touched one after the other: none of what is asked for may be replaced by the next."""

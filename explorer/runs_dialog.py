@@ -300,8 +300,7 @@ class RunsDialog(QDialog):
                 self._fill(item, one)
 
     def _delete(self) -> None:
-        for one in self.chosen:
-            self.runs.delete(one)
+        self.runs.delete(self.chosen)
 
 
 def _curves(several: Sequence[Listed]) -> list[str]:

@@ -21,7 +21,7 @@ from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
 from explorer.fields import CHOICES, offered
 from explorer.interrupts import Interrupts
-from explorer.kept import describe, empty_trash, kept_runs
+from explorer.kept import answer, describe, empty_trash, kept_runs, unanswered
 from explorer.session import Message, Session
 from explorer.spec import sound
 from explorer.theme import apply, theme
@@ -83,12 +83,13 @@ class Program(QObject):
             "devices", Priority.EVALUATION, devices, self.window.run.set_devices, doing="look for devices"
         )
         kept = kept_runs(self._home)
-        if kept and self._path is None:
+        if self._path is None and unanswered(self._home, kept):
             text = f"An unsaved run is kept, in Runs…: {describe(kept[0])}."
             if len(kept) > 1:
                 text = f"{len(kept)} unsaved runs are kept, in Runs…; the newest: {describe(kept[0])}."
             open_newest = partial(self.actions.open_kept, kept[0])
-            self.session.message.emit(Message(text, action=("Open it", open_newest)))
+            answered = partial(answer, self._home, kept[0])
+            self.session.message.emit(Message(text, action=("Open it", open_newest), answered=answered))
 
     def _follow(self) -> None:
         """Have computed what everybody shows of each snapshot."""

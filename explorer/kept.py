@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ from backends.atomic import sweep
 from backends.base import InputError
 from backends.checkpoint import read_manifest
 from backends.run import Run
+
+ANSWERED = "unsaved/answered"  # a file as old as the newest run that was offered when that was answered
 
 
 def kept_path(home: Path, run: Run) -> Path:
@@ -59,6 +62,22 @@ def kept_files(home: Path) -> list[Path]:
         return sorted((home / "unsaved").glob("*.safetensors"), key=lambda p: p.stat().st_mtime, reverse=True)
     except OSError:
         return []
+
+
+def unanswered(home: Path, kept: list[Path]) -> bool:
+    """Whether the newest of what is kept was never offered, or nobody has answered."""
+    try:
+        return bool(kept) and kept[0].stat().st_mtime_ns > (home / ANSWERED).stat().st_mtime_ns
+    except OSError:
+        return bool(kept)
+
+
+def answer(home: Path, newest: Path) -> None:
+    """What is kept up to this file is offered no more at a start; it stays in the list of runs."""
+    with suppress(OSError):
+        then, mark = newest.stat().st_mtime_ns, home / ANSWERED
+        mark.touch()
+        os.utime(mark, ns=(then, then))
 
 
 def kept_runs(home: Path) -> list[Path]:

@@ -84,13 +84,15 @@ class Subject:
 @dataclass(frozen=True)
 class Message:
     """A sentence for the user. kind: "error", "warning" or "info"; details: a traceback, a click away. about:
-    what it tells of; it takes the place of what was told of that before."""
+    what it tells of; it takes the place of what was told of that before. answered: called when the action
+    is taken, or the sentence dismissed."""
 
     text: str
     kind: str = "info"
     details: str | None = None
     action: tuple[str, Callable[[], None]] | None = None
     about: str = ""
+    answered: Callable[[], None] | None = None
 
 
 class Session(QObject):

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from explorer.beside import BesideDock
 
 READ_MS = 8000  # what is only information is to be read in
+GAP = 24  # logical pixels between what stands in the head; the title's step may become longer
 
 
 class Window(QMainWindow):
@@ -112,7 +113,7 @@ class Window(QMainWindow):
         column.setSpacing(8)
         column.addLayout(self._bar)
         self.setMenuWidget(head)
-        self.messages = MessageBar(head, self)
+        self.messages = MessageBar(head, self, self._empty)
         self.setContentsMargins(12, 0, 12, 0)
 
         self.busy, self.where = QLabel(self), QLabel(self)
@@ -225,7 +226,14 @@ class Window(QMainWindow):
         if message.kind == "info" and message.details is None and message.action is None:
             self.statusBar().showMessage(message.text, READ_MS)  # what asks for nothing moves nothing
             return
-        self.messages.show_message(message.text, message.kind, message.details, message.action, message.about)
+        self.messages.show_message(
+            message.text, message.kind, message.details, message.action, message.about, message.answered
+        )
+
+    def _empty(self) -> tuple[int, int]:
+        """Left and right of what the head shows nothing in: between the menus and the title."""
+        title = self.title.fontMetrics().horizontalAdvance(self.title.text())
+        return self.menus.geometry().right() + GAP, self.title.geometry().right() - title - GAP
 
     def _busy(self, text: str) -> None:
         self.busy.setText(text)
@@ -300,6 +308,7 @@ class Window(QMainWindow):
             self.map.hold(np.array(point, np.float32))
         self._show_suited()
         self._show_title()
+        self.messages.place()
 
     def _show_suited(self) -> None:
         """Panels that have something to show of this run; the first of them on top, where it was not there

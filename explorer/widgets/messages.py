@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import (
     QDialog,
@@ -26,18 +26,22 @@ _KINDS = {"error": "danger", "warning": "warning", "info": "accent"}
 _MOST = 3
 _MARGIN, _WIDEST = 12, 720  # logical pixels
 
+_NARROWEST = 400  # in which a sentence can be read
+
 Action = tuple[str, Callable[[], object]]
 
 
 class MessageBar(QFrame):
     """A stack of at most three messages, the newest at the bottom; hidden while there are none.
 
-    It lies over its parent, below ``head``: what is under the mouse must not move when it comes.
+    It lies over its parent: what is under the mouse must not move when it comes. Where it fits into the
+    empty part of ``head``, of which ``room`` gives left and right in the head's coordinates, it covers
+    nothing; else it lies below the head.
     """
 
-    def __init__(self, head: QWidget, parent: QWidget) -> None:
+    def __init__(self, head: QWidget, parent: QWidget, room: Callable[[], tuple[int, int]]) -> None:
         super().__init__(parent)
-        self._head, self._over = head, parent
+        self._head, self._over, self._room = head, parent, room
         self._rows: list[_Message] = []
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -52,37 +56,52 @@ class MessageBar(QFrame):
         details: str | None = None,
         action: Action | None = None,
         about: str = "",
+        answered: Callable[[], object] | None = None,
     ) -> None:
         """Say something. kind: "error", "warning" or "info".
 
         details: a traceback or other long text, a click away. action: a button's label and what it does,
         after which the message goes. The same text again replaces its message. about: what
-        :meth:`forget` knows it by.
+        :meth:`forget` knows it by. answered: called when its button was pressed, or it was dismissed.
         """
         for row in [row for row in self._rows if row.text == text]:
             self._drop(row)
         if len(self._rows) == _MOST:
             self._drop(self._rows[0])
-        row = _Message(text, kind, details, action, about, self)
+        row = _Message(text, kind, details, action, about, answered, self)
         row.closed.connect(self._drop)
         self._rows.append(row)
         self._column.addWidget(row)
         self.show()
+        row.show()  # at once, or a layout does not count what was added to what is seen already
         self._over.installEventFilter(self)
-        self._place()
+        self.place()
 
-    def _place(self) -> None:
+    def place(self) -> None:
+        """Go where there is room; to be called when what stands in the head has become another."""
         parent = self._over
+        left, right = self._room()
+        if right - left >= _NARROWEST:
+            width = min(right - left, _WIDEST)
+            height = self._height(width)
+            if height <= self._head.height():
+                corner = self._head.mapTo(parent, QPoint(left, (self._head.height() - height) // 2))
+                self.setGeometry(QRect(corner, QSize(width, height)))
+                self.raise_()
+                return
         width = min(parent.width() - 2 * _MARGIN, _WIDEST)
-        height = self._column.heightForWidth(width) if self._column.hasHeightForWidth() else 0
         below = self._head.mapTo(parent, QPoint(0, self._head.height())).y()
-        height = max(height, self._column.minimumSize().height())
-        self.setGeometry((parent.width() - width) // 2, below, width, height)
+        self.setGeometry((parent.width() - width) // 2, below, width, self._height(width))
         self.raise_()
+
+    def _height(self, width: int) -> int:
+        """What the messages take, where they are so wide."""
+        height = self._column.heightForWidth(width) if self._column.hasHeightForWidth() else 0
+        return max(height, self._column.minimumSize().height())
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize and self._rows:
-            self._place()
+            self.place()
         return False
 
     def messages(self) -> list[str]:
@@ -111,7 +130,7 @@ class MessageBar(QFrame):
         if not self._rows:
             self._over.removeEventFilter(self)  # it would be asked about each event of the window
         if self._rows:
-            self._place()
+            self.place()
 
 
 class _Message(QFrame):
@@ -124,10 +143,12 @@ class _Message(QFrame):
         details: str | None,
         action: Action | None,
         about: str,
+        answered: Callable[[], object] | None,
         parent: QWidget,
     ) -> None:
         super().__init__(parent)
         self.text, self.about = text, about
+        self._answered = answered
         self._details = details
         self._action = action
         self.setObjectName("message")
@@ -169,6 +190,8 @@ class _Message(QFrame):
         self._action[1]()
 
     def _close(self) -> None:
+        if self._answered is not None:
+            self._answered()
         self.closed.emit(self)
 
     def _show_details(self) -> None:

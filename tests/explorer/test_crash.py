@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication
 
 from backends.checkpoint import read_manifest
 from explorer import settings
@@ -110,6 +110,39 @@ def test_killed_while_it_saves_it_still_has_what_was_saved_before(start, qtbot, 
     os.utime(halves[0], (0, 0))  # another program might still be at it, but not from long ago
     kept_runs(home)
     assert not halves[0].exists()
+
+
+def offers(start, home: Path):
+    """Start again; returns the program, and the buttons of the offer to recover."""
+    program = start(home=home)
+    program.wait_for_run()
+    program.settle()
+    return program, program.window.messages.findChildren(QAbstractButton)
+
+
+def test_an_offer_that_was_answered_is_made_no_more_until_something_else_is_kept(start, small_run, home):
+    folder = home / "unsaved"
+    folder.mkdir(parents=True)
+    (folder / "a.safetensors").write_bytes(small_run.read_bytes())
+    program, _ = offers(start, home)
+    assert len(program.window.messages.messages()) == 1
+    program.close()
+    program, buttons = offers(start, home)  # nobody has answered
+    program.click(next(b for b in buttons if b.toolTip() == "Dismiss"))
+    program.close()
+    program, _ = offers(start, home)
+    assert not program.window.messages.messages()
+    assert (folder / "a.safetensors").exists()
+    program.close()
+    (folder / "b.safetensors").write_bytes(small_run.read_bytes())
+    program, buttons = offers(start, home)
+    assert program.window.messages.messages()[0].startswith("2 unsaved runs are kept")
+    starter = program.session.run
+    program.click(next(b for b in buttons if b.text() == "Open it"))
+    program.until(lambda: program.session.run is not starter)
+    program.close()
+    program, _ = offers(start, home)
+    assert not program.window.messages.messages()
 
 
 def test_no_start_throws_away_what_was_kept(start, small_run, home):

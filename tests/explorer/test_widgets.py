@@ -260,10 +260,10 @@ def test_a_card_has_buttons_and_follows_its_title(card, qtbot):
 @pytest.fixture
 def bar(qtbot):
     window, head = QMainWindow(), QWidget()
-    head.setFixedHeight(40)
+    head.setFixedHeight(44)
     window.setMenuWidget(head)
     window.setCentralWidget(QWidget())
-    bar = MessageBar(head, window)
+    bar = MessageBar(head, window, lambda: (100, window.width() - 200))
     shown(qtbot, window)
     yield bar
     window.close()
@@ -292,7 +292,7 @@ def test_a_message_lies_below_the_head_and_moves_nothing(bar):
     before = window.centralWidget().geometry()
     bar.show_message("a sentence that is long enough to need a second line in a narrow window " * 2)
     assert window.centralWidget().geometry() == before
-    assert bar.geometry().top() >= 40
+    assert bar.geometry().top() >= 44
     assert bar.geometry().right() < window.width()
     seen = pixels(window.grab(bar.geometry()).toImage())
     assert len(np.unique(seen.reshape(-1, 4), axis=0)) > 10  # it lies over what is there
@@ -301,11 +301,32 @@ def test_a_message_lies_below_the_head_and_moves_nothing(bar):
     assert bar.geometry().right() < 500
 
 
+def test_a_short_message_stands_in_the_empty_part_of_the_head_and_covers_nothing(bar):
+    window = bar.window()
+    window.resize(800, 400)
+    bar.show_message("a run is kept", "info")
+    assert (bar.geometry().left(), bar.geometry().right()) == (100, 599)
+    assert bar.geometry().top() >= 0
+    assert bar.geometry().bottom() < 44
+    bar.show_message("and another sentence, for which there is no room in the head any more", "info")
+    assert bar.geometry().top() == 44
+    bar.clear()
+    bar.show_message("a run is kept", "info")
+    assert bar.geometry().bottom() < 44
+    window.resize(690, 400)  # too narrow for a sentence
+    QApplication.processEvents()
+    assert bar.geometry().top() == 44
+
+
 def test_a_message_can_be_dismissed(bar):
-    bar.show_message("no such file")
+    done: list[str] = []
+    bar.show_message("no such file", answered=lambda: done.append("answered"))
+    bar.forget("nothing")
+    assert done == []
     close = next(c for c in bar.findChildren(QWidget) if c.accessibleName() == "Dismiss this message")
     QTest.mouseClick(close, Qt.MouseButton.LeftButton)
     assert bar.messages() == []
+    assert done == ["answered"]
     assert not bar.isVisible()
 
 

@@ -40,7 +40,8 @@ def quadrature(model: LogJoint, x: Array, tol: float = 0.01) -> Work[LogLikeliho
     The box is [−R, R] an axis, R = max(6.5, largest |mean| + 6·std of the encodings, 1.5 times the farthest
     of 2000 draws from the prior), wider where the integrand still reaches its edge. The grid is refined (71²,
     141², … 1121²) until two resolutions agree within ``tol`` nats on average over the rows. stderr is each
-    row's |difference|; if the last grid does not agree, ``method`` says so.
+    row's |difference|; if the last grid does not agree, ``method`` says so, and where an encoding or a draw
+    from the prior is not finite, that nothing is estimated: the values are NaN.
 
     Raises InputError for models without log_joint and for other latent dimensions.
     """
@@ -80,6 +81,9 @@ def _refined(
     if against_q or isinstance(model, Encodes):
         q = yield from _encode_all(model, x)
         half_width = np.maximum(half_width, (np.abs(q.mean).astype(np.float64) + 6 * q.std).max(0))
+    if not np.isfinite(half_width).all():  # weights that training is about to diverge from
+        unknown = np.full(len(x), np.nan), np.full(len(x), np.nan), "not estimated: z has no finite range"
+        return LogLikelihood(*unknown), PosteriorKL(*unknown) if against_q else None
     groups = [np.arange(len(x))] if q is None else _neighbours(q.mean, np.arange(len(x)))
     points, counts, last = _GRIDS[k]
     for _ in range(6):

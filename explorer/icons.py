@@ -42,7 +42,9 @@ def icon(name: str, token: str = "text") -> QIcon:
 
 
 def pixmap(name: str, colour: str, size: int) -> QPixmap:
-    """A glyph as a square of ``size`` device pixels on a transparent ground."""
+    """A glyph as a square of ``size`` device pixels on a transparent ground; Qt asks for one of 0, too."""
+    if size < 1:
+        return QPixmap()
     drawing = QSvgRenderer(svg(name, colour))
     out = QPixmap(size, size)
     out.fill(Qt.GlobalColor.transparent)

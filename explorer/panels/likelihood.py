@@ -126,7 +126,8 @@ class LikelihoodPanel(QWidget):
 
     def _some(self) -> list[str]:
         curves = self._session.curves
-        return [] if curves is None else [name for name, curve in SOME.items() if curve in curves.names()]
+        some = [] if curves is None else [name for name, curve in SOME.items() if curve in curves.names()]
+        return some if self.entropy is None else [*some, "entropy"]
 
     def _show(self) -> None:
         name = self._session.state.flow.curves
@@ -141,7 +142,7 @@ class LikelihoodPanel(QWidget):
         self.buttons["likelihood"].setToolTip(tip)
         self.buttons[name].setChecked(True)
         series = SHOWN[name][2]
-        if self.entropy is None:
+        if "entropy" not in self._there:
             series = tuple(s for s in series if s is not ENTROPY)
         self._series = series
         self.plot.set_gap(None)
@@ -154,7 +155,7 @@ class LikelihoodPanel(QWidget):
         curves = self._session.curves
         if curves is None or not self.suits(self._session.run, self._session.model):
             return False
-        if self._some() != self._there:  # the first of these curves have come
+        if self._some() != self._there:  # the first of these curves have come, or the run is another
             self._show()
             return False
         points, entropy = {}, self.entropy

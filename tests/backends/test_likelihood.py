@@ -15,7 +15,7 @@ from backends.base import Array, DataInfo, Gaussian, InputError, Stamp, State, f
 from backends.estimates import LogLikelihood
 from backends.likelihood import importance, iwae, log_likelihood
 from backends.pytorch.vae import VAE, VAELearner
-from backends.quadrature import posterior_kl, quadrature
+from backends.quadrature import posterior_kl, quadrature, quadrature_with_kl
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,22 @@ def test_quadrature_that_does_not_converge_says_so() -> None:
     result = finish(quadrature(model, case.x))
     assert "not converged" in result.method
     assert result.mean().stderr > 0.01
+
+
+def test_quadrature_of_encodings_that_are_not_finite_is_unknown() -> None:
+    case = linear(2)
+    q = case.model.encode(case.x)
+    model = SimpleNamespace(
+        stamp=case.model.stamp,
+        latent_dim=2,
+        kind="vae",
+        info=case.model.info,
+        log_joint=case.model.log_joint,
+        encode=lambda x: Gaussian(q.mean, np.full_like(q.std, np.inf)),
+    )
+    for result in finish(quadrature_with_kl(model, case.x)):
+        assert np.isnan(result.value).all()
+        assert result.method == "not estimated: z has no finite range"
 
 
 def test_quadrature_widens_its_box_for_a_model_without_encoder() -> None:

@@ -101,6 +101,24 @@ def test_the_samples_card_shows_the_way_between_data(flow):
     flow.until(lambda: drawn(lambda tiling: finish(samples(model, tiling.count, 0))))
 
 
+def test_after_a_flow_whose_entropy_is_known_and_a_model_without_a_card_the_curves_are_its_own(
+    start, flow_file, small_run, tmp_path
+):
+    known = saved_run(tmp_path / "known.safetensors", "realnvp", "two-moons", {"layers": 2, "width": 8}, 5)
+    program = start(known)
+    program.wait_for_run()
+    panel = program.window.suited["likelihood"]
+    program.until(lambda: program.session.report is not None)
+    program.until(lambda: "entropy" in panel.plot._curves)
+    for path in (small_run, flow_file):
+        before = program.session.run
+        program.actions.open(path)
+        program.until(lambda before=before: program.session.run is not before)
+        program.settle()
+    assert "entropy" not in panel.plot._curves
+    program.until(lambda: "held out" in program.window.docks["likelihood"].status.text())
+
+
 def choose_coordinates(program):
     """From principal directions on by one entry."""
     program.map.planes.kind.setFocus()
@@ -114,14 +132,13 @@ def test_a_plane_of_many_dimensions_is_the_principal_one_until_another_is_chosen
     along = np.linalg.eigvalsh(np.cov(z.T))
     seen = np.linalg.eigvalsh(np.cov(session.plane.to_canvas(z).T))
     np.testing.assert_allclose(seen, along[-2:], rtol=1e-6)
-    flow.settle()
-    view = flow.map.view()
     assert flow.map.planes.kind.currentData() == "principal"
     choose_coordinates(flow)
     assert session.state.map.plane.kind == "coordinates"
     flow.until(lambda: session.plane.labels == ("z₁", "z₂"))
     np.testing.assert_array_equal(session.plane.origin, np.zeros(64))
     flow.settle()
+    view = flow.map.view()
     flow.trigger("step")
     flow.until(lambda: session.encodings.step == session.run.steps)
     flow.settle()

@@ -81,6 +81,7 @@ class Exploration(QObject):
         super().__init__(parent)
         self._condition = threading.Condition()
         self._requests: dict[str, _Request] = {}
+        self._dropped: list[_Request] = []  # half-way; what they hold, a file it may be, is to be let go
         self._current: dict[str, int] = {}
         self._outbox: dict[tuple[str, str], tuple[_Request, Any]] = {}
         self._cancelled: dict[str, int] = {}  # requests of the slot with lower numbers are forgotten
@@ -119,6 +120,7 @@ class Exploration(QObject):
         with self._condition:
             if self._closing:
                 return
+            self._drop(slot)
             self._current[slot] = number
             self._requests[slot] = request
             self._condition.notify()
@@ -126,9 +128,16 @@ class Exploration(QObject):
     def cancel(self, slot: str) -> None:
         """Forget the slot's request; nothing more of it is delivered."""
         with self._condition:
-            self._requests.pop(slot, None)
+            self._drop(slot)
             self._current.pop(slot, None)
             self._cancelled[slot] = next(self._numbers)
+
+    def _drop(self, slot: str) -> None:
+        """Go on with it no more; a generator is closed on the thread, which may be in it."""
+        request = self._requests.pop(slot, None)
+        if request is not None and request.generator is not None:
+            self._dropped.append(request)
+            self._condition.notify()
 
     def busy(self, slot: str) -> bool:
         """Is a result of this slot still to come?"""
@@ -138,7 +147,8 @@ class Exploration(QObject):
         """Stop after the slice at hand and join the thread; False when it did not end in time."""
         with self._condition:
             self._closing = True
-            self._requests.clear()
+            for slot in list(self._requests):
+                self._drop(slot)
             self._current.clear()
             self._condition.notify()
         self._thread.join(seconds)
@@ -150,14 +160,26 @@ class Exploration(QObject):
         step_back(EXPLORATION)
         while True:
             with self._condition:
-                while not self._requests and not self._closing:
+                while not (self._requests or self._dropped or self._closing):
                     self._condition.wait()
-                if self._closing:
-                    return
-                request = min(self._requests.values(), key=lambda r: (r.priority, r.turn))
+                dropped, self._dropped, closing = self._dropped, [], self._closing
+                request = min(self._requests.values(), key=lambda r: (r.priority, r.turn), default=None)
+            for one in dropped:
+                self._let_go(one)
+            if closing:
+                return
+            if request is None:
+                continue
             self._slice(request)
             if request.priority is not Priority.FILE:
                 request.turn = next(self._numbers)
+
+    def _let_go(self, request: _Request) -> None:
+        assert request.generator is not None
+        try:
+            request.generator.close()
+        except Exception as error:
+            self.failed.emit(Failure.of(error, request.doing))
 
     def _slice(self, request: _Request) -> None:
         """One slice of one request: the function itself, or one step of its generator."""

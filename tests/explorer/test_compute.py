@@ -423,3 +423,33 @@ def test_what_follows_the_hand_is_delivered_though_the_hand_has_moved_on(explora
     gate.open()
     qtbot.waitUntil(lambda: not exploration.busy("a"))
     assert got == [1, 3]
+
+
+@pytest.mark.parametrize("how", ["cancel", "replace", "close"])
+def test_work_that_is_dropped_half_way_lets_go_of_what_it_holds_at_once(exploration, qtbot, how):
+    """A file that is half written, say; on its own thread, with nothing else asked of it."""
+    gate, where = Gate(), []
+
+    def work():
+        try:
+            yield Progress(0, 2)
+            gate.wait_here()
+            yield Progress(1, 2)
+            gate.wait_here()
+        finally:
+            where.append(threading.current_thread().name)
+
+    told = []
+    exploration.request("a", Priority.FILE, work, print, doing="x", progress=told.append)
+    gate.wait_reached()
+    if how == "cancel":
+        exploration.cancel("a")
+    elif how == "replace":
+        exploration.request("a", Priority.FILE, lambda: None, print, doing="y")
+    else:
+        assert not exploration.close(0.01)
+    assert not where
+    gate.open()
+    qtbot.waitUntil(lambda: bool(where))
+    assert where == ["exploration"]
+    assert told in ([], [Progress(0, 2)])

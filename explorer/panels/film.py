@@ -10,6 +10,7 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QBoxLayout,
     QHBoxLayout,
     QMenu,
@@ -90,21 +91,25 @@ class FilmPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        layout.addWidget(self.bar)
-        layout.addLayout(self._stack, 1)
         self.progress, self.cancel = ProgressBar("the export", self), PassingButton("Cancel", self)
         self.cancel.setToolTip("Save nothing")
-        saving = QHBoxLayout()
-        saving.addWidget(self.progress, 1)
-        saving.addWidget(self.cancel)
-        layout.addLayout(saving)
+        saving = QWidget(self)
+        row = QHBoxLayout(saving)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        row.addWidget(self.progress, 1)
+        row.addWidget(self.cancel)
+        self._head = QStackedLayout()  # while a file is written, that is in place of the bar: nothing moves
+        self._head.addWidget(self.bar)
+        self._head.addWidget(saving)
+        layout.addLayout(self._head)
+        layout.addLayout(self._stack, 1)
         menu = QMenu(self)
         for what, text, _ in SAVED:
             menu.addAction(text, partial(self.save, what))
         self.bar.export.setMenu(menu)
         self.bar.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.cancel.clicked.connect(self._cancel_saving)
-        self._show_saving(False)
 
         self.bar.joined.connect(self._join)
         self.bar.filmed.connect(self._film)
@@ -267,9 +272,12 @@ class FilmPanel(QWidget):
         )
 
     def _show_saving(self, busy: bool) -> None:
-        self.progress.setVisible(busy)
-        self.cancel.setVisible(busy)
+        focus = QApplication.focusWidget()
+        by_keys = focus is not None and (focus is self.cancel or self.bar.isAncestorOf(focus))
+        self._head.setCurrentIndex(int(busy))
         self.progress.setValue(0)
+        if by_keys:
+            (self.cancel if busy else self.bar.export).setFocus()
 
     def _saving_failed(self, failure: Failure) -> None:
         self._saving = ""
@@ -284,6 +292,7 @@ class FilmPanel(QWidget):
     def _cancel_saving(self) -> None:
         self._exploration.cancel("path-export")
         self._show_saving(False)
+        self._session.say(f"Cancelled saving {self._saving}", about=SAVING)
 
     # -- frames --------------------------------------------------------------------------------
 

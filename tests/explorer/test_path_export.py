@@ -1,5 +1,7 @@
 """A path exported and read back is the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -124,6 +126,29 @@ def test_a_path_is_saved_from_its_panel(program, tmp_path, monkeypatch):
     panel.save("numbers")
     assert asked[-1][2] == str(tmp_path / "path.npz")  # where the last one was
     program.until(lambda: not program.program.exploration.busy("path-export"))
+
+
+def test_an_export_moves_nothing_and_can_be_cancelled(program, tmp_path, monkeypatch):
+    draw(program, (-1.5, 0.0), (1.5, 1.0))
+    walked(program)
+    state = program.session.state
+    program.session.apply(replace(state, film=replace(state.film, frames=192)), "more frames")
+    program.until(lambda: len(program.session.walk) == 192)
+    program.settle()
+    panel = program.window.suited["path"]
+    monkeypatch.setattr("explorer.panels.film.ask_save", lambda *_: str(tmp_path / "a.gif"))
+    panel.bar.export.setFocus()
+    places = [(dock.geometry(), dock.minimumSizeHint()) for dock in program.window.docks.values()]
+    panel.save("gif")
+    assert panel.cancel.hasFocus()
+    program.until(lambda: panel.progress.value() > 0)
+    assert [(d.geometry(), d.minimumSizeHint()) for d in program.window.docks.values()] == places
+    program.click(panel.cancel)
+    program.until(lambda: not [path for path in tmp_path.iterdir() if "a.gif" in path.name])
+    assert program.said[-1].text == f"Cancelled saving {tmp_path / 'a.gif'}"
+    assert not panel.cancel.isVisible()
+    panel.save("gif")
+    program.until(lambda: program.said[-1].text == f"Saved {tmp_path / 'a.gif'}")
 
 
 def test_a_second_export_waits_for_the_first(program, tmp_path, monkeypatch):

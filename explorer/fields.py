@@ -157,12 +157,18 @@ def holes(model: Any, rows: Array, plane: Plane, view: View) -> Prepared:
 
 def magnification(model: Any, rows: Array, plane: Plane, view: View) -> Prepared:
     """√det(B G Bᵀ) with G = JᵀJ of the decoder's mean, and B the plane's directions: by how much an area of
-    the plane (of a line, a length) grows on its way to the data (Bishop et al. 1997)."""
+    the plane (of a line, a length) grows on its way to the data (Bishop et al. 1997). NaN where the prior has
+    nothing to decode."""
     yield
     basis = plane.basis[np.any(plane.basis, axis=1)]
 
     def area(uv: Array) -> Array:
-        return np.sqrt(np.maximum(np.linalg.det(model.metric(plane.to_space(uv), basis)), 0.0))
+        z = plane.to_space(uv)
+        inside = model.log_prior(z) > -np.inf if isinstance(model, HasPrior) else np.ones(len(z), bool)
+        out = np.full(len(z), np.nan)
+        if inside.any():
+            out[inside] = np.sqrt(np.maximum(np.linalg.det(model.metric(z[inside], basis)), 0.0))
+        return out
 
     return area
 

@@ -245,6 +245,7 @@ class Session(QObject):
         """Take over what training published; a run other than the open one becomes the open one."""
         fresh, rests = moment.run is not self.run, self.training and not moment.training
         newer = self.moment is None or fresh or moment.model is not self.moment.model
+        elsewhere = self.run is not None and moment.run.info != self.run.info
         self.run, self.moment = moment.run, moment
         if fresh:
             self.past = None
@@ -254,6 +255,8 @@ class Session(QObject):
         if fresh:
             self.encodings = self.report = None
             self.set_subject(None)
+            if elsewhere:  # even of as many columns: 0.3 is no pixel of a binary picture
+                self.set_place(None)
             if self.point is not None and len(self.point) != moment.model.latent_dim:
                 self.set_point(None)
             self.run_opening.emit(moment.run)

@@ -177,6 +177,10 @@ def test_the_map_of_a_bounded_base_shows_its_support(start, tmp_path):
     program.hover(1.02, 0.5)  # outside there is nothing
     program.settle()
     program.until(lambda: shown.picture._array is None)
+    program.trigger("field-magnification")  # of which there is nothing outside, either
+    program.settle()
+    program.until(lambda: program.map.field.picture.complete)
+    assert not program.said
     assert shown.point_rows.value("prior") == "0.00"
     assert not program.said
 

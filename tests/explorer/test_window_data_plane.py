@@ -48,6 +48,27 @@ def test_hovering_asks_the_mixture(start, mixture, tmp_path):
     assert shown == pytest.approx(float(model.log_prob(x[None])[0]), abs=0.006)
 
 
+def test_a_point_between_the_grey_levels_of_a_picture_is_not_asked_of_a_model_of_binary_ones(start, tmp_path):
+    grey = saved_run(tmp_path / "grey.safetensors", "gmm", "digits-grey", {"components": 3}, steps=2)
+    binary = saved_run(tmp_path / "binary.safetensors", "bernoulli-mixture", "digits", {"components": 3}, 2)
+    program = start(grey)
+    program.wait_for_run()
+    data = program.window.stage.data
+    program.until(lambda: data.scatter is not None)
+    program.settle()
+    viewport = data.canvas.viewport()
+    for share in (0.2, 0.25):
+        program.qtbot.mouseMove(
+            viewport, QPoint(int(share * viewport.width()), int(share * viewport.height()))
+        )
+    program.until(lambda: program.session.place is not None)
+    program.actions.open(binary)
+    program.until(lambda: program.session.run.info.values == "binary")
+    program.settle()
+    assert not program.said
+    assert program.session.place is None
+
+
 def test_another_run_brings_the_latent_map_back(start, mixture, small_run, tmp_path):
     program = start(mixture, tmp_path / "home")
     program.wait_for_run()

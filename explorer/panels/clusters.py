@@ -22,6 +22,7 @@ from explorer.widgets.card import empty_state
 from explorer.widgets.heat_table import HeatTable
 from explorer.widgets.pictures import Item, Pictures
 from explorer.widgets.values import LiveLabel, ValueRows, format_number
+from explorer.widgets.wrapping import Wrapping
 
 SPLITS = (("train", "Training"), ("test", "Held out"))
 MOST_MEMBERS = 400  # that are drawn
@@ -70,15 +71,13 @@ class ClustersPanel(QWidget):
         self.table_title = QLabel("labels × clusters", self)
         self.table_title.setProperty("role", "muted")
         self.splits = QButtonGroup(self)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(4)
+        buttons = Wrapping((), gap=4)
         for index, (_, title) in enumerate(SPLITS):
             button = QPushButton(title, self)
             button.setCheckable(True)
             button.setToolTip(f"Clusters of the {title.lower()} rows")
             self.splits.addButton(button, index)
             buttons.addWidget(button)
-        buttons.addStretch(1)
 
         left, middle, right = QVBoxLayout(), QVBoxLayout(), QVBoxLayout()
         for column, widgets in (

@@ -30,6 +30,7 @@ from explorer.widgets.button import PassingButton
 from explorer.widgets.form import Choice
 from explorer.widgets.restarts_box import RestartsBox
 from explorer.widgets.values import LiveLabel, ValueRows, format_number
+from explorer.widgets.wrapping import Wrapping
 
 SIDE = 236  # pixels of the column of controls
 PACES = (
@@ -91,12 +92,8 @@ class EMPanel(QWidget):
         self.fit.setAccessibleName("Fit the stairs")
         self.fit.setToolTip("Show the whole staircase and follow it again (F, or a double click)")
         self.extra = LiveLabel(self, Qt.AlignmentFlag.AlignRight)
-        below = QHBoxLayout()
-        below.setSpacing(8)
-        below.addWidget(self.terms)
-        below.addWidget(self.recent)
-        below.addWidget(self.extra, 1)
-        below.addWidget(self.fit)
+        self.extra.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        below = Wrapping((self.terms, self.recent, self.extra, self.fit), gap=8)
         picture = QVBoxLayout()
         picture.setSpacing(4)
         picture.addWidget(self.plot, 1)

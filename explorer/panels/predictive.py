@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QSizePolicy, QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import Array
 from backends.capabilities import Bayesian, Regresses
@@ -32,6 +32,7 @@ from explorer.session import Session
 from explorer.theme import theme
 from explorer.widgets.form import Choice
 from explorer.widgets.values import LiveLabel, format_number
+from explorer.widgets.wrapping import Wrapping
 
 SERIES = (
     Series("predictive", "p(x|X)", 0),
@@ -67,6 +68,7 @@ class PredictivePanel(QWidget):
             picture.setToolTip(TIP)
             self._stack.addWidget(picture)
         self.hint = LiveLabel(self)
+        self.hint.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.hint.setToolTip(UNDO)
         self.flip = tuple(QPushButton(name.capitalize(), self) for name in self.flips.names)
         for value, button in enumerate(self.flip):
@@ -82,13 +84,7 @@ class PredictivePanel(QWidget):
         self.pace.setFixedWidth(168)
         for pace, text in PACES:
             self.pace.addItem(text, pace)
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        for button in self.flip:
-            row.addWidget(button)
-        row.addWidget(self.hint, 1)
-        row.addWidget(self.blank)
-        row.addWidget(self.pace)
+        row = Wrapping((*self.flip, self.hint, self.blank, self.pace), gap=8)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

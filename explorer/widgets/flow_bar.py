@@ -18,6 +18,7 @@ from explorer.theme import theme
 from explorer.widgets.form import Choice
 from explorer.widgets.slider import Motion, Slider
 from explorer.widgets.values import LiveLabel, format_number
+from explorer.widgets.wrapping import Wrapping
 
 FIELDS = (
     ("density", "density", "p of what the data have become here; at the left end p(x)."),
@@ -48,20 +49,15 @@ class FlowBar(QWidget):
         self.field.setToolTip("What is drawn behind all else in x")
         self.field.setFixedWidth(112)
         self.field.activated.connect(self._changed)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(10)
         label = QLabel("Field", self)
         label.setProperty("role", "muted")
-        row.addWidget(label)
-        row.addWidget(self.field)
+        row = Wrapping((label, self.field), self, gap=10)
         self.boxes: dict[str, QCheckBox] = {}
         for name, text, tip in LAYERS:
             box = self.boxes[name] = QCheckBox(text, self)
             box.setToolTip(tip)
             box.clicked.connect(self._changed)
             row.addWidget(box)
-        row.addStretch(1)
         self.offer(False)
 
     def offer(self, continuous: bool) -> None:

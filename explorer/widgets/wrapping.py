@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 
-GAP, LINE = 12, 4  # logical pixels: between two bars, and between two lines of them
+GAP, LINE = 12, 4  # logical pixels: between two bars, unless told, and between two lines of them
 
 
 class Wrapping(QLayout):
@@ -15,9 +15,10 @@ class Wrapping(QLayout):
     for those that expand; hidden ones take no room. Each is as wide as it likes to be, and narrower only
     where a line is narrower than it alone."""
 
-    def __init__(self, widgets: Sequence[QWidget], parent: QWidget | None = None) -> None:
+    def __init__(self, widgets: Sequence[QWidget], parent: QWidget | None = None, gap: int = GAP) -> None:
         super().__init__(parent)
         self._items: list[QLayoutItem] = []
+        self._gap = gap
         self.setContentsMargins(0, 0, 0, 0)
         for widget in widgets:
             self.addWidget(widget)
@@ -46,7 +47,7 @@ class Wrapping(QLayout):
 
     def sizeHint(self) -> QSize:
         line = self._shown()
-        return QSize(_width(line), _height(line))
+        return QSize(self._width(line), _height(line))
 
     def minimumSize(self) -> QSize:
         widths = [item.minimumSize().width() for item in self._shown()]
@@ -56,14 +57,14 @@ class Wrapping(QLayout):
         super().setGeometry(rect)
         y = rect.y()
         for line in self._lines(rect.width()):
-            over, x, height = rect.width() - _width(line), rect.x(), _height(line)
-            wide = [item for item in line if Qt.Orientation.Horizontal in item.expandingDirections()]
+            over, x, height = rect.width() - self._width(line), rect.x(), _height(line)
+            wide = [item for item in line if _expands(item)]
             for item in line:
                 width = min(item.sizeHint().width(), rect.width())
                 if item in wide and over > 0:
                     width += over // len(wide)
                 item.setGeometry(QRect(x, y, width, height))
-                x += width + GAP
+                x += width + self._gap
             y += height + LINE
 
     def _shown(self) -> list[QLayoutItem]:
@@ -72,16 +73,21 @@ class Wrapping(QLayout):
     def _lines(self, width: int) -> list[list[QLayoutItem]]:
         lines: list[list[QLayoutItem]] = []
         for item in self._shown():
-            if lines and _width([*lines[-1], item]) <= width:
+            if lines and self._width([*lines[-1], item]) <= width:
                 lines[-1].append(item)
             else:
                 lines.append([item])
         return lines
 
-
-def _width(line: Sequence[QLayoutItem]) -> int:
-    return sum(item.sizeHint().width() for item in line) + GAP * max(len(line) - 1, 0)
+    def _width(self, line: Sequence[QLayoutItem]) -> int:
+        return sum(item.sizeHint().width() for item in line) + self._gap * max(len(line) - 1, 0)
 
 
 def _height(line: Sequence[QLayoutItem]) -> int:
     return max((item.sizeHint().height() for item in line), default=0)
+
+
+def _expands(item: QLayoutItem) -> bool:
+    """A box of a fixed width may call itself expanding all the same."""
+    can = item.maximumSize().width() > item.sizeHint().width()
+    return can and Qt.Orientation.Horizontal in item.expandingDirections()

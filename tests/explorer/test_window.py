@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QTabBar
 
+from backends.data import open_data
 from backends.run import Run
 from explorer.mosaic import normalise
 from explorer.state import PathSpec
@@ -214,3 +215,28 @@ def test_the_standard_view_comes_back(program):
     program.trigger("home")
     after = program.map.view()
     np.testing.assert_allclose([after.x0, after.x1, after.y0, after.y1], [view.x0, view.x1, view.y0, view.y1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "values"),
+    [
+        ("nsf", "two-moons", {"layers": 2, "width": 8}),
+        ("gmm", "two-moons", {"components": 2}),
+        ("beta-bernoulli", "coin", {}),
+    ],
+)
+def test_on_a_small_window_the_bars_of_no_run_push_the_canvas_over_another_card(
+    start, tmp_path, kind, data, values
+):
+    run = Run.start(kind, open_data(data), values)
+    run.step()
+    path = tmp_path / "run.safetensors"
+    run.save(path)
+    program = start(path)
+    program.wait_for_run()
+    program.window.resize(960, 600)
+    program.settle()
+    canvas, cursor = program.window.docks["map"], program.window.docks["cursor"]
+    assert not canvas.geometry().intersects(cursor.geometry())
+    for control in (c for k in (QAbstractButton, QComboBox) for c in canvas.findChildren(k) if c.isVisible()):
+        assert canvas.rect().contains(QRect(control.mapTo(canvas, QPoint()), control.size()))

@@ -305,7 +305,7 @@ def test_a_continuous_flow_has_arrows_divergence_and_a_solver(flow):
     panel.bar.field.activated.emit(index)
     program.until(lambda: "divergence" in program.window.docks["map"].status.text())
     picture = panel.left.field.picture
-    rows, columns = np.array([40, 40]), np.array([40, 200])
+    rows, columns = np.array([40, 40]), np.array([40, 160])
     x = picture.view.to_canvas((columns // 4 + 0.5) * 4, (rows // 4 + 0.5) * 4).astype(np.float32)
     divergence = model.divergence(x, 0.0)
     warm = picture.image[rows, columns, 2] > picture.image[rows, columns, 0]

@@ -96,6 +96,8 @@ class BesideDock(CardDock):
         self.switch.chosen.connect(self._choose)
         self.other.point_changed.connect(self._their_point)
         session.point_changed.connect(self._our_point)
+        for one in (session, self.other):  # what was linked was of another run
+            one.run_opening.connect(lambda _: exploration.cancel("link"))
         session.model_changed.connect(self._poke)
         session.encodings_changed.connect(self._poke)
         session.changed.connect(self._state_changed)

@@ -158,21 +158,26 @@ class Exploration(QObject):
 
     def _loop(self) -> None:
         step_back(EXPLORATION)
-        while True:
-            with self._condition:
-                while not (self._requests or self._dropped or self._closing):
-                    self._condition.wait()
-                dropped, self._dropped, closing = self._dropped, [], self._closing
-                request = min(self._requests.values(), key=lambda r: (r.priority, r.turn), default=None)
-            for one in dropped:
-                self._let_go(one)
-            if closing:
-                return
-            if request is None:
-                continue
+        while self._turn():
+            pass
+
+    def _turn(self) -> bool:
+        """The next slice, once there is one; False at the end. While it waits, nothing here holds what a
+        request was of, which may be large."""
+        with self._condition:
+            while not (self._requests or self._dropped or self._closing):
+                self._condition.wait()
+            dropped, self._dropped, closing = self._dropped, [], self._closing
+            request = min(self._requests.values(), key=lambda r: (r.priority, r.turn), default=None)
+        for one in dropped:
+            self._let_go(one)
+        if closing:
+            return False
+        if request is not None:
             self._slice(request)
             if request.priority is not Priority.FILE:
                 request.turn = next(self._numbers)
+        return True
 
     def _let_go(self, request: _Request) -> None:
         assert request.generator is not None

@@ -41,6 +41,7 @@ class PathHand(QObject):
         session.changed.connect(self._state_changed)
         session.walk_changed.connect(self._draw)
         session.plane_changed.connect(self._draw)
+        session.run_opening.connect(self._abandon)
 
     # -- what is seen --------------------------------------------------------------------------
 
@@ -103,6 +104,10 @@ class PathHand(QObject):
         self._set(tuple(self._drawn), f"path {self._drags}")
         self._session.set_point(z[1], tag)
 
+    def _abandon(self, _: object) -> None:
+        """A stroke does not go on in another run's latent space."""
+        self._begin = None
+
     def _drop(self, move: tuple[tuple[float, float], int]) -> None:
         if self._begin is None:
             return
@@ -110,10 +115,8 @@ class PathHand(QObject):
         self._drag(move)
         self._begin = None
         if self._drawn:
-            if not np.array_equal(self._last, uv):
-                self._go_to(
-                    np.array(uv), tag
-                )  # it ends where the hand let go, however near the last point is
+            if not np.array_equal(self._last, uv):  # it ends where the hand let go, however near the last is
+                self._go_to(np.array(uv), tag)
             self._draw()
         else:
             self._canvas.clicked.emit(move)

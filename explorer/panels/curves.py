@@ -24,8 +24,8 @@ from backends.curves import Curves
 from explorer.look import short
 from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Points, Series
+from explorer.plots.legend import told_of
 from explorer.session import Session
-from explorer.widgets.values import format_number
 
 SPLITS = (("test", "Held out"), ("train", "Training"))
 MAIN = (Series("log_likelihood", "log p(x)", 0), Series("elbo", "ELBO", 1))
@@ -196,11 +196,8 @@ class CurvesPanel(QWidget):
         curves, past = self._session.curves, self._session.past
         if curves is None or past is None:
             return ""
-        steps = next((s for s in (curves.get(self._name_of(key))[0] for key in keys) if len(s)), ())
-        told = [step for step in steps if step <= past.stamp.step]
-        if not told or told[-1] == past.stamp.step:
-            return ""
-        return f"at step {format_number(int(told[-1]))}: &nbsp; "
+        there = (steps for steps in (curves.get(self._name_of(key))[0] for key in keys) if len(steps))
+        return next((told_of(steps, past.stamp.step) for steps in there), "")
 
     def _redraw(self) -> bool:
         curves, spec = self._session.curves, self._session.state.curves

@@ -16,6 +16,7 @@ from explorer.actions import Actions
 from explorer.compute import Exploration
 from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Points, Series
+from explorer.plots.legend import told_of
 from explorer.session import Session
 
 ENTROPY = Series("entropy", "entropy H", 7, dashed=True, width=1)
@@ -84,9 +85,10 @@ class LikelihoodPanel(QWidget):
         layout.addLayout(row)
         self._pace = Pace(self._redraw, interval=0.2, duty=0.2, parent=self)
         self._group.buttonClicked.connect(self._choose)
-        self.plot.legend_changed.connect(self.status)
+        self.plot.legend_changed.connect(self._tell)
         session.curves_changed.connect(self._curves_changed)
         session.moment_changed.connect(self._curves_changed)
+        session.model_changed.connect(self._model_changed)
         session.run_changed.connect(self._run_changed)
         session.changed.connect(self._state_changed)
 
@@ -113,6 +115,18 @@ class LikelihoodPanel(QWidget):
         if self.suits(self._session.run, self._session.model):
             self._show()
             self.plot.fit()
+
+    def _model_changed(self, _: object) -> None:
+        past = self._session.past
+        self.plot.set_moment(None if past is None else past.stamp.step)
+        self._tell(self.plot.legend())
+
+    def _tell(self, legend: str) -> None:
+        """The legend; of a moment that is looked back at with the step of the evaluation before it."""
+        curves, past, when = self._session.curves, self._session.past, ""
+        if curves is not None and past is not None and SHOWN["evaluations"][2] != self._series:
+            when = told_of(curves.get("test/log_likelihood")[0], past.stamp.step)
+        self.status.emit(when + legend)
 
     def _curves_changed(self, _: object) -> None:
         self._pace.poke()

@@ -10,7 +10,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-from backends.base import Array, Estimate, Responsibilities
+from backends.base import Array, Estimate, InputError, Responsibilities
 from backends.capabilities import Encodes, HasElbo, LogProb, has_log_likelihood
 from backends.estimates import LogLikelihood
 from explorer.compute import Exploration, Priority
@@ -65,7 +65,15 @@ class Reading:
 
 
 def read(model: Any, x: Array, name: str = "") -> Reading:
-    """Ask a model about x (d,), which is called so."""
+    """Ask a model about x (d,), which is called so. Of a point between the rows some have nothing to say: a
+    model of binary pixels knows no grey ones."""
+    try:
+        return _read(model, x, name)
+    except InputError:
+        return Reading(x, name, None, None)
+
+
+def _read(model: Any, x: Array, name: str) -> Reading:
     found = None
     if isinstance(model, LogProb):
         exact = LogLikelihood(model.log_prob(x[None]), np.zeros(1), "exact")
@@ -260,6 +268,9 @@ class PlacePanel(QWidget):
         self.rows.set("what", reading.name or "on the plane")
         if reading.score is not None:
             show_score(self.rows, TIPS, reading.score)
+        elif isinstance(self._session.model, LogProb):  # which has nothing to say of it
+            for key in ("log_p", "elbo", "gap"):
+                self.rows.set(key, None)
         self.bars.set_shares(
             None if reading.responsibilities is None else np.asarray(reading.responsibilities)
         )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
+from backends.base import Array
 from explorer.theme import theme
 from explorer.widgets.values import format_number
 
@@ -31,6 +33,15 @@ def show_beside(label: QLabel, x: float, area: QRect) -> None:
     label.move(left, max(area.bottom() - label.height() - 8, area.top()))
     label.show()
     label.raise_()
+
+
+def told_of(steps: Array, moment: float) -> str:
+    """What stands before values that a legend tells of a moment that is looked back at, of curves with points
+    at these steps (n,): the step of the last point before it, unless there is one at the moment itself."""
+    before = int(np.searchsorted(steps, moment, "right"))
+    if not before or steps[before - 1] == moment:
+        return ""
+    return f"at step {format_number(int(steps[before - 1]))}: &nbsp; "
 
 
 def entry(key: str, colour: str, mark: str, ink: str, text: str) -> str:

@@ -44,6 +44,8 @@ def network(activation: str = "silu", depth: int = 2) -> tuple[Field, dict[str, 
 @pytest.mark.parametrize("depth", [0, 1, 3])
 def test_products_are_those_of_autograd(activation: str, depth: int) -> None:
     field, w = network(activation, depth)
+    one_for_all = field.jvp(rows(), torch.zeros(1, 1, dtype=torch.float64), unit_probes(rows()).vectors, w)[1]
+    assert one_for_all.shape == (3, 6, 3)
     x, vectors = rows(), torch.randn(2, 6, 3, generator=Generator().manual_seed(5), dtype=torch.float64)
     t = torch.rand(6, 1, generator=Generator().manual_seed(6), dtype=torch.float64)
     value, products = field.jvp(x, t, vectors, w)

@@ -53,6 +53,7 @@ def inside(trained: ContinuousLearner) -> tuple[FlowNet, dict[str, Tensor]]:
 
 
 OTHERS = (
+    {"depth": 0},
     {"objective": "forward-kl"},
     {"objective": "forward-kl", "solver": "dopri5", "tolerance": 0.01},
     {"objective": "forward-kl", "trace": "rademacher", "gradient": "adjoint"},

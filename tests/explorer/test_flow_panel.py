@@ -280,6 +280,28 @@ def test_the_gap_to_the_entropy_is_read_off(flow):
     assert panel.buttons["likelihood"].isChecked()
 
 
+def test_a_legend_tells_of_which_evaluation_it_is_when_an_earlier_moment_is_looked_back_at(flow):
+    program = flow()
+    session, status = program.session, program.window.docks["likelihood"].status
+    for steps in (61, 62):
+        program.trigger("step")
+        program.until(lambda steps=steps: program.steps == steps)
+        program.paused()
+        program.settle()
+    curves = session.curves
+    program.until(lambda: 62 in curves.get("test/log_likelihood")[0])
+    evaluated = curves.get("test/log_likelihood")[0]
+    moments = {model.stamp.step: model for model in session.run.history.models}
+    for step, model in moments.items():
+        session.look_back(model)
+        before = evaluated[evaluated <= step]
+        told = f"at step {before[-1]}:" if len(before) and before[-1] != step else ""
+        assert (told in status.text()) if told else ("at step" not in status.text())
+    session.look_back(None)
+    assert "at step" not in status.text()
+    assert len(moments) > 1
+
+
 def test_whole_curves_are_those_of_the_card_in_front(flow):
     program = flow()
     seen, behind = program.window.suited["likelihood"].plot, program.window.curves.plot

@@ -251,6 +251,22 @@ def test_the_point_follows_the_hand_that_draws(program):
     send_mouse(viewport, QEvent.Type.MouseButtonRelease, near, LEFT, NONE)
 
 
+def test_a_stroke_ends_where_another_latent_space_is_opened(program, tmp_path):
+    values = {"latent_dim": 1, "width": 8}
+    line = saved_run(tmp_path / "line.safetensors", "vae", "digits", values)
+    viewport, session = program.map.canvas.viewport(), program.session
+    send_mouse(viewport, QEvent.Type.MouseButtonPress, program.pixel_of(-1, 0), LEFT, LEFT)
+    send_mouse(viewport, QEvent.Type.MouseMove, program.pixel_of(0, 0.5), NONE, LEFT)
+    before = session.state.path
+    assert before.kind == "drawn"
+    program.actions.open(line)
+    program.until(lambda: session.model.latent_dim == 1)
+    program.settle()
+    send_mouse(viewport, QEvent.Type.MouseMove, program.pixel_of(1, 0), NONE, LEFT)
+    send_mouse(viewport, QEvent.Type.MouseButtonRelease, program.pixel_of(1, 0), LEFT, NONE)
+    assert session.state.path.points in ((), before.points)
+
+
 def test_a_click_without_a_drag_still_holds_the_point(program):
     program.click_map(0.5, 0.5)
     assert program.map.held

@@ -67,6 +67,22 @@ def test_a_point_between_the_grey_levels_of_a_picture_is_not_asked_of_a_model_of
     program.settle()
     assert not program.said
     assert program.session.place is None
+    place, view = program.window.stage.place, data.canvas.view()
+    program.until(lambda: data.scatter is not None)
+    program.settle()
+    for at in (
+        QPoint(viewport.width() // 2, viewport.height() // 2),
+        QPoint(viewport.width() - 12, 12),
+    ):  # near rows, and far off
+        before = program.session.place
+        program.qtbot.mouseMove(viewport, at)
+        program.until(lambda before=before: program.session.place is not before)
+        program.settle()
+        program.until(lambda: not program.program.exploration.busy("place"))
+        grey = not np.isin(program.session.place, (0, 1)).all()
+        assert (place.rows.value("log_p") == "–") is grey
+    assert grey, view
+    assert not program.said
 
 
 def test_another_run_brings_the_latent_map_back(start, mixture, small_run, tmp_path):

@@ -84,4 +84,4 @@ class Field:
             h, slope = self._activation(a)
             a = functional.linear(h, w[weight], w[bias])
             tangent = functional.linear(tangent * slope, w[weight])
-        return a, tangent
+        return a, tangent.expand(-1, len(x), -1)  # without a hidden layer it is one for all rows

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from backends.base import ThetaAxis
@@ -35,6 +36,7 @@ from explorer.widgets.form import Choice
 from explorer.widgets.scrubber import Scrubber
 from explorer.widgets.values import format_number
 
+NARROW = 560  # pixels, below which the row of choices is for these alone
 SERIES = (
     Series("posterior", "posterior p(θ|X)", 0),
     Series("likelihood", "likelihood p(X|θ), scaled to area 1", 1, dashed=True),
@@ -168,17 +170,26 @@ class BayesPanel(QWidget):
         with QSignalBlocker(self.focus):
             self.focus.setChecked(self._spec.focus)
         boxes = self.first, self.second
-        # There is no room for all at once. Where there are boxes the title has the note's text.
-        hidden, shown = ((self.note,), boxes) if len(names) > 2 else (boxes, (self.note,))
-        for widget in hidden:
-            widget.hide()
-        for widget in shown:
-            widget.show()
+        for box in boxes:
+            box.setVisible(len(names) > 2)
+        self._fit_row()
         for box, index in zip(boxes, self._coordinates(), strict=True):
             if [box.itemText(k) for k in range(box.count())] != names:
                 box.clear()
                 box.addItems(names)
             box.setCurrentIndex(index)
+
+    def _fit_row(self) -> None:
+        """There is no room for all at once: where there are boxes, or few pixels, the title has the note."""
+        narrow = self.width() < NARROW
+        self.scrubber.set_narrow(narrow)
+        self.note.setVisible(not narrow and len(self._axes) <= 2)
+        self._legend()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if (event.oldSize().width() < NARROW) != (event.size().width() < NARROW):
+            self._fit_row()
 
     # -- earlier rows --------------------------------------------------------------------------
 
@@ -293,7 +304,8 @@ class BayesPanel(QWidget):
     def _legend(self) -> None:
         self.note.setText(marks_legend())
         if self._stack.currentWidget() is self.lines:
-            self.status.emit(self.lines.legend())
+            marks = "" if self.note.isVisibleTo(self) else f" &nbsp; {marks_legend()}"
+            self.status.emit(f"{self.lines.legend()}{marks}")
         elif self._stack.currentWidget() is self.cloud:
             tokens = theme().tokens
             dots = (("prior", tokens.muted), ("posterior", tokens.accent))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from backends.base import Array, Estimate
 from backends.carry import Slices, log_prob
@@ -31,6 +31,7 @@ from explorer.widgets.table import ValueTable
 from explorer.widgets.values import format_number
 
 SIDE = 308  # pixels of the column of numbers
+NARROWEST = 150  # pixels of a fit's picture
 HEADROOM = 2.0  # a fit that leaves out one of two modes is twice as high on the other
 ROWS, ROWS_CONTINUOUS = 5000, 1000  # held-out rows, and draws, that a number is made of
 NAMES = {
@@ -219,12 +220,21 @@ class DivergencesPanel(QWidget):
         column.addLayout(buttons)
         column.addWidget(self.progress)
         column.addWidget(self.failure, 1)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
+        content = QWidget(self)
+        across = QHBoxLayout(content)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.setSpacing(8)
         for one in self.sides.values():
-            layout.addWidget(one.plane, 1)
-        layout.addWidget(side)
+            one.plane.setMinimumWidth(NARROWEST)
+            across.addWidget(one.plane, 1)
+        across.addWidget(side)
+        scroll = QScrollArea(self)  # in a small window there is not room for all
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
 
         for reverse, one in self.sides.items():
             one.plane.sentence.setText(EMPTY[reverse])

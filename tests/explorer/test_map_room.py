@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QTabBar, QWidget
 
 from explorer import pins
 from explorer.state import PathSpec
@@ -89,3 +89,15 @@ def test_names_of_models_and_pins_are_read_whole(program):
     program.settle()
     for box in (program.run_panel.model, bar.begin, bar.end, bar.kind, bar.spacing, bar.frames, bar.play):
         assert box.fontMetrics().horizontalAdvance(box.currentText()) + 38 <= box.width()
+
+
+def test_at_200_per_cent_on_a_laptop_all_tabs_have_their_whole_names(program):
+    window = program.window
+    window.resize(960, 600)
+    program.settle()
+    tabs = next(bar for bar in window.findChildren(QTabBar) if bar.isVisible())
+    names = [tabs.tabText(i) for i in range(tabs.count())]
+    assert {"Factors", "Datum", "Path", "Traversals", "Pins"} < set(names)
+    for i, name in enumerate(names):
+        assert tabs.tabRect(i).width() > tabs.fontMetrics().horizontalAdvance(name)
+    assert tabs.tabRect(tabs.count() - 1).right() <= tabs.width()

@@ -187,8 +187,10 @@ def passage(model: Any, x: Array, width: float, tag: object = None) -> Passage:
     )
 
 
-def passage_from(model: Any, point: Array, time: float, width: float, tag: object = None) -> Passage:
-    """Follow a point (2,) that is met on its way at a time."""
+def passage_from(model: Any, point: Array, time: float, width: float, tag: object = None) -> Passage | None:
+    """Follow a point (2,) that is met on its way at a time; None of a latent outside the base's support."""
+    if time == 1 and np.isneginf(model.log_base(point[None].astype(np.float32)))[0]:
+        return None
     way = model.path(point[None].astype(np.float32), np.array([time, 0.0]))
     return passage(model, way.points[-1, 0].astype(np.float64), width, tag)
 

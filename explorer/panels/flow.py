@@ -22,6 +22,7 @@ from explorer.flow import (
     is_continuous,
     is_flow,
     passage_from,
+    stations,
     stretch_colours,
     travel,
 )
@@ -259,10 +260,11 @@ class FlowPanel(QWidget):
 
     def _shown_time(self) -> float:
         """The station that the left plane shows; between two of a layered flow, the nearest."""
-        found, time = self._session.travel, self._session.state.flow.time
-        if found is None or is_continuous(self._session.model):
+        model, time = self._session.model, self._session.state.flow.time
+        if not self.suits(model) or is_continuous(model):
             return time
-        return float(found.times[np.abs(found.times - time).argmin()])
+        times = stations(model)
+        return float(times[np.abs(times - time).argmin()])
 
     def _request_passage(self) -> bool:
         model, asked, found = self._flow(), self._asked, self._session.travel
@@ -273,15 +275,15 @@ class FlowPanel(QWidget):
         self._exploration.request(
             "passage",
             Priority.HOVER,
-            lambda: passage_from(model, point, time, width, tag),
-            self._take_passage,
+            lambda: (passage_from(model, point, time, width, tag),),  # None alone would not be delivered
+            lambda found: self._take_passage(*found),
             doing="follow the point",
             ended=self._passage_pace.done,
             overtaken=True,
         )
         return True
 
-    def _take_passage(self, found: Passage) -> None:
+    def _take_passage(self, found: Passage | None) -> None:
         self._session.set_passage(found)
         self._draw_passage()
 

@@ -125,6 +125,35 @@ def test_hovering_z_finds_the_x_that_belongs_to_it(flow):
     np.testing.assert_allclose(stage.flow.left.way.at, x[0], atol=1e-3)
 
 
+def test_outside_of_a_base_with_edges_nothing_is_followed(start, tmp_path):
+    values = {"layers": 2, "width": 8, "base": "uniform"}
+    program = start(saved_run(tmp_path / "cube.safetensors", "realnvp", "two-moons", values, steps=5))
+    program.wait_for_run()
+    program.until(lambda: program.session.travel is not None)
+    right = program.window.stage.flow.right
+    for point, inside in (((0.5, 0.4), True), ((1.02, 0.4), False), ((0.3, 0.4), True)):
+        hover(program, right, point)
+        program.until(lambda inside=inside: (program.session.passage is not None) is inside)
+    assert not program.said
+
+
+def test_a_layered_flow_is_shown_at_a_station_though_a_continuous_one_was_between_two_of_its(flow, flow_file):
+    program = flow("cnf")
+    session = program.session
+    session.apply(replace(session.state, flow=replace(session.state.flow, time=0.616)), "travel")
+    program.settle()
+    program.actions.open(flow_file("realnvp"))
+    program.until(lambda: session.run.kind.name == "realnvp")
+    assert session.travel is None
+    hover(program, program.window.stage.flow.left, (0.4, 0.3))
+    program.until(lambda: session.travel is not None)
+    program.trigger("step")  # the point under the hand is followed through each new model
+    program.until(lambda: program.steps == 61)
+    program.paused()
+    program.until(lambda: session.passage is not None or bool(program.said))
+    assert not program.said
+
+
 def test_the_stretch_is_the_jacobian(flow):
     model = flow().session.model
     x = np.array([0.3, 0.2])

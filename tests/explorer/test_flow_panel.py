@@ -137,21 +137,16 @@ def test_outside_of_a_base_with_edges_nothing_is_followed(start, tmp_path):
     assert not program.said
 
 
-def test_a_layered_flow_is_shown_at_a_station_though_a_continuous_one_was_between_two_of_its(flow, flow_file):
+def test_a_layered_flow_is_shown_at_a_station_before_anything_was_carried_through_it(flow, flow_file):
     program = flow("cnf")
-    session = program.session
-    session.apply(replace(session.state, flow=replace(session.state.flow, time=0.616)), "travel")
-    program.settle()
+    session, panel = program.session, program.window.stage.flow
     program.actions.open(flow_file("realnvp"))
     program.until(lambda: session.run.kind.name == "realnvp")
     assert session.travel is None
-    hover(program, program.window.stage.flow.left, (0.4, 0.3))
+    session.apply(replace(session.state, flow=replace(session.state.flow, time=0.616)), "travel")
+    assert panel._shown_time() == 0.5  # of 0, 1/4, …, 1
     program.until(lambda: session.travel is not None)
-    program.trigger("step")  # the point under the hand is followed through each new model
-    program.until(lambda: program.steps == 61)
-    program.paused()
-    program.until(lambda: session.passage is not None or bool(program.said))
-    assert not program.said
+    assert panel._shown_time() == 0.5
 
 
 def test_the_stretch_is_the_jacobian(flow):

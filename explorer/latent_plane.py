@@ -58,7 +58,7 @@ def latent_plane(model: Any, spec: PlaneSpec, known: Known, like: Plane | None) 
     Raises InputError for pins on one line.
     """
     dim = model.latent_dim
-    i, j = (spec.i, spec.j) if max(spec.i, spec.j) < dim and spec.i != spec.j else (0, 1)
+    i, j = (spec.i, spec.j) if max(spec.i, spec.j) < dim else (0, 1)
     if dim <= 2:
         return coordinate_plane(dim, i, j)
     known = known.some()

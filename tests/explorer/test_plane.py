@@ -297,7 +297,7 @@ def test_where_it_would_go_through_is_not_there_principal_directions_stand_in(sp
     np.testing.assert_array_equal(latent_plane(MODEL, spec, nothing, None).origin, np.zeros(5))
 
 
-@pytest.mark.parametrize(("dim", "i", "j"), [(1, 1, 0), (1, 0, 1), (2, 0, 0), (2, 1, 4)])
+@pytest.mark.parametrize(("dim", "i", "j"), [(1, 1, 0), (1, 0, 1), (2, 1, 4)])
 def test_coordinates_chosen_in_another_latent_space_give_way_to_the_first(dim, i, j):
     nothing = Known(np.zeros((0, dim), np.float32))
     plane = latent_plane(SimpleNamespace(latent_dim=dim), PlaneSpec("coordinates", i, j), nothing, None)

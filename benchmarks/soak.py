@@ -24,7 +24,7 @@ from explorer.theme import apply
 from explorer.threads import share_cores
 
 WARM_UP = 0.25  # of the time, in which buffers and caches fill
-SLOPE = 2.0  # MB a minute after it, at most: of curves and of the allocator's noise
+SLOPE = 1.0  # MB a minute after it, at most: of curves until they are thinned, and of the allocator's noise
 HOVER, SCRUB = 8.0, 2.0  # seconds of each, in turn
 
 

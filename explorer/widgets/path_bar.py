@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QSignalBlocker, QSize, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QSpacerItem, QToolButton, QWidget
 
 from explorer.icons import set_icon
 from explorer.state import FilmSpec, PathSpec
@@ -86,14 +86,19 @@ class PathBar(QWidget):
         self._rows = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(4)
+        self._after = QSpacerItem(
+            0, 0, QSizePolicy.Policy.Fixed
+        )  # of the first row, where it is a row by itself
         where, how = (self.kind, self.begin, self.end), (self.spacing, self.frames, self.play)
         for boxes, shares in ((where, (120, 78, 78)), (how, (107, 114, 108))):  # all is read at 1280
             row = QHBoxLayout()
             row.setSpacing(4)
             for box, share in zip(boxes, shares, strict=True):
                 row.addWidget(box, share)
-            row.addStretch(1)
+            if boxes is where:
+                row.addItem(self._after)
             self._rows.addLayout(row, sum(shares))
+        row.addStretch(1)
         row.addWidget(self.export)
         for box in (self.kind, self.begin, self.end):
             box.activated.connect(self._joined)
@@ -106,6 +111,8 @@ class PathBar(QWidget):
         way = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
         if way != self._rows.direction():
             self._rows.setDirection(way)
+            self._after.changeSize(0, 0, QSizePolicy.Policy.Expanding if narrow else QSizePolicy.Policy.Fixed)
+            self._rows.invalidate()
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, super().minimumSizeHint().height())  # of two rows, where one has no room

@@ -1,6 +1,7 @@
 """The window, driven as a person drives it: mouse, keys and menus; and looked at."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -81,6 +82,21 @@ def test_at_200_per_cent_on_a_laptop_no_control_is_cut_or_covered(program, name)
     assert not any(a.intersects(b) for i, a in enumerate(frames) for b in frames[:i])
     for control in dock.findChildren(QAbstractButton):
         assert not control.isVisible() or control.width() >= control.minimumSizeHint().width()
+
+
+@pytest.mark.parametrize("width", [960, 1000, 1280, 1920])
+def test_the_boxes_of_the_path_stand_side_by_side_in_one_row_or_two(program, width):
+    window, bar = program.window, program.window.suited["path"].bar
+    window.resize(width, 900)
+    window.show_card("path")
+    program.settle()
+    boxes = bar.kind, bar.begin, bar.end, bar.spacing, bar.frames, bar.play
+    rows = {box.y() for box in boxes}
+    assert len(rows) == (1 if width >= 1280 else 2)
+    assert min(box.x() for box in boxes) == 0
+    for left, right in pairwise(boxes):
+        if left.y() == right.y():
+            assert 0 < right.x() - left.geometry().right() <= 8
 
 
 def test_commands_are_on_as_soon_as_there_is_what_they_need(start, small_run):

@@ -123,8 +123,9 @@ class FilmStrip(QWidget):
 
     def set_picture(self, picture: QImage | None) -> None:
         """The tiles of :attr:`layout_`, painted on a picture of :meth:`room`."""
-        self._picture = picture
-        self.update(self._tiles())
+        before, self._picture = self._picture, picture
+        alike = before is not None and picture is not None and before.size() == picture.size()
+        self.update(self._tiles() if alike else self.rect())  # larger tiles reached into the lanes
 
     def show_frame(self, frame: int) -> None:
         """Mark a frame."""

@@ -86,6 +86,17 @@ def test_what_is_painted_piece_by_piece_is_what_is_painted_anew(program, film):
     assert all(curves_on_screen(program, film))
 
 
+def test_of_larger_tiles_nothing_is_left_in_a_smaller_window(program, film):
+    for size in ((1600, 1000), (1100, 760)):
+        program.window.resize(*size)
+        program.on_screen(film)
+        program.settle()
+        program.until(lambda: not program.program.exploration.busy("film"))
+        program.until(lambda: film.strip._picture.width() == round(film.strip.room().width()))
+    seen, anew = program.on_screen(film.strip), program.pixels(film.strip)
+    assert np.abs(seen - anew).max() <= 2
+
+
 def curves_on_screen(program, film):
     """Whether each lane's curve is on the screen, in its colour."""
     pixels = program.on_screen(film.strip)

@@ -43,6 +43,7 @@ class HistoryBar(QWidget):
         super().__init__(parent)
         self._session, self._exploration, self._actions = session, exploration, actions
         self._earlier: tuple[Any, ...] = ()
+        self._looking_back = False  # as it was drawn
         self._played = 0.0  # of the film, from 0 to 1
         self._clock = 0.0
 
@@ -231,7 +232,7 @@ class HistoryBar(QWidget):
         self._redraw()
 
     def _model_changed(self, _: Any) -> None:
-        if self._session.past is not None or self.scrubber.at is not None:
+        if self._session.past is not None or self._looking_back:
             self._redraw()  # at once: the hand is on it
 
     def _moment(self, _: Any) -> None:
@@ -251,7 +252,7 @@ class HistoryBar(QWidget):
         steps = [model.stamp.step for model in models]
         replays = bool(models) or newest == 0  # a new run keeps the room that it will need at once
         self.setVisible(replays and not isinstance(self._session.model, Bayesian))
-        at = None
+        self._looking_back, at = past is not None, None
         if past is not None and models:
             own = [i for i, model in enumerate(models) if model is past]  # it may have been dropped since
             at = own[0] if own else min(range(len(steps)), key=lambda i: abs(steps[i] - past.stamp.step))

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QDialog, QPushButton
+from PySide6.QtWidgets import QApplication, QDialog, QPushButton
 
 from explorer.icons import set_icon
 
 
 class PassingButton(QPushButton):
-    """A push button that a click of the mouse leaves without focus, so that Space does not press it again.
+    """A push button that only keys give the focus, so that Space does not press it again after a click.
 
-    While it is pressed it has the focus, so that what was being typed elsewhere is taken first.
+    Nor the button after it: a button that has the focus passes it on when its click disables it.
     """
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        super().mouseReleaseEvent(event)
-        self.clearFocus()
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        focused = QApplication.focusWidget()
+        if focused is not None:
+            focused.clearFocus()  # what was being typed there is taken first
+        super().mousePressEvent(event)
 
 
 def dialog_button(dialog: QDialog, text: str, icon: str, tip: str, act: Callable[[], object]) -> QPushButton:

@@ -5,6 +5,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from backends.run import Run
 from explorer.tokens import DARK
@@ -71,8 +72,11 @@ def test_a_drag_brings_map_and_curves_back_and_now_lets_go(program, bar):
         assert session.past.stamp.step == step
         assert program.window.docks["curves"].status.text().startswith("at step 120:") == is_another
     slider.setValue(0)
+    assert bar.branch.isEnabled()
     program.click(bar.scrubber.live)
     assert session.past is None
+    assert not bar.branch.isEnabled()
+    assert QApplication.focusWidget() is None  # or Space, which trains, would press another button
     seen(program, 132)
     np.testing.assert_array_equal(program.pixels(program.map.canvas), newest)
 

@@ -21,6 +21,7 @@ from explorer.panels.map import MapPanel
 from explorer.panels.samples import SamplesPanel
 from explorer.session import Session
 from explorer.widgets.card import CardDock
+from explorer.widgets.pages import show_page
 from explorer.widgets.switch import Switch
 
 if TYPE_CHECKING:  # these are loaded when they are needed, which is after the window has been painted
@@ -218,7 +219,7 @@ class Stage(QObject):
         for stack, dock, (name, title) in zip(self.stacks, self.docks.values(), SCENES[scene], strict=True):
             panel = getattr(self, name)
             if stack.currentWidget() is not panel:
-                stack.setCurrentWidget(panel)
+                show_page(stack, panel, getattr(panel, "canvas", None))
                 dock.set_title(title)
                 _clear(dock)
         self.again.setVisible(scene != "bayes")

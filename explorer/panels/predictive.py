@@ -31,6 +31,7 @@ from explorer.posterior import (
 from explorer.session import Session
 from explorer.theme import theme
 from explorer.widgets.form import Choice
+from explorer.widgets.pages import show_page
 from explorer.widgets.values import LiveLabel, format_number
 from explorer.widgets.wrapping import Wrapping
 
@@ -180,7 +181,7 @@ class PredictivePanel(QWidget):
             return
         coin = is_coin(model)
         self._shown = self.flips if coin else self.plane if isinstance(model, Regresses) else self.line
-        self._stack.setCurrentWidget(self._shown)
+        show_page(self._stack, self._shown, self._shown)
         for button in self.flip:
             button.setVisible(coin)
         self._under = None

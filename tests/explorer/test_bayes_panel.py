@@ -405,3 +405,9 @@ def test_evaluations_are_of_the_rows_that_there_are(bayes):
     steps, values = session.curves.get("test/log_likelihood")
     assert steps.tolist() == [5, 6]
     assert values[-1] == session.report.splits["test"]["log_likelihood"].value
+
+
+@pytest.mark.parametrize("name", sorted(RUNS))
+def test_a_run_opens_without_a_button_in_focus(bayes, name):
+    program = bayes(name, 3)
+    assert program.window.focusWidget() is program.window.stage.canvas  # Space would press a button

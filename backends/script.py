@@ -23,27 +23,34 @@ from backends.run import Run
 
 STEPS = {steps}
 VALUES = {values}
-{changes}
-data = open_data({data})
+
+{define}data = open_data({data})
 run = Run.start({model!r}, data, VALUES, seed={seed}, device={device!r}, backend={backend!r})
 while run.steps < STEPS:
-{change}    run.step()
-model = run.model()  # what it can do: backends/capabilities.py
+{before}    run.step()
+{last}model = run.model()  # what it can do: backends/capabilities.py
 
 report = evaluate(model, data)
 try:
     while True:
         next(report)
 except StopIteration as end:
-    for split, quantities in end.value.splits.items():
+    for split, quantities in [*end.value.splits.items(), ("whole", end.value.whole)]:
         for name, estimate in quantities.items():
             print(f"{{split:10s}} {{name:16s}} {{estimate.value:12.6f}} ± {{estimate.stderr:.6f}}")
 # run.save({file!r})  # a file that the program opens
 '''
-_CHANGE = """\
-    for name, value in CHANGES.get(run.steps, {}).items():
+_CHANGES = """\
+CHANGES = {changes}  # made before the step after so many
+
+
+def change():
+    for name, value in CHANGES.get(run.steps, {{}}).items():
         run.set(name, value)
+
+
 """
+_HALF = "run.half_step()  # E: the next step is made to its half\n"
 
 
 def as_python(run: Run) -> str:
@@ -69,8 +76,9 @@ def as_python(run: Run) -> str:
         title=run.name.replace("\\", "\\\\").replace('"', "'"),
         steps=run.steps,
         values=_literal(values),
-        changes=f"CHANGES = {_literal(changes)}  # made before the step after so many\n" if changes else "",
-        change=_CHANGE if changes else "",
+        define=_CHANGES.format(changes=_literal(changes)) if changes else "",
+        before="    change()\n" if changes else "",
+        last="change()\n" * bool(changes) + _HALF * (run.next_half == "M"),
         data=_literal(dict(run.info.source)),
         model=run.kind.name,
         seed=run.seed,

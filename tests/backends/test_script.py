@@ -38,7 +38,8 @@ def test_the_script_makes_the_same_run_bit_for_bit(vae, capsys):
     vae.set("learning_rate", 3e-6)
     for _ in range(5):
         vae.step()
-    assert [c[:2] for c in vae.changes] == [(5, "beta"), (5, "learning_rate")]
+    vae.set("beta", 1.5)  # no step has felt it yet
+    assert [c[:2] for c in vae.changes] == [(5, "beta"), (5, "learning_rate"), (10, "beta")]
     again = made(as_python(vae))
     states_equal(again, vae)
     assert again.changes == vae.changes
@@ -51,6 +52,16 @@ def test_the_script_makes_the_same_run_bit_for_bit(vae, capsys):
             report = end.value
             break
     assert f"{report.splits['test']['elbo'].value:.6f}" in printed
+
+
+def test_a_run_amid_a_step_of_em_is_made_to_its_half():
+    run = Run.start("gmm", open_data("two-moons"), {"components": 3, "posterior": "gradient"}, seed=1)
+    run.step()
+    run.set("gradient_steps", 3)
+    run.half_step()
+    again = made(as_python(run))
+    assert again.next_half == "M"
+    states_equal(again, run)
 
 
 def test_saved_and_opened_it_still_knows_what_was_changed(vae, tmp_path):

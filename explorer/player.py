@@ -50,6 +50,12 @@ class Player(QObject):
             if self._timer.isActive():
                 self._start()
 
+    def set_frames(self, frames: int) -> None:
+        """How many frames there are, at least one: of more or fewer of the same path, the place stays."""
+        if self.frames > 1 and frames != self.frames:
+            self.frame = round(self.frame * (frames - 1) / (self.frames - 1))
+        self.frames, self.frame = frames, min(self.frame, frames - 1)
+
     def _start(self) -> None:
         self._begun, self._gone = time.perf_counter(), 0
         self._wait()

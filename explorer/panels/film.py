@@ -186,8 +186,8 @@ class FilmPanel(QWidget):
         shape = self._session.run.info.image_shape if self._session.run is not None else None
         empty = walk.within == 0 if walk.within is not None else np.zeros(len(walk), bool)
         self.strip.set_walk(len(walk), shape[1] / shape[0] if shape else None, lanes(walk), empty)
-        self.player.frames = len(walk)
-        self.player.frame = min(self.player.frame, len(walk) - 1)
+        self.player.set_frames(len(walk))
+        self.strip.show_frame(self.player.frame)
         if shape is None:
             self.plane.set_path(walk.mean, self.player.frame)
         self._request_tiles()

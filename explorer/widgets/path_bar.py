@@ -90,7 +90,7 @@ class PathBar(QWidget):
             0, 0, QSizePolicy.Policy.Fixed
         )  # of the first row, where it is a row by itself
         where, how = (self.kind, self.begin, self.end), (self.spacing, self.frames, self.play)
-        for boxes, shares in ((where, (120, 78, 78)), (how, (107, 114, 108))):  # all is read at 1280
+        for boxes, shares in ((where, (114, 74, 74)), (how, (106, 126, 106))):  # all is read at 1280
             row = QHBoxLayout()
             row.setSpacing(4)
             for box, share in zip(boxes, shares, strict=True):

@@ -148,6 +148,17 @@ def test_it_plays_there_and_back_and_pauses(program, film):
     assert len(seen) == stopped
 
 
+def test_with_more_frames_it_stays_where_it_was_on_the_path(program, film):
+    session = program.session
+    film.strip.pointed.emit(18)  # of 24
+    place = session.point
+    session.apply(replace(session.state, film=FilmSpec(192)), "film")
+    program.until(lambda: len(session.walk) == 192)
+    assert film.strip.frame == film.player.frame
+    step = np.abs(np.diff(session.walk.z, axis=0)).max()
+    np.testing.assert_allclose(session.walk.z[film.player.frame], place, atol=step)
+
+
 def test_backwards_once_begins_at_the_end(program, film):
     session = program.session
     session.apply(replace(session.state, film=FilmSpec(12, speed=60, play="once")), "film")

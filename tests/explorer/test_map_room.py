@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtWidgets import QTabBar, QWidget
 
 from explorer import pins
-from explorer.state import PathSpec
+from explorer.state import FilmSpec, PathSpec
 from tests.runs import saved_run
 
 
@@ -84,7 +84,9 @@ def test_names_of_models_and_pins_are_read_whole(program):
     state = program.session.state
     for name, z in zip(("three", "seven"), np.eye(9), strict=False):
         state = pins.with_pin(state, name, z)
-    program.session.apply(replace(state, path=PathSpec("straight", "three", "seven")), "join two pins")
+    program.session.apply(
+        replace(state, path=PathSpec("straight", "three", "seven"), film=FilmSpec(192)), "join two pins"
+    )
     window.docks["path"].raise_()
     program.settle()
     for box in (program.run_panel.model, bar.begin, bar.end, bar.kind, bar.spacing, bar.frames, bar.play):

@@ -214,3 +214,10 @@ def test_a_run_from_a_file_has_no_bar_of_moments_until_it_is_trained_on(program)
     program.trigger("step")
     program.until(lambda: bar.isVisible() and bar.scrubber.slider.isEnabled())
     program.until(lambda: program.map.canvas.height() < before)
+
+
+def test_before_a_run_is_open_it_takes_no_room(start, small_run, tmp_path):
+    program = start(small_run, tmp_path)
+    bar = program.window.stage.history
+    assert program.session.run is None
+    assert bar.isHidden()

@@ -16,7 +16,7 @@ from typing import Any, cast
 from backends.atomic import check_writable
 from backends.base import InputError, T, Work
 from backends.data import DataSet, read_data
-from backends.evaluation import CURVE_ROWS, Report
+from backends.evaluation import Report, curve_report
 from backends.evaluation import evaluate as evaluation
 from backends.parameters import parse_settings
 from backends.registry import find_kind
@@ -150,7 +150,7 @@ class _Training:
             # before the evaluation, which takes its time, and after it once more, with its values
             self._save()
             if not failure:
-                self._evaluate(bar, CURVE_ROWS)
+                self._evaluate(bar, for_curves=True)
             report = None if failure else self._evaluate(bar)
             if report is not None:
                 self._save()
@@ -206,7 +206,7 @@ class _Training:
         line: dict[str, Any] = {"step": run.steps, "batch": dict(means), "steps_per_second": round(rate, 1)}
         if run.steps >= self.next_evaluation:
             self.next_evaluation += self.evaluate_every
-            report = self._evaluate(bar, CURVE_ROWS)
+            report = self._evaluate(bar, for_curves=True)
             if report is not None:
                 line |= report.json()
         if self.as_json:
@@ -214,15 +214,15 @@ class _Training:
         values = "  ".join(f"{name} {value:.4g}" for name, value in list(means.items())[:3])
         bar.show(run.steps - self.first, self.last - self.first, f"{rate:.0f} steps/s  {values}")
 
-    def _evaluate(self, bar: _Bar, rows: int | None = None) -> Report | None:
-        """A report over all rows or, for the run's curves, over so many; None when a signal came."""
-        work = evaluation(self.run.model(), self.data, rows=rows)
+    def _evaluate(self, bar: _Bar, *, for_curves: bool = False) -> Report | None:
+        """A report over all rows, or that of a point of the run's curves; None when a signal came."""
+        work = (curve_report if for_curves else evaluation)(self.run.model(), self.data)
         while not self.stop.signal:
             try:
                 progress = next(work)
             except StopIteration as end:
                 report: Report = end.value
-                if rows is not None:
+                if for_curves:
                     report.add_to(self.run.curves)
                 return report
             bar.show(progress.done, progress.total, progress.what)

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject
 from backends.base import Work
 from backends.capabilities import Encodes, HasPrior, LogJoint
 from backends.data import DataSet
-from backends.evaluation import CURVE_ROWS, Report, evaluate, some_rows
+from backends.evaluation import CURVE_ROWS, Report, curve_report, some_rows
 from backends.likelihood import iwae
 from backends.run import Run
 from explorer.compute import Exploration, Priority
@@ -21,9 +21,6 @@ from explorer.plane import Plane, coordinate_plane
 from explorer.session import Encodings, Session
 from explorer.state import PlaneSpec
 
-LIVE_SAMPLES = 8  # draws of z per row for the live ELBO
-LIVE_TOLERANCE = 0.05  # nats between two resolutions of the quadrature; drawn as the curve's band
-LIVE_K = 100  # samples of importance sampling, where there is no quadrature
 IWAE = (1, 5, 50)
 
 
@@ -188,10 +185,8 @@ class LiveReport:
 
 
 def live_evaluation(model: Any, data: DataSet, with_iwae: bool) -> Work[LiveReport]:
-    """The report over CURVE_ROWS rows of the training and of the held-out split."""
-    report = yield from evaluate(
-        model, data, rows=CURVE_ROWS, samples=LIVE_SAMPLES, k=LIVE_K, tol=LIVE_TOLERANCE
-    )
+    """The report behind a point of the curves, with the IWAE bounds of the same rows."""
+    report = yield from curve_report(model, data)
     bounds: dict[str, dict[int, float]] = {}
     has = all(isinstance(model, c) for c in (LogJoint, Encodes, HasPrior)) and model.latent_dim > 0
     if with_iwae and has:

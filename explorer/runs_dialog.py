@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from backends.evaluation import CURVE_ROWS
+from backends.evaluation import CURVE_K, CURVE_ROWS
 from explorer.actions import Actions
 from explorer.compute import Exploration
 from explorer.pace import Pace
@@ -39,6 +39,10 @@ TITLES = ("Name", "Data", "Model", "Step", "ELBO", "log p(x)", "File")
 WIDTHS = (270, 156, 184, 72, 80, 80, 104)
 THUMB = QSize(64, 22)
 FIGURES = {ELBO: ("test/elbo", "ELBO"), LOG_P: ("test/log_likelihood", "log p(x)")}
+ESTIMATORS = (
+    ".\nA model's own density where it has one; else by quadrature over one or two latents,\n"
+    f"and by importance sampling with {CURVE_K} draws over more"
+)
 MOST = 8  # curves over each other: so many colours there are
 WORDS = {
     "test": "held out", "train": "training", "batch": "batches", "half": "half-steps", "elbo": "ELBO",
@@ -79,7 +83,7 @@ class RunsDialog(QDialog):
             header.setToolTip(
                 column,
                 f"The last {what} over at most {CURVE_ROWS} held-out rows, nats a datum;\n"
-                "its step and error are in the tooltip of each",
+                f"its step and error are in the tooltip of each{ESTIMATORS * (column == LOG_P)}",
             )
         for column in (STEP, ELBO, LOG_P):
             header.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

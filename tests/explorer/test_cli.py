@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backends.base import finish
 from backends.data import data_sets, open_data
 from backends.run import Run
 from explorer.__main__ import main
 from explorer.cli_json import json_line
+from explorer.follow import live_evaluation
 from tests.runs import saved_run
 
 ROOT = Path(__file__).parents[2]
@@ -81,6 +83,20 @@ def test_train_reports_in_json_and_saves(rows, tmp_path, capsys):
     exact = run.model().log_prob(run.data.test.x).mean()
     assert last["test"]["log_likelihood"]["value"] == pytest.approx(exact)
     assert run.curves.get("test/log_likelihood")[0].tolist() == list(range(40, 401, 40))
+
+
+def test_a_curve_goes_on_in_the_window_as_it_was_made_here(tmp_path, capsys):
+    """An estimator with a bias, such as importance sampling, must have as many samples in both."""
+    out = tmp_path / "run.safetensors"
+    small = ["--set", "latent_dim=3", "width=8", "depth=1"]
+    assert main(["train", "vae", "--data", "digits", *small, "--steps", "3", "--out", str(out)]) == 0
+    capsys.readouterr()
+    run = Run.open(out)
+    live = finish(live_evaluation(run.model(), run.data, False)).report
+    for split, quantities in live.splits.items():
+        for name, estimate in quantities.items():
+            assert run.curves.get(f"{split}/{name}")[1][-1] == estimate.value
+            assert run.curves.get(f"{split}/{name}/stderr")[1][-1] == estimate.stderr
 
 
 def test_evaluate_gives_the_last_line_of_train(rows, tmp_path, capsys):

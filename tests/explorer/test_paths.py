@@ -142,6 +142,15 @@ def test_counts_are_those_of_brute_force_and_the_radius_is_typical(encodings):
     assert np.median((among <= radius).sum(0) - 1) == pytest.approx(NEIGHBOURS, abs=2)
 
 
+@pytest.mark.parametrize("spread", [0.2, 5.0])
+def test_along_a_path_encodings_count_within_their_radius_or_a_quarter(vae, encodings, spread):
+    known = Encodings(0, "train", (spread * encodings.z).astype(np.float32))
+    found = finish(walk(vae, joined("straight", [-1, 0], [1, 1]), FilmSpec(7), known))
+    assert found.radius == max(finish(typical_radius(known)), 0.25)
+    distance = np.linalg.norm(known.z[:, None].astype(float) - found.z, axis=2)
+    np.testing.assert_array_equal(found.within, (distance <= found.radius).sum(0))
+
+
 @pytest.mark.parametrize("built", [False, True])
 def test_counts_of_very_many_come_from_their_trees(monkeypatch, built):
     monkeypatch.setattr(nearest, "FEW", 0)

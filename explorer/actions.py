@@ -307,14 +307,14 @@ class Actions(QObject):
         self._begin(0)
 
     def _begin(self, steps: int | None, then: Callable[[], None] = lambda: None) -> None:
+        """Have what is chosen begun; ``then`` is called where it could be."""
         spec = self._session.state.run
         self.files.keep()
         self._exploration.cancel("open")  # what is begun now is wanted more
         self._read_all()
 
         def adopt(data: DataSet | None) -> None:
-            self._trainer.adopt(lambda: begin(spec, data), steps, spec.tolerance)
-            then()
+            self._trainer.adopt(lambda: begin(spec, data), steps, spec.tolerance, done=lambda _: then())
 
         self.data.with_data(spec, adopt)
 

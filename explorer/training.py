@@ -97,6 +97,7 @@ class Trainer(QObject):
         steps: int | None = 0,
         tolerance: float = 0.0,
         doing: str = "start the run",
+        done: Callable[[Any], None] | None = None,
         failed: Callable[[Failure], None] | None = None,
     ) -> None:
         """Take over the run that ``make`` gives (called on the training thread) and train ``steps`` steps.
@@ -115,7 +116,7 @@ class Trainer(QObject):
             self._rested = 0.0
             self._publish()  # as it is before its first step: a film begins with it
 
-        self.order(doing, action, failed=failed)
+        self.order(doing, action, done, failed)
 
     def play(self, steps: int | None, tolerance: float = 0.0) -> None:
         """Train that many steps more, or until EM raises its bound by less than tolerance; None: no end."""
@@ -131,12 +132,13 @@ class Trainer(QObject):
         self.play(0)
 
     def half_step(self) -> None:
-        """Pause, and make the next half of a step of EM."""
+        """Pause, and make the next half of a step of EM, or a whole step of a run that has no halves."""
 
         def action() -> None:
-            if self._run is not None:
-                self._remaining = 0
-                self._run.half_step()
+            if (run := self._run) is not None:
+                self._remaining = 0 if run.by_halves or run.finished else 1
+                if run.by_halves:
+                    run.half_step()
 
         self.order("make half a step", action)
 

@@ -1,6 +1,7 @@
 """Training in the window: the form, the buttons, the keys and the curves."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from backends.run import Run
+from tests.runs import saved_run
 
 
 def typed(program, name):
@@ -265,3 +267,41 @@ def test_other_samples_are_drawn(program):
     program.trigger("resample")
     program.settle()
     assert (program.pixels(tiles) != before).any()
+
+
+# -- half a step of what is chosen --------------------------------------------------------------
+
+
+@pytest.fixture
+def mixture(start, tmp_path):
+    """The program with a mixture before its first step."""
+    driver = start(saved_run(tmp_path / "gmm.safetensors", "gmm", "eight-gaussians", {"components": 4}))
+    driver.wait_for_run()
+    return driver
+
+
+def choose_model(program, name):
+    box = program.run_panel.model
+    box.setCurrentIndex(box.findData(name))
+    box.activated.emit(box.currentIndex())
+
+
+def test_half_a_step_of_a_chosen_model_without_halves_is_its_first_step(mixture):
+    old = mixture.session.run
+    choose_model(mixture, "realnvp")
+    mixture.trigger("half-step")
+    mixture.until(lambda: mixture.session.run is not old and mixture.steps == 1)
+    mixture.paused()
+    assert (mixture.session.run.kind.name, mixture.session.run.steps) == ("realnvp", 1)
+    assert mixture.said == []
+
+
+def test_where_the_chosen_run_cannot_begin_half_a_step_leaves_the_open_one_as_it_is(mixture):
+    run = mixture.session.run
+    choose_model(mixture, "bernoulli-mixture")
+    mixture.trigger("half-step")
+    mixture.until(lambda: bool(mixture.said))
+    mixture.settle()
+    assert "eight-gaussians" in mixture.said[0].text
+    assert mixture.session.run is run
+    assert (run.next_half, run.steps) == ("E", 0)

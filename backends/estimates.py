@@ -102,8 +102,9 @@ def log_normal(q: Gaussian, z: Array) -> Array:
     white: Array = z.astype(np.float64) - q.mean.astype(np.float64)[:, None]
     if q.scale_tril is None:
         std = q.std.astype(np.float64)
-        white /= std[:, None]
-        log_det = np.log(std).sum(-1)
+        with np.errstate(divide="ignore", invalid="ignore"):  # where weights diverge, a std may be 0
+            white /= std[:, None]
+            log_det = np.log(std).sum(-1)
     else:
         tril = q.scale_tril.astype(np.float64)
         white = np.linalg.solve(tril, white.swapaxes(1, 2)).swapaxes(1, 2)

@@ -1,7 +1,6 @@
 """Training in the window: the form, the buttons, the keys and the curves."""
 
 import threading
-from dataclasses import replace
 
 import numpy as np
 import pytest

@@ -278,7 +278,10 @@ class Continuous(HasLayers, Protocol):
     """
 
     def velocity(self, points: Array, time: float) -> Array:
-        """d/dt of points (n, d) on their paths at that time, (n, d) float32."""
+        """d/dt of points (n, d) on their paths at that time, (n, d) float32.
+
+        Raises InputError at time 1 of a base whose support has an edge: onto it paths jump.
+        """
         ...
 
     def divergence(self, points: Array, time: float) -> Array:

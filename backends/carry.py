@@ -79,6 +79,8 @@ def _through(model: Any, whole: Any, rows: Array, times: tuple[float, float]) ->
 def log_prob(model: Any, x: Array, time: float = 0.0) -> Slices[Array]:
     """log p of what the data have become at a station of a flow, at points (n, d): (n,) float64. At 0 it is
     log p(x), and any model with that has it."""
+    if time == 1:  # where points may also lie outside the base's support
+        return np.asarray(model.log_base(x))
     if time == 0 and not isinstance(model, Continuous):
         found: Array = model.log_prob(x)
         return found

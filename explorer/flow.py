@@ -22,6 +22,7 @@ CELLS = 28  # of the grid, along each axis
 MOMENTS = 33  # stations of a continuous flow
 GRID_OPACITY = 0.6
 ARROWS = 24  # along the longer side of the view
+FAR = 1e6  # where only a base without an edge has a density
 STEP = 1e-3  # of the data's width, between the points that a derivative is taken from
 MASS_CELLS = {False: (96, 160), True: (64, 96)}  # a side: two resolutions of the integral over the view
 
@@ -95,7 +96,7 @@ def travel(model: Any, x: Array, seed: int = 0) -> Generator[None, None, Travel]
     samples, _ = yield from _carried(model, model.sample_prior(ROWS, seed), times[::-1])
     z_corners = corners_of(model.sample_prior(4000, seed + 1), margin=0.08)
     sides = [np.linspace(z_corners[0, i], z_corners[1, i], CELLS + 1) for i in (0, 1)]
-    if np.isneginf(model.log_base(z_corners.astype(np.float32))).any():  # a base of bounded support
+    if bounded(model):
         sides = [np.linspace(1e-3, 1 - 1e-3, CELLS + 1)] * 2
     corners = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, 2)
     grid, _ = yield from _carried(model, corners, times[::-1])
@@ -257,9 +258,16 @@ def mass(model: Any, corners: Array, cells: int, time: float = 0.0) -> Generator
     return float(np.exp(np.concatenate(parts)).sum()) * float((x1 - x0) * (y1 - y0)) / cells**2
 
 
+def bounded(model: Any) -> bool:
+    """Whether the base's support has an edge. Onto it points jump at time 1, and have no velocity there."""
+    return bool(np.isneginf(model.log_base(np.full((1, model.latent_dim), FAR, np.float32)))[0])
+
+
 def arrows(model: Any, time: float, corners: Array) -> tuple[Array, Array]:
     """Where arrows of a continuous flow begin (n, 2), and where they point: the velocity at a time, the
-    longest as long as they lie apart."""
+    longest as long as they lie apart. None where nothing has a velocity."""
+    if time == 1 and bounded(model):
+        return np.zeros((0, 2)), np.zeros((0, 2))
     (x0, y0), (x1, y1) = corners
     gap = max(x1 - x0, y1 - y0) / ARROWS
     u, v = np.meshgrid(np.arange(x0 + gap / 2, x1, gap), np.arange(y0 + gap / 2, y1, gap))
@@ -274,6 +282,9 @@ def divergence(model: Any, time: float, view: View) -> Generator[Picture | None,
     picture = None
     if not view.width or not view.height:
         return picture
+    if time == 1 and bounded(model):
+        nothing = np.zeros((view.height, view.width, 4), np.uint8)
+        return Picture(nothing, view, model.stamp.step, "no velocity, so no divergence", complete=True)
     for cell in (16, 8, 4):
         rows, columns = -(-view.height // cell), -(-view.width // cell)
         row, column = np.divmod(np.arange(rows * columns), columns)

@@ -39,6 +39,11 @@ def test_there_back_and_the_density_on_the_way(model):
         np.testing.assert_allclose(at, want - off, atol=5e-4)
 
 
+def test_at_the_end_of_the_way_the_density_is_the_base_s_and_outside_its_support_none(model):
+    z = np.array([[0.25, 0.5], [1.5, 0.5], [-0.1, 0.2]], np.float32)
+    np.testing.assert_array_equal(finish(log_prob(model, z, 1.0)), model.log_base(z))
+
+
 def test_a_continuous_flow_stops_often(model):
     x = open_data("two-moons").test.x[:5]
     stops = sum(1 for _ in transform(model, x))

@@ -119,6 +119,15 @@ def test_velocity_and_divergence_are_the_derivatives_of_paths(
     np.testing.assert_allclose(model.divergence(points, time), grown, rtol=1e-3, atol=1e-3)
 
 
+def test_onto_a_uniform_base_points_jump_and_have_no_velocity() -> None:
+    model = learner(1, base="uniform").snapshot()
+    z = model.transform(BEND.test.x[:4])[0]
+    for rate in (model.velocity, model.divergence):
+        assert np.isfinite(rate(BEND.test.x[:4], 0.999)).all()
+        with pytest.raises(InputError, match="jump onto the uniform base's cube"):
+            rate(z, 1.0)
+
+
 def test_a_path_stops_where_it_is_told_and_ends_at_the_latents(model: ContinuousFlow) -> None:
     x = BEND.test.x
     z, log_det = model.transform(x)

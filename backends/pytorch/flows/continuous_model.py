@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from backends.base import Array, Decoded, InputError
 from backends.costs import Costs, Measuring
+from backends.pytorch.flows.bases import Uniform
 from backends.pytorch.flows.continuous_map import MOST_EXACT, ContinuousMap
 from backends.pytorch.flows.costs import GRADIENT_ROWS, TIGHT, both_ways, gradients
 from backends.pytorch.flows.divergence import NOISES, random_probes
@@ -121,6 +122,8 @@ class ContinuousFlow(Flow):
         """Standardised rows at that time, their scale there, and the weights."""
         if not 0 <= time <= 1:
             raise InputError(f"time {time:g} is not between 0 and 1")
+        if time == 1 and isinstance(self._net.base, Uniform):
+            raise InputError("at time 1 points jump onto the uniform base's cube, and have no velocity")
         rows, w = self._rows(points, "points"), self._w
         scale = w["scale"] ** (1 - time)
         return (rows - (1 - time) * w["shift"]) / scale, scale, w

@@ -66,13 +66,13 @@ class Actions(QObject):
         self.data.busy.connect(self.busy)
         self.data.progress.connect(self.progress)
         self.data.failed.connect(self._data_failed)
-        self.by_hand = ByHand(session, trainer, self.files.changed)
-        self.given = GivenRows(session, trainer, self.files.changed)
+        self.by_hand = ByHand(session, trainer, self._done_by_hand)
+        self.given = GivenRows(session, trainer, self._done_by_hand)
         self.inputs = Inputs(session, exploration, self.fail, self)
         self._closing = False
         self._autosave = QTimer(self)
         self._autosave.setInterval(session.state.autosave * 1000)
-        self._autosave.timeout.connect(self.files.keep)
+        self._autosave.timeout.connect(self._keep)
         trainer.moment.connect(self._moment)
         trainer.failed.connect(self.fail)
         exploration.failed.connect(self.fail)
@@ -345,15 +345,30 @@ class Actions(QObject):
     # -- nothing is lost -------------------------------------------------------------------------
 
     def _moment(self, moment: Moment) -> None:
-        if moment.training and not self._autosave.isActive():
-            self._autosave.start()
-        elif not moment.training and self._autosave.isActive():
+        before = self._session.moment
+        another = moment.run is not self._session.run
+        if self._session.training and not moment.training:
             self._autosave.stop()
             self.files.keep()
-        another = moment.run is not self._session.run
+        elif moment.training or (before is not None and not another and moment.steps != before.steps):
+            self._keep_in_time()  # single steps, too, are many in the end
         self._session.set_moment(moment)
         if another:
             self.files.file_changed.emit(self.files.path)
+
+    def _keep_in_time(self) -> None:
+        if not self._autosave.isActive():
+            self._autosave.start()
+
+    def _keep(self) -> None:
+        self.files.keep()
+        if not self._session.training:  # until there is something new
+            self._autosave.stop()
+
+    def _done_by_hand(self, run: Run) -> None:
+        """Something was done to a run between two steps."""
+        self.files.changed(run)
+        self._keep_in_time()
 
     def close(self) -> None:
         """Pause, keep what is not saved, and end both threads."""

@@ -8,11 +8,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication
 
 from backends.checkpoint import read_manifest
+from backends.run import Run
 from explorer import settings
 from explorer.kept import kept_runs
 from explorer.preferences import Preferences
@@ -89,6 +91,23 @@ def test_killed_while_it_trains_it_offers_what_was_kept_last(start, qtbot, small
     assert len(program.session.curves.get("batch/loss")[0]) >= last - 120
     program.click(program.run_panel.step)
     program.until(lambda: program.steps == last + 1)
+
+
+def test_single_steps_are_kept_in_time_though_nobody_pauses_or_closes(start, small_run, home):
+    program = start(small_run, home)
+    program.wait_for_run()
+    for steps in (121, 122):  # as long as it goes on
+        program.click(program.run_panel.step)
+        program.until(lambda steps=steps: kept_step(home) == steps)
+
+
+def test_what_a_hand_did_between_two_steps_is_kept_in_time(start, tmp_path, home):
+    program = start(saved_run(tmp_path / "gmm", "gmm", "two-moons", {"components": 3}, steps=2), home)
+    program.wait_for_run()
+    model = program.session.model
+    program.actions.by_hand.place((model.weights, model.means + 1, model.covariances))
+    program.until(lambda: bool(kept_runs(home)))
+    np.testing.assert_allclose(Run.open(kept_runs(home)[0]).model().means, model.means + 1)
 
 
 def test_killed_while_it_saves_it_still_has_what_was_saved_before(start, qtbot, tmp_path, home, child):

@@ -11,6 +11,7 @@ from backends.atomic import sweep
 from backends.base import InputError
 from backends.checkpoint import read_manifest
 from backends.run import Run
+from explorer.widgets.values import format_number
 
 ANSWERED = "unsaved/answered"  # a file as old as the newest run that was offered when that was answered
 
@@ -51,7 +52,7 @@ def describe(path: Path) -> str:
     when = datetime.fromtimestamp(path.stat().st_mtime).strftime("%d %B, %H:%M")
     try:
         manifest = read_manifest(path)
-        return f"{manifest['name']}, step {manifest['step']}, of {when}"
+        return f"{manifest['name']}, step {format_number(manifest['step'])}, of {when}"
     except (InputError, KeyError):
         return f"of {when}"
 

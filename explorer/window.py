@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from explorer.beside import BesideDock
 
 READ_MS = 8000  # what is only information is to be read in
+TITLE = "vae on digits · step 10 000"  # has room before it is there: no message moves when it comes
 GAP = 24  # logical pixels between what stands in the head; the title's step may become longer
 
 
@@ -232,7 +233,7 @@ class Window(QMainWindow):
 
     def _empty(self) -> tuple[int, int]:
         """Left and right of what the head shows nothing in: between the menus and the title."""
-        title = self.title.fontMetrics().horizontalAdvance(self.title.text())
+        title = max(map(self.title.fontMetrics().horizontalAdvance, (self.title.text(), TITLE)))
         return self.menus.geometry().right() + GAP, self.title.geometry().right() - title - GAP
 
     def _busy(self, text: str) -> None:

@@ -250,9 +250,8 @@ class HistoryBar(QWidget):
             models = models[:-1]
         self._earlier = models
         steps = [model.stamp.step for model in models]
-        replays = bool(models) or (
-            run is not None and newest == 0
-        )  # a new run keeps the room that it will need
+        is_new = run is not None and newest == 0  # it keeps the room that it will need
+        replays = bool(models) or is_new
         self.setVisible(replays and not isinstance(self._session.model, Bayesian))
         self._looking_back, at = past is not None, None
         if past is not None and models:

@@ -156,6 +156,10 @@ def test_an_offer_that_was_answered_is_made_no_more_until_something_else_is_kept
     (folder / "b.safetensors").write_bytes(small_run.read_bytes())
     program, buttons = offers(start, home)
     assert program.window.messages.messages()[0].startswith("2 unsaved runs are kept")
+    offered = program.window.messages.geometry()
+    program.window.title.setText("")  # as when the offer is made
+    program.window.messages.place()
+    assert program.window.messages.geometry() == offered
     starter = program.session.run
     program.click(next(b for b in buttons if b.text() == "Open it"))
     program.until(lambda: program.session.run is not starter)

@@ -53,7 +53,7 @@ def describe(path: Path) -> str:
     try:
         manifest = read_manifest(path)
         return f"{manifest['name']}, step {format_number(manifest['step'])}, of {when}"
-    except (InputError, KeyError):
+    except (InputError, KeyError, TypeError):
         return f"of {when}"
 
 

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -100,7 +101,6 @@ class EMPanel(QWidget):
         picture.addLayout(below)
 
         side = QWidget(self)
-        side.setFixedWidth(SIDE)
         column = QVBoxLayout(side)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -116,22 +116,28 @@ class EMPanel(QWidget):
             "Tolerance, in the Run form."
         )
         column.addWidget(self.rule)
-        self.restarts = RestartsBox(self)
-        self.restarting = Restarting(session, exploration, actions, self)
-        column.addWidget(self.restarts)
         self.notes = QLabel(self)
         self.notes.setProperty("role", "warning")
         self.notes.setWordWrap(True)
         self.notes.setAccessibleName("Notes on the components")
-        self.notes.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.notes.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
-        column.addWidget(self.notes, 1)
+        column.addWidget(self.notes)
+        self.restarts = RestartsBox(self)
+        self.restarting = Restarting(session, exploration, actions, self)
+        column.addWidget(self.restarts)
+        column.addStretch(1)
+        scroll = QScrollArea(self)  # in a small window there is not room for all
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidgetResizable(True)
+        scroll.setFixedWidth(SIDE)
+        scroll.setWidget(side)
 
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(16)
         layout.addLayout(picture, 1)
-        layout.addWidget(side)
+        layout.addWidget(scroll)
 
         self._pace = Pace(self._redraw, interval=0.1, duty=0.2, parent=self)
         self.fit.clicked.connect(self.plot.fit)
@@ -292,6 +298,7 @@ class EMPanel(QWidget):
         text = "\n".join(f"⚠ {note[:1].upper()}{note[1:]}." for note in notes)
         if text != self.notes.text():
             self.notes.setText(text)
+            self.notes.setVisible(bool(text))
         self.notes.setToolTip(text)
 
     def _legend_changed(self, _: str) -> None:

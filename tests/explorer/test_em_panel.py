@@ -248,6 +248,11 @@ def test_a_component_that_collapses_is_told(start, tmp_path):
     assert model.notes
     assert model.notes[0][1:] in em.notes.text()
     assert em.notes.isVisible()
+    program.window.resize(1024, 700)  # there is no room for all: the column scrolls, and nothing is cut
+    program.until(lambda: program.window.width() == 1024)
+    for widget in (em.notes, em.rule, em.facts):
+        needed = max(widget.heightForWidth(widget.width()), widget.minimumSizeHint().height())
+        program.until(lambda widget=widget, needed=needed: widget.height() >= needed)
 
 
 def test_after_a_click_space_plays_and_presses_nothing_again(program, em):

@@ -71,6 +71,22 @@ def kept_run(home, kind, values, name, data="digits"):
     return run
 
 
+def test_the_earlier_moment_that_is_on_show_is_the_one_that_is_held(program):
+    for _ in range(2):
+        before = program.steps
+        program.trigger("step")
+        program.until(lambda before=before: program.session.moment.steps == before + 1)
+    program.paused()
+    first = program.session.run.history.models[0]
+    program.session.look_back(first)
+    program.trigger("beside")
+    program.session.look_back(None)
+    dock = program.window.findChild(BesideDock)
+    drawn(program, dock)
+    assert dock.other.model is first
+    assert (first.stamp.step, program.session.model.stamp.step) == (120, 122)
+
+
 def show_beside(program, name) -> BesideDock | None:
     """Choose a run in the list and have it shown beside."""
     program.trigger("runs")

@@ -263,6 +263,13 @@ def test_a_legend_has_live_values_and_says_when_they_change(plot):
     assert len(heard) == said
 
 
+def test_of_a_moment_that_is_looked_back_at_the_legend_tells_what_was_known_then(plot):
+    plot.set_points({"logp": Points.of([1, 5, 9], [-30.0, -20.0, -10.0])})
+    for moment, told in ((5, "−20.00"), (8, "−20.00"), (4, "−30.00"), (0, "–"), (None, "−10.00")):
+        plot.set_moment(moment)
+        assert f"log p(x)&nbsp;{told}" in plot.legend(["logp"])
+
+
 def test_values_that_differ_by_rounding_alone_need_no_wide_axis(plot):
     plot.set_points({"logp": Points.of([1], [-1.8925386107034587])})
     plot.set_points({"elbo": Points.of([1], [-1.8925386107034545])})

@@ -1,5 +1,7 @@
 """The history of a run under the canvas: looking back, the film, branches, and what it may take."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -8,6 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from backends.run import Run
+from explorer.panels import history
 from explorer.tokens import DARK
 from tests.runs import saved_run
 
@@ -144,6 +147,22 @@ def test_the_film_begins_where_one_is_loops_and_stops_at_a_drag(program, bar):
     assert program.session.model.stamp.step == 121
 
 
+def test_the_film_takes_as_long_as_is_chosen(program, bar, monkeypatch):
+    run = trained(program, 4)
+    clock = [100.0]
+    monkeypatch.setattr(history.time, "perf_counter", lambda: clock[0])
+    bar.speed.setCurrentIndex(bar.speed.findData(20))
+    bar.speed.activated.emit(bar.speed.currentIndex())
+    bar.toggle_film()
+    for seconds, at in ((0.1, 0), (4.9, 0), (5.1, 1), (10.1, 2), (19.9, 3)):
+        clock[0] = 100.0 + seconds
+        bar._next_frame()
+        assert program.session.past is run.history.models[at]
+    clock[0] += 0.2
+    bar._next_frame()
+    assert program.session.past is None
+
+
 def test_a_branch_carries_on_from_the_moment_on_show(program, bar):
     run = trained(program, 6)
     assert not bar.branch.isEnabled()
@@ -169,6 +188,13 @@ def test_the_memory_is_told_and_can_be_changed(program, bar):
     run = trained(program, 2)
     assert bar.memory.text() == f"{round(run.history.nbytes / 1e6)} / 256 MB"
     assert "3 moments" in bar.memory.toolTip()
+    state = run.learner.state()
+    large = replace(state, arrays={**state.arrays, "large": np.zeros(20_000_000, np.uint8)})
+    small, run.history._added = run.history.nbytes, 0  # the size of the next one is measured
+    run.history.add(run.model(), large)
+    program.click(bar.play)  # it is told anew
+    program.until(lambda: bar.memory.text() == f"{round(run.history.nbytes / 1e6)} / 256 MB")
+    assert 20e6 <= run.history.nbytes - small < 21e6
     next(a for a in bar.menu.actions() if a.data() == 64).trigger()
     assert program.session.state.history.memory == 64
     program.until(lambda: run.history.memory == 64_000_000)

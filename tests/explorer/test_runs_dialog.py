@@ -78,7 +78,8 @@ def test_the_list_tells_what_each_run_is_and_came_to(program, dialog, kept):
     assert row.text(STEP) == "2"
     assert row.text(WHERE) == "not saved"
     assert row.text(ELBO) == format_number(head.curves.get("test/elbo")[1][-1])
-    assert "at step 2" in row.toolTip(ELBO)
+    error = head.curves.get("test/elbo/stderr")[1][-1]
+    assert row.toolTip(ELBO).endswith(f" ± {format_number(error, 3)} at step 2")
     thumb = row.icon(NAME).pixmap(64, 22).toImage()
     drawn = sum(thumb.pixelColor(x, y).alpha() > 0 for x in range(64) for y in range(22))
     assert 30 < drawn < 64 * 22 / 2

@@ -31,6 +31,7 @@ from explorer.widgets.button import PassingButton
 from explorer.widgets.card import empty_state
 from explorer.widgets.values import format_number, format_point
 
+WHOLE_ROW = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
 SHOWN = 6  # coordinates in a row
 EMPTY = "No pins yet. Move over the latent map and press N, or right-click there."
 SUM_TIP = (
@@ -142,7 +143,7 @@ class PinsPanel(QWidget):
                     item.setText(column, text)
                 item.setToolTip(1, ", ".join(repr(z) for z in pin.z[:64]))
                 if pin.name == self._session.pin:
-                    self.list.setCurrentItem(item, 0, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+                    self.list.setCurrentItem(item, 0, WHOLE_ROW)
         self.list.setVisible(bool(shown))
         self.empty.setVisible(not shown)
         self.delete.setEnabled(bool(self.current))
@@ -197,8 +198,7 @@ class PinsPanel(QWidget):
         self._clear_error()
         self.sum.clear()
         self._session.apply(state, f"compute the pin {name}")
-        rows = self.list.findItems(name, Qt.MatchFlag.MatchExactly)
-        self.list.scrollToItem(rows[0])
+        self._session.choose_pin(name)
         z = pins.at(state, name, self._dim)
         assert z is not None
         self._session.set_point(z.astype(np.float32))

@@ -316,6 +316,10 @@ def test_arithmetic_by_keyboard(program, panel):
     assert not panel.error.isVisible()
     assert program.session.state.pins[-1] == Pin("C", tuple(2 * np.array(a.z) - np.array(b.z)))
     np.testing.assert_allclose(program.session.point, program.session.state.pins[-1].z, rtol=1e-6)
+    assert program.session.pin == "C"  # the keys are for it
+    assert [(i.row(), i.column()) for i in panel.list.selectedIndexes()] == [(2, 0), (2, 1), (2, 2)]
+    program.session.apply(pins.with_pin(program.session.state, "D", np.ones(2)), "set another")
+    assert [(i.row(), i.column()) for i in panel.list.selectedIndexes()] == [(2, 0), (2, 1), (2, 2)]
 
 
 def test_the_pin_that_was_computed_comes_into_view(program, panel):

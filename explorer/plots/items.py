@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -53,7 +54,14 @@ class Axis(pg.AxisItem):
             return []
         power = 10.0 ** math.floor(math.log10(least))
         spacing = next(m * power for m in (1, 2, 5, 10) if m * power >= least * (1 - 1e-9))
+        closer = max(m * power for m in (0.5, 1, 2, 5) if m * power < spacing)
+        if spacing > (maxVal - minVal) / 2 and closer * size / (maxVal - minVal) >= 0.4 * self.room:
+            spacing = closer  # from one tick alone nobody reads how far anything is
         return [(max(spacing, 1.0) if self._whole else spacing, 0)]
+
+    def setLabel(self, *args: Any, **kwargs: Any) -> None:
+        super().setLabel(*args, **kwargs)
+        self.resizeEvent()  # where a label is centred, which pyqtgraph leaves to the next change of size
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         digits = max(0, -math.floor(math.log10(spacing) + 1e-9))

@@ -7,6 +7,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QImage
 
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem, PointsItem, to_qimage
+from explorer.plots.items import Axis
 from explorer.view import Picture, View
 
 WIDTH, HEIGHT = 200, 120
@@ -132,3 +133,24 @@ def test_contours_and_the_cursor_are_drawn_where_they_lie(canvas):
     cursor.set_held(True)
     assert seen(canvas)[y, x].tolist() == [255, 0, 0]
     assert Qt.PenStyle.DotLine == lines._pen.style()
+
+
+@pytest.mark.parametrize("side", ["left", "bottom"])
+def test_ticks_lie_apart_and_where_there_is_room_at_least_two_are_seen(qtbot, side):
+    axis = Axis(side)
+    for size in (90, 180, 320, 436, 700):
+        for width in (0.7, 1.9, 4.4, 9.98, 10.0, 37.0):
+            ((spacing, _),) = axis.tickSpacing(-width / 2, width / 2, size)
+            pixels = spacing * size / width
+            assert pixels >= min(0.4 * axis.room, size / 3)
+            assert width >= 2 * spacing or size < 3 * axis.room
+
+
+def test_the_name_of_an_axis_stays_in_its_middle_when_it_changes(canvas):
+    axis = Axis("bottom")
+    axis.setLabel("a name of many letters")
+    axis.resize(400, 40)
+    for name in ("a name of many letters", "z"):
+        axis.setLabel(name)
+        middle = axis.label.pos().x() + axis.label.boundingRect().width() / 2
+        assert middle == pytest.approx(200, abs=1)

@@ -339,7 +339,7 @@ class Actions(QObject):
         for parameter in run.kind.parameters:
             value = new.run.values.get(parameter.name, parameter.default)
             known = before.get(parameter.name) == current[parameter.name] == value
-            if parameter.live and not known:
+            if parameter.live and parameter.counts(current) and not known:
                 self._trainer.set(parameter.name, value)
 
     # -- nothing is lost -------------------------------------------------------------------------

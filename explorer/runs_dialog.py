@@ -290,7 +290,7 @@ class RunsDialog(QDialog):
             self.beside_wanted.emit(self.chosen[0])
 
     def _edit_name(self) -> None:
-        if len(self.list.selectedItems()) == 1:
+        if len(self.list.selectedItems()) == 1 and not self._editing:
             self.list.setFocus()
             self.list.editItem(self.list.selectedItems()[0], NAME)
 

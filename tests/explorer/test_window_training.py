@@ -304,3 +304,18 @@ def test_where_the_chosen_run_cannot_begin_half_a_step_leaves_the_open_one_as_it
     assert "eight-gaussians" in mixture.said[0].text
     assert mixture.session.run is run
     assert (run.next_half, run.steps) == ("E", 0)
+
+
+def test_what_means_nothing_to_the_open_run_waits_for_the_chosen_one(start, tmp_path):
+    values = {"width": 8, "objective": "flow-matching"}
+    program = start(saved_run(tmp_path / "cnf.safetensors", "cnf", "two-moons", values, steps=1))
+    run = program.wait_for_run()
+    form = program.run_panel.form
+    objective = form.fields["objective"]
+    objective.setCurrentIndex(objective.findData("forward-kl"))
+    objective.activated.emit(objective.currentIndex())
+    program.type_into(form.fields["kinetic"], "0.5")
+    program.type_into(form.fields["learning_rate"], "0.002")
+    program.until(lambda: run.values["learning_rate"] == 0.002)
+    assert program.session.state.run.values["kinetic"] == 0.5
+    assert program.said == []

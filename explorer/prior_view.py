@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,19 +38,39 @@ def prior_heights(model: Any, plane: Plane, view: View, size: int = 96) -> Array
     return np.asarray(model.log_prior(plane.to_space(grid)).reshape(size, size))
 
 
-def prior_lines(model: Any, plane: Any, view: View) -> Generator[None, None, list[Array]]:
-    """Contour lines of the prior on the plane, in canvas coordinates, one level a slice: of N(0, I) the
-    circles of radius 1, 2 and 3. There are none of a prior with an edge, which falls to zero at once."""
+@dataclass(frozen=True, eq=False)
+class PriorLines:
+    """Contours of a prior, polylines in canvas coordinates. view: for which; seen: the prior there, coarsely,
+    by which another one is told from it."""
+
+    view: View
+    seen: Array
+    lines: list[Array]
+
+
+def prior_lines(
+    model: Any, plane: Any, view: View, before: PriorLines | None = None
+) -> Generator[None, None, PriorLines]:
+    """Contours of the prior on the plane, one level a slice: of N(0, I) the circles of radius 1, 2 and 3.
+
+    There are none of a prior with an edge, which falls to zero at once. ``before`` itself where nothing has
+    changed since then: most priors do not learn.
+    """
+    seen = prior_heights(model, plane, view, 12)
+    if before is not None and before.view == view and np.array_equal(before.seen, seen):
+        return before
+    yield
     levels = prior_levels(model).levels
     yield
     height = prior_heights(model, plane, view)
     if not np.isfinite(height).all():
-        return []
+        return PriorLines(view, seen, [])
     lines: list[Array] = []
     scale = np.array([view.x1 - view.x0, view.y1 - view.y0]) / (np.array(height.shape) - 1)
     corner = np.array([view.x0, view.y0])
     for level in levels:
         yield
         pieces = pg.functions.isocurve(height, level, connected=True, extendToEdge=False)
-        lines += [np.array([(p[0], p[1]) for p in piece]) * scale + corner for piece in pieces]
-    return lines
+        # isocurve takes the grid's points for the middles of pixels
+        lines += [(np.array([(p[0], p[1]) for p in piece]) - 0.5) * scale + corner for piece in pieces]
+    return PriorLines(view, seen, lines)

@@ -24,7 +24,7 @@ from explorer.pins import shown
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.posterior_ellipse import PosteriorEllipse
-from explorer.prior_view import HALF_WIDTH, prior_lines, standard_view
+from explorer.prior_view import HALF_WIDTH, PriorLines, prior_lines, standard_view
 from explorer.session import Session, Subject
 from explorer.state import MapSpec, PlaneSpec
 from explorer.theme import theme
@@ -74,7 +74,9 @@ class MapPanel(QWidget):
         self.held = False
         self._home = np.array([[-HALF_WIDTH] * 2, [HALF_WIDTH] * 2])
         self._home_of: tuple[str, str] | None = None  # the plane's labels
+        self._prior: PriorLines | None = None  # as its contours are drawn
 
+        self._prior_pace = Pace(self._request_contours, interval=0.3, duty=0.1, parent=self)
         self._pace = Pace(self._request_field, interval=0.15, duty=0.25, parent=self)
         self.planes.chosen.connect(self._choose_plane)
         self.planes.opened.connect(self._open_sliders)
@@ -105,7 +107,12 @@ class MapPanel(QWidget):
     # -- the view ------------------------------------------------------------------------------
 
     def reset_view(self) -> None:
-        """The standard view: the prior, and the middle of the data."""
+        """The standard view, which holds the prior, also where that has learned since."""
+        self._show_home()
+        self._home_of = None
+        self._request_home()
+
+    def _show_home(self) -> None:
         (u0, v0), (u1, v1) = self._home
         self.canvas.box.setRange(xRange=(u0, u1), yRange=(v0, v1), padding=0)
 
@@ -127,7 +134,7 @@ class MapPanel(QWidget):
         fresh = labels != self._home_of and not np.array_equal(corners, self._home)
         self._home, self._home_of = corners, labels
         if fresh:
-            self.reset_view()
+            self._show_home()
 
     def view(self) -> View:
         """The rectangle in view and its device pixels."""
@@ -136,7 +143,7 @@ class MapPanel(QWidget):
     def _view_changed(self) -> None:
         """The hand moved: never wait for the pace of training."""
         self._pace.renew()
-        self._request_contours()
+        self._prior_pace.renew()
 
     # -- what follows the model ----------------------------------------------------------------
 
@@ -195,10 +202,11 @@ class MapPanel(QWidget):
         self._clear_field()
         self._pace.reset()
         self._exploration.cancel("mosaic")
-        self._request_contours()
+        self._prior_pace.renew()
 
     def _model_changed(self, _: object) -> None:
         self._pace.poke()
+        self._prior_pace.poke()
 
     def _rested(self) -> None:
         """A field of numbers is drawn as finely as it can be."""
@@ -257,19 +265,27 @@ class MapPanel(QWidget):
         self.field.set_picture(None)
         self._show_shaded(None)
 
-    def _request_contours(self) -> None:
-        model, plane, view = self._session.model, self._session.plane, self.view()
+    def _request_contours(self) -> bool:
+        model, plane, view, before = self._session.model, self._session.plane, self.view(), self._prior
         if not isinstance(model, HasPrior) or plane.dim != model.latent_dim:
             self._exploration.cancel("contours")
+            self._prior = None
             self.contours.set_lines([])
-            return
+            return False
         self._exploration.request(
             "contours",
             Priority.FIELD,
-            lambda: prior_lines(model, plane, view),
-            self.contours.set_lines,
+            lambda: prior_lines(model, plane, view, before),
+            self._draw_contours,
             doing="draw the prior",
+            ended=self._prior_pace.done,
         )
+        return True
+
+    def _draw_contours(self, found: PriorLines) -> None:
+        if found is not self._prior:
+            self._prior = found
+            self.contours.set_lines(found.lines)
 
     def _draw_images(self, picture: Picture) -> None:
         self._show_shaded(None)

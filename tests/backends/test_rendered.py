@@ -49,6 +49,27 @@ def test_factors_are_kept_with_the_rows(name):
     assert (len(data.validation), len(data.test)) == (VALIDATION, TEST)
 
 
+def test_each_factor_is_called_what_it_is():
+    """By moments of the pictures themselves: where their light lies, how far it spreads, how it leans."""
+    part = open_data("shapes:300").train
+    factor = dict(zip(FACTORS, part.factors.T, strict=True))
+    light = part.x.reshape(-1, 32, 32).astype(float)
+    light /= light.sum((1, 2), keepdims=True)
+    at = (np.arange(32) + 0.5) / 16 - 1
+    x, y = (light.sum(1) * at).sum(1), (light.sum(2) * -at).sum(1)  # y upwards
+    xx = (light * (at - x[:, None])[:, None, :] ** 2).sum((1, 2))
+    yy = (light * (-at - y[:, None])[:, :, None] ** 2).sum((1, 2))
+    xy = (light * (at - x[:, None])[:, None, :] * (-at - y[:, None])[:, :, None]).sum((1, 2))
+    assert np.corrcoef(x, factor["x"])[0, 1] > 0.97
+    assert np.corrcoef(y, factor["y"])[0, 1] > 0.97
+    for label in range(len(SHAPES)):
+        of = part.labels == label
+        assert np.corrcoef(np.sqrt(xx + yy)[of], factor["size"][of])[0, 1] > 0.99
+    wide = part.labels == list(SHAPES).index("half disc")  # lies along its own u axis, turned anticlockwise
+    lean, turned = 0.5 * np.arctan2(2 * xy, xx - yy)[wide], np.radians(factor["rotation"][wide])
+    assert np.cos(2 * (lean - turned)).min() > 0.9
+
+
 def test_factors_are_uniform_and_independent():
     factors = open_data("shapes").train.factors
     unit = (factors - LOW) / (HIGH - LOW)

@@ -170,6 +170,14 @@ def test_iwae_is_tighter_than_the_elbo_and_below_log_p():
     assert elbo < bound
 
 
+@pytest.mark.parametrize("prior", PRIORS)
+def test_the_loss_of_iwae_is_minus_that_bound(prior):
+    made = learner(200, objective="iwae", importance_samples=20, dropout=0.0, batch_size=100, prior=prior)
+    want = finish(importance(made.snapshot(), rows(), 20)).mean()
+    assert want.stderr < 0.2  # log 20 is 3
+    assert -made.step()["loss"] == pytest.approx(want.value, abs=6 * want.stderr)
+
+
 def test_annealing_raises_beta_from_zero_to_its_value():
     made = learner(anneal=4, beta=2.0)
     seen = []

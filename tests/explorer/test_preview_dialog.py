@@ -291,7 +291,14 @@ def test_data_of_last_time_are_read_before_a_run_begins_on_them(start, small_run
     second.session.apply(state, "what was chosen then")
     shown = []
     second.actions.progress.connect(lambda p: shown.append(second.window.reading.isVisible()))
-    old = second.session.run
+    old, exploration = second.session.run, second.program.exploration
+    second.click(second.run_panel.step)
+    assert exploration.busy("begin")
+    second.actions.cancel()
+    second.until(lambda: not exploration.busy("begin"))
+    second.trainer.order("look", lambda: None, shown.append)  # after whatever it was told before
+    second.until(lambda: None in shown)
+    assert second.session.run is old
     second.click(second.run_panel.step)
     second.until(lambda: second.session.run is not old)
     assert second.session.data.info.name == "faces"

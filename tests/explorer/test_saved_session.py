@@ -10,7 +10,7 @@ import pytest
 from backends.base import InputError
 from explorer.saved_session import read_session, write_session
 from explorer.settings import Settings
-from explorer.state import CurveSpec, MapSpec, State
+from explorer.state import CurveSpec, MapSpec, PathSpec, Pin, State
 
 
 def test_a_session_is_written_and_read(tmp_path):
@@ -65,7 +65,9 @@ def test_another_day_everything_is_as_it_was(start, small_run, tmp_path):
     first.until(lambda: first.steps == 121)
     first.paused()
     state = first.session.state
-    first.session.apply(replace(state, map=MapSpec(points=False), theme="light"), "set")
+    pins = (Pin("A", (0.1, -0.2)), Pin("B", (1.0, 2.0)))
+    way = PathSpec("shortest", "A", "B")
+    first.session.apply(replace(state, map=MapSpec(points=False), theme="light", pins=pins, path=way), "set")
     first.click_map(0.7, -0.4)
     point = first.session.point
     first.actions.files.save_session(tmp_path / "work", first.window.settings())

@@ -4,11 +4,12 @@ import dataclasses
 import itertools
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QSize
-from PySide6.QtGui import QAction, QColor, QFontInfo, QIcon, QImage, QPalette
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QColor, QFontInfo, QGuiApplication, QIcon, QImage, QPalette
 from PySide6.QtWidgets import QApplication, QComboBox, QPushButton
 
 from explorer import theme as themes
@@ -112,6 +113,32 @@ def test_system_is_one_of_the_two_and_an_unknown_theme_is_refused():
     assert theme().tokens in (DARK, LIGHT)
     with pytest.raises(ValueError, match="there is no theme 'pink'"):
         theme().set("pink")
+
+
+def test_it_follows_the_system_where_that_tells(dressed, monkeypatch):
+    """No platform here lets a program change the scheme: what the system says is put in its mouth."""
+
+    class System(QGuiApplication):
+        said = Qt.ColorScheme.Unknown
+
+        @classmethod
+        def styleHints(cls):
+            return SimpleNamespace(colorScheme=lambda: cls.said)
+
+    monkeypatch.setattr(themes, "QGuiApplication", System)
+    theme().set("system")
+    for System.said, tokens in (
+        (Qt.ColorScheme.Light, LIGHT),
+        (Qt.ColorScheme.Dark, DARK),
+        (Qt.ColorScheme.Light, LIGHT),
+        (Qt.ColorScheme.Unknown, DARK),
+    ):
+        dressed.styleHints().colorSchemeChanged.emit(System.said)
+        assert theme().tokens is tokens
+        assert dressed.palette().color(QPalette.ColorRole.Window).name() == tokens.window
+    theme().set("light")
+    dressed.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Dark)
+    assert theme().tokens is LIGHT  # as was asked for
 
 
 def test_the_font_is_13_pixels_of_an_installed_family(dressed):

@@ -340,7 +340,7 @@ class Actions(QObject):
             value = new.run.values.get(parameter.name, parameter.default)
             known = before.get(parameter.name) == current[parameter.name] == value
             if parameter.live and parameter.counts(current) and not known:
-                self._trainer.set(parameter.name, value)
+                self._trainer.set(run, parameter.name, value)
 
     # -- nothing is lost -------------------------------------------------------------------------
 

@@ -151,12 +151,12 @@ class Trainer(QObject):
 
         self.order("change the speed", action)
 
-    def set(self, name: str, value: Value) -> None:
-        """Change a live hyper-parameter."""
+    def set(self, run: Run, name: str, value: Value) -> None:
+        """Change a live hyper-parameter of this run, if it is still the one that is trained."""
 
         def action() -> None:
-            if self._run is not None:
-                self._run.set(name, value)
+            if self._run is run:
+                run.set(name, value)
 
         self.order(f"change {name}", action)
 

@@ -102,9 +102,17 @@ def test_only_the_newest_moment_is_delivered(trainer, qtbot, told, make_run):
 def test_a_live_parameter_changes_between_two_steps(trainer, qtbot, told, make_run):
     run = adopted(trainer, qtbot, told, make_run())
     trainer.play(None)
-    trainer.set("learning_rate", 3e-6)
+    trainer.set(run, "learning_rate", 3e-6)
     assert on_thread(trainer, qtbot, lambda: run.learner.values["learning_rate"]) == 3e-6
     trainer.pause()
+
+
+def test_a_change_meant_for_one_run_is_not_made_to_the_next(trainer, qtbot, told, make_run):
+    run, other = adopted(trainer, qtbot, told, make_run()), make_run()
+    own = dict(other.values)
+    trainer.adopt(lambda: other)
+    trainer.set(run, "learning_rate", 3e-6)
+    assert on_thread(trainer, qtbot, lambda: dict(other.values)) == own
 
 
 def test_orders_are_carried_out_on_the_thread_in_turn(trainer, qtbot, told):

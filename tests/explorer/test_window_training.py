@@ -318,4 +318,5 @@ def test_what_means_nothing_to_the_open_run_waits_for_the_chosen_one(start, tmp_
     program.type_into(form.fields["learning_rate"], "0.002")
     program.until(lambda: run.values["learning_rate"] == 0.002)
     assert program.session.state.run.values["kinetic"] == 0.5
+    assert run.values["kinetic"] == 0
     assert program.said == []

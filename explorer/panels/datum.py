@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from backends.capabilities import FitsPosterior, HasElbo
@@ -27,6 +27,7 @@ from explorer.theme import theme
 from explorer.widgets.values import ValueRows, format_number
 
 REST = 250  # ms without another datum, after which it is looked at
+PICTURE, PLOT, SIDE, GAP = 224, 120, 248, 16  # pixels: at most, at least, of the numbers, between them
 STDS = 4.0  # standard deviations of q that are in view
 ROWS = [
     ("log_p", "log p(x)", "Log-likelihood of this datum, in nats."),
@@ -87,7 +88,6 @@ class DatumPanel(QWidget):
         self.plot.set_gap("best", "elbo", "gap")
         self.rows = ValueRows(ROWS, self)
         picture = QWidget(self)
-        picture.setFixedWidth(224)
         column = QVBoxLayout(picture)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -95,14 +95,14 @@ class DatumPanel(QWidget):
         column.addWidget(self.legend)
         self.picture = picture
         side = QWidget(self)
-        side.setFixedWidth(248)
+        side.setFixedWidth(SIDE)
         values = QVBoxLayout(side)
         values.setContentsMargins(0, 0, 0, 0)
         values.addWidget(self.rows)
         values.addStretch(1)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(16)
+        row.setSpacing(GAP)
         row.addWidget(picture)
         row.addWidget(self.plot, 1)
         row.addWidget(side)
@@ -119,6 +119,18 @@ class DatumPanel(QWidget):
         session.model_changed.connect(self._model_changed)
         theme().changed.connect(self._retint)
         self._retint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """In a small window the numbers and the picture come before how q was fitted."""
+        room = self.width() - SIDE - GAP
+        if not self.picture.isHidden():
+            self.picture.setFixedWidth(max(min(room, PICTURE), 0))
+            room -= PICTURE + GAP
+        self.plot.setVisible(room >= PLOT)
 
     @staticmethod
     def suits(run: Any, model: Any) -> bool:
@@ -137,6 +149,7 @@ class DatumPanel(QWidget):
             self._exploration.cancel(slot)
         model = self._session.model
         self.picture.setVisible(model is not None and model.latent_dim == 2)
+        self._fit()
         self._clear()
 
     def _clear(self) -> None:

@@ -131,6 +131,18 @@ def test_the_panel_follows_the_datum_beside_the_map(program: Driver):
     program.until(lambda: panel.found is not None and panel.found.x is program.session.subject.x)
 
 
+def test_in_a_small_window_the_numbers_are_whole(program: Driver):
+    program.window.docks["datum"].raise_()
+    panel = program.window.suited["datum"]
+    program.until(panel.isVisible)
+    for width, has_plot in ((1024, False), (1440, True)):
+        program.window.resize(width, 700)
+        program.until(lambda has_plot=has_plot: panel.plot.isVisible() == has_plot)
+        program.settle()
+        assert panel.picture.width() > 180
+        assert panel.rows.mapTo(panel, panel.rows.rect().bottomRight()).x() < panel.width()
+
+
 def test_the_view_goes_with_a_best_gaussian_that_has_left_it(program: Driver):
     program.window.docks["datum"].raise_()
     panel = program.window.suited["datum"]

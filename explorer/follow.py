@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject
 
-from backends.base import Work
+from backends.base import Estimate, Work
 from backends.capabilities import Encodes, HasPrior, LogJoint
 from backends.data import DataSet
 from backends.evaluation import CURVE_ROWS, Report, curve_report, some_rows
@@ -165,10 +165,11 @@ class Follower(QObject):
             return
         result.report.add_to(run.curves)
         for split, bounds in result.iwae.items():
-            for k, value in bounds.items():
-                steps, _ = run.curves.get(f"{split}/iwae_{k}")
-                if not len(steps) or steps[-1] < result.report.step:
-                    run.curves.append(f"{split}/iwae_{k}", result.report.step, value)
+            for k, bound in bounds.items():
+                name, step = f"{split}/iwae_{k}", result.report.step
+                steps, _ = run.curves.get(name)
+                if not len(steps) or steps[-1] < step:
+                    run.curves.append_all(step, {name: bound.value, f"{name}/stderr": bound.stderr})
         self._done = result
         self._session.report = result.report
         self._session.curves_changed.emit(run.curves)
@@ -180,18 +181,18 @@ class LiveReport:
     """A report on a sample of the rows, and the IWAE bounds of the same rows by split and K."""
 
     report: Report
-    iwae: dict[str, dict[int, float]]
+    iwae: dict[str, dict[int, Estimate]]
     with_iwae: bool  # whether the bounds were asked for; not every model has them
 
 
 def live_evaluation(model: Any, data: DataSet, with_iwae: bool) -> Work[LiveReport]:
     """The report behind a point of the curves, with the IWAE bounds of the same rows."""
     report = yield from curve_report(model, data)
-    bounds: dict[str, dict[int, float]] = {}
+    bounds: dict[str, dict[int, Estimate]] = {}
     has = all(isinstance(model, c) for c in (LogJoint, Encodes, HasPrior)) and model.latent_dim > 0
     if with_iwae and has:
         for split in report.splits:
             x = some_rows(data.split(split).x, CURVE_ROWS)  # those of the report
             several = yield from iwae(model, x, IWAE)
-            bounds[split] = {k: float(bound.value.mean()) for k, bound in several.items()}
+            bounds[split] = {k: bound.mean() for k, bound in several.items()}
     return LiveReport(report, bounds, with_iwae)

@@ -20,9 +20,9 @@ def lanes(walk: Walk) -> list[Lane]:
     if walk.within is not None:
         reach = format_number(walk.radius)
         tip = (
-            f"Encodings within {reach} of the frame. That is 0.25, or where encodings lie farther apart, as "
-            "they do in many dimensions, the radius within which half of them have 20 others. Where there is "
-            "none the path leads through empty space, and is shaded."
+            f"Encodings on the map within {reach} of the frame. That is 0.25, or where encodings lie farther "
+            "apart, as they do in many dimensions, the radius within which half have 20 others. Where "
+            "there is none the path leads through empty space, and is shaded."
         )
         top = max(float(walk.within.max()), 10.0)
         out.append(Lane(f"data in {reach}", walk.within.astype(float), 0.0, top, tip, True))

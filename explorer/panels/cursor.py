@@ -30,7 +30,7 @@ POINT_ROWS = [
     (
         "within",
         f"data within {RADIUS:g}",
-        f"How many encodings (posterior means) lie within {RADIUS:g} of z.",
+        f"How many of the encodings on the map (posterior means) lie within {RADIUS:g} of z.",
     ),
 ]
 DATUM_ROWS = [

@@ -7,6 +7,9 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
+from backends.base import finish
+from backends.evaluation import CURVE_ROWS, some_rows
+from backends.likelihood import iwae
 from backends.run import Run
 from tests.runs import saved_run
 
@@ -142,6 +145,10 @@ def test_iwae_is_computed_once_it_is_asked_for(program):
     program.window.curves.toggles["iwae"].click()
     curves = program.session.run.curves
     program.until(lambda: len(curves.get("test/iwae_50")[0]) > 0)
+    x = some_rows(program.session.data.test.x, CURVE_ROWS)
+    for k, bound in finish(iwae(program.session.run.model(), x, (1, 5, 50))).items():
+        assert curves.get(f"test/iwae_{k}/stderr")[1][-1] == pytest.approx(bound.mean().stderr)
+        assert curves.get(f"test/iwae_{k}")[1][-1] == pytest.approx(bound.mean().value)
     elbo, one, fifty, log_p = (
         curves.get(f"test/{name}")[1][-1] for name in ("elbo", "iwae_1", "iwae_50", "log_likelihood")
     )

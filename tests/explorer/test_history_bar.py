@@ -9,8 +9,12 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from backends.base import finish
 from backends.run import Run
+from explorer.mosaic import Ink
 from explorer.panels import history
+from explorer.slices import samples
+from explorer.tiles import Tiling
 from explorer.tokens import DARK
 from tests.runs import saved_run
 
@@ -82,6 +86,25 @@ def test_a_drag_brings_map_and_curves_back_and_now_lets_go(program, bar):
     assert QApplication.focusWidget() is None  # or Space, which trains, would press another button
     seen(program, 132)
     np.testing.assert_array_equal(program.pixels(program.map.canvas), newest)
+
+
+def test_samples_are_as_they_were_then(program, bar):
+    run, panel = trained(program, 3), program.window.samples
+    run.learner.set("learning_rate", 0.1)
+    trained(program, 2)  # after which they look otherwise
+
+    def drawn_from(model) -> bool:
+        tiling = Tiling.of(run.info, panel.tiles.width(), panel.tiles.height(), 1.0)
+        wanted = finish(samples(model, tiling.count, panel._seed))
+        return program.tiled(tiling.lay(wanted, run.info, Ink((255, 255, 255), 1.0)))
+
+    program.until(lambda: drawn_from(run.model()))
+    first = run.history.models[0]
+    assert not drawn_from(first)
+    bar.scrubber.slider.setValue(0)
+    program.until(lambda: drawn_from(first))
+    program.click(bar.scrubber.live)
+    program.until(lambda: drawn_from(run.model()))
 
 
 def test_keys_walk_through_the_history(program, bar):

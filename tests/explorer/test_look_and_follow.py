@@ -64,7 +64,7 @@ def data():
 
 
 def test_a_look_decodes_and_counts_the_neighbours():
-    known = Encodings(4, "train", np.array([[0.0], [0.2], [0.3], [2.0]], np.float32))
+    known = Encodings(4, "train", np.array([[0.0], [0.2], [0.3], [0.38], [-0.14], [2.0]], np.float32))
     seen = look(Line(), np.array([0.12], np.float32), known, tag=9)
     np.testing.assert_allclose(seen.mean, [0.12, 0.12], atol=1e-7)
     np.testing.assert_array_equal(seen.std, [1, 1])

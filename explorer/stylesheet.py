@@ -139,7 +139,7 @@ QMenu::indicator:checked { image: url($check_text); }
 QMenu::right-arrow { image: url($chevron_right); width: 12px; height: 12px; margin-right: 6px; }
 
 QTabWidget::pane { border: 0; }
-QTabBar { qproperty-drawBase: 0; background: transparent; }
+QTabBar { qproperty-drawBase: 0; qproperty-elideMode: ElideNone; background: transparent; }
 QTabBar::tab {
     background: transparent; color: $muted; border: 1px solid transparent; border-radius: 5px;
     padding: 4px 11px; margin: 0 4px 0 0; min-height: 18px;

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -30,6 +29,7 @@ from explorer.training import Moment
 from explorer.widgets.button import PassingButton
 from explorer.widgets.form import Choice
 from explorer.widgets.restarts_box import RestartsBox
+from explorer.widgets.scrolling import scrolling
 from explorer.widgets.values import LiveLabel, ValueRows, format_number
 from explorer.widgets.wrapping import Wrapping
 
@@ -125,19 +125,12 @@ class EMPanel(QWidget):
         self.restarting = Restarting(session, exploration, actions, self)
         column.addWidget(self.restarts)
         column.addStretch(1)
-        scroll = QScrollArea(self)  # in a small window there is not room for all
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidgetResizable(True)
-        scroll.setFixedWidth(SIDE)
-        scroll.setWidget(side)
 
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(16)
         layout.addLayout(picture, 1)
-        layout.addWidget(scroll)
+        layout.addWidget(scrolling(side, SIDE, self))
 
         self._pace = Pace(self._redraw, interval=0.1, duty=0.2, parent=self)
         self.fit.clicked.connect(self.plot.fit)

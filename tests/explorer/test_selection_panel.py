@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QLineEdit, QTabBar
 
 from backends.run import Run
 from explorer.panels.selection import SERIES, best_of, value
@@ -143,3 +144,16 @@ def test_the_latent_dimension_is_chosen_likewise(opened, model):
     assert panel.plot._unit == "k"
     click_size(program, panel, 3)
     assert program.session.model.latent_dim == 3
+
+
+def test_in_a_small_window_tabs_have_their_whole_names_and_fields_are_not_squeezed(opened):
+    program, panel = opened("ppca", "digits-grey", latent_dim=2)
+    program.window.resize(1024, 700)
+    program.until(lambda: program.window.width() == 1024)
+    program.settle()
+    tabs = next(bar for bar in program.window.findChildren(QTabBar) if bar.isVisible())
+    assert tabs.count() == 8
+    for i in range(tabs.count()):
+        assert tabs.tabRect(i).width() > tabs.fontMetrics().horizontalAdvance(tabs.tabText(i))
+    for widget in (*panel.form.findChildren(QLineEdit), panel.fit):
+        assert widget.height() >= widget.sizeHint().height()

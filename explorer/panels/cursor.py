@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
@@ -17,7 +18,7 @@ from explorer.score_rows import show_score
 from explorer.session import Session, Subject
 from explorer.widgets.card import section_title
 from explorer.widgets.image import ImageView
-from explorer.widgets.values import ValueRows, format_number, format_point
+from explorer.widgets.values import ValueRows, format_exp, format_number, format_point
 
 SHOWN_COLUMNS = 8
 SHOWN_LATENTS = 2
@@ -179,8 +180,9 @@ class CursorPanel(QWidget):
         few = seen.z[:SHOWN_LATENTS]
         self.point_rows.set("z", format_point(few, ",  ") + (" …" if len(seen.z) > len(few) else ""))
         self.point_rows.set_tooltip("z", f"{POINT_ROWS[0][2]}\n({format_point(seen.z[:SAID_LATENTS])})")
-        density = None if seen.log_prior is None else float(np.exp(seen.log_prior))
-        self.point_rows.set("prior", format_number(density, 4 if density and density >= 1e-3 else 2))
+        log_prior = seen.log_prior
+        digits = 2 if log_prior is None or log_prior < math.log(1e-3) else 4
+        self.point_rows.set("prior", None if log_prior is None else format_exp(log_prior, digits))
         if not seen.counting or self._uncounted:  # a count of a move before is not left standing
             self.point_rows.set("within", None if seen.within is None else format_number(seen.within))
         self._uncounted = seen.counting

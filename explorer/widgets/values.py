@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QResizeEvent
@@ -34,6 +35,14 @@ def format_number(x: float | None, digits: int = 2) -> str:
     else:
         text = f"{x or 0.0:,.{digits}f}"  # −0.0 is zero
     return text.replace(",", _THIN).replace("-", _MINUS)
+
+
+def format_exp(log: float, digits: int = 2) -> str:
+    """e^log as :func:`format_number` shows it, also where that is too small for a float, or too large: the
+    density of N(0, I) in a thousand dimensions is."""
+    if -700 < log < 700 or not math.isfinite(log):
+        return format_number(math.exp(log), digits)
+    return f"{Decimal(log).exp():.{max(digits, 1)}e}".replace("-", _MINUS).replace("+", "")
 
 
 def format_point(z: Iterable[float], separator: str = ", ") -> str:

@@ -20,7 +20,7 @@ from explorer.theme import DARK, LIGHT, theme
 from explorer.widgets.card import CardDock
 from explorer.widgets.image import ImageView, to_image
 from explorer.widgets.messages import DetailsDialog, MessageBar
-from explorer.widgets.values import LiveLabel, ValueRows, difference, format_number, format_point
+from explorer.widgets.values import LiveLabel, ValueRows, difference, format_exp, format_number, format_point
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +84,18 @@ def rows(qtbot):
     widget = ValueRows([("elbo", "ELBO", "E[log p(x|z)] − KL"), ("kl", "KL", "")])
     widget.resize(220, 60)
     return shown(qtbot, widget)
+
+
+@given(st.one_of(st.floats(-1e5, -5), st.floats(5, 1e5)))
+def test_an_exponential_is_shown_however_small_or_large_it_is(log):
+    text = format_exp(log).replace("−", "-").replace("\u202f", "")
+    mantissa, _, exponent = text.partition("e")
+    assert math.log(float(mantissa)) + int(exponent or 0) * math.log(10) == pytest.approx(log, abs=0.006)
+
+
+def test_an_exponential_that_is_zero_or_infinite():
+    assert (format_exp(-math.inf), format_exp(math.inf), format_exp(math.nan)) == ("0.00", "∞", "–")
+    assert format_exp(0.0, 4) == "1.0000"
 
 
 def test_a_difference_of_what_is_equal_but_for_rounding_is_zero_and_one_from_infinity_is_none():

@@ -1,5 +1,6 @@
 """Paths through latent space: what is computed along them, and the hand that draws them."""
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from backends.base import InputError, finish
 from backends.data import open_data
 from backends.run import Run
 from explorer import pins
+from explorer.lanes import summary
 from explorer.paths import NEIGHBOURS, Route, counts, counts_near, route_of, speeds, typical_radius, walk
 from explorer.session import Encodings
 from explorer.state import FilmSpec, PathSpec, State, from_json, to_json
@@ -79,6 +81,26 @@ def test_lengths_of_the_straight_line_and_of_the_shortest_are_measured_alike(vae
     there = finish(walk(vae, joined("straight", *ends), FilmSpec(13), encodings))
     assert shortest.shortest.straight == pytest.approx(there.image[-1], rel=1e-6)
     assert shortest.shortest.length == pytest.approx(shortest.image[-1], rel=1e-6)
+
+
+def test_the_lengths_that_are_told_are_those_of_the_path_and_of_its_image(vae, encodings):
+    a, b = np.array([-1.5, 0.5]), np.array([2.0, -1.0])
+
+    def image_length(line):
+        way = np.concatenate([np.linspace(p, q, 400) for p, q in pairwise(line)])
+        return np.linalg.norm(np.diff(vae.decode(way.astype(np.float32)).mean, axis=0), axis=1).sum()
+
+    def told(kind):
+        found = finish(walk(vae, joined(kind, a, b), FilmSpec(13), encodings))
+        return found, [float(n) for n in re.findall(r"\d+\.\d+", summary(found))]
+
+    straight = finish(walk(vae, joined("straight", a, b), FilmSpec(13), encodings)).line
+    found, (z, x) = told("straight")
+    assert (z, x) == pytest.approx((np.linalg.norm(b - a), image_length(straight)), abs=0.006)
+    found, (z, x, other) = told("shortest")
+    assert z == pytest.approx(np.linalg.norm(np.diff(found.line, axis=0), axis=1).sum(), abs=0.006)
+    assert (x, other) == pytest.approx((image_length(found.line), image_length(straight)), abs=0.012)
+    assert x < other
 
 
 def test_frames_at_equal_steps_of_the_latent_are_what_decodes_there(vae, encodings):

@@ -113,6 +113,19 @@ def test_the_panel_follows_the_datum_beside_the_map(program: Driver):
     assert value(panel, "reconstruction") - value(panel, "kl_prior") == pytest.approx(
         value(panel, "elbo"), abs=0.0011
     )
+    assert panel.rows._labels["log_p"].text() == "log p(x)  quadrature"
+    found = panel.found
+    errors = {
+        "log_p": found.log_p.stderr,
+        "elbo": found.fits[0].stderr,
+        "reconstruction": found.fits[0].stderr,
+        "amortisation": np.hypot(found.fits[0].stderr, found.best.stderr),
+        "approximation": np.hypot(found.log_p.stderr, found.best.stderr),
+        "direct": found.direct.stderr,
+    }
+    for key, error in errors.items():
+        assert panel.rows._values[key].toolTip().endswith(f"± {error:.2g}.")
+    assert panel.rows._values["kl_prior"].toolTip().endswith("In closed form.")
     program.until(lambda: panel.field.picture is not None and panel.field.picture.complete)
     image = program.pixels(panel.canvas)
     best, _ = moments(panel.found.best.q)

@@ -140,7 +140,8 @@ def test_dead_dimensions_are_seen_as_dead(panel):
     texts = panel.rows.texts()
     for text, j in zip(texts, np.argsort(-kl), strict=True):
         assert text.endswith(f"{kl[j]:.2f} nats" if kl[j] >= 0.01 else "unused")
-    assert f"{(kl >= 0.01).sum()} of 6 used" in program.window.docks["traversals"].status.text()
+    told = f"Σ KL {kl.sum():.2f} nats · {(kl >= 0.01).sum()} of 6 used"
+    assert program.window.docks["traversals"].status.text() == told
     # the first row's pictures differ from one end to the other, the last one's hardly
     first, last = (panel.rows._found.strips[i].astype(int) for i in (0, -1))
     ends = [np.abs(s[:, :TILE] - s[:, -TILE:]).mean() for s in (first, last)]

@@ -8,7 +8,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from backends.base import finish
-from backends.evaluation import CURVE_ROWS, some_rows
+from backends.evaluation import CURVE_K, CURVE_ROWS, some_rows
 from backends.likelihood import iwae
 from backends.run import Run
 from tests.runs import saved_run
@@ -139,6 +139,17 @@ def test_further_curves_are_shown_and_hidden(program, name):
     assert len(panel.plot.legend()) > len(before)
     program.trigger("undo")
     assert not box.isChecked()
+
+
+def test_the_legend_says_which_estimator_made_log_p(start, small_run, tmp_path):
+    program = start(small_run)
+    program.wait_for_run()
+    told = program.window.docks["curves"].status.text
+    program.until(lambda: "log p(x) quadrature&nbsp;−" in told())
+    values = {"latent_dim": 3, "width": 16, "depth": 1}
+    program.actions.open(saved_run(tmp_path / "three.safetensors", "vae", "digits", values, steps=20))
+    program.until(lambda: f"log p(x) IS-{CURVE_K} ±" in told())
+    assert ", ESS " in told()
 
 
 def test_iwae_is_computed_once_it_is_asked_for(program):

@@ -60,6 +60,7 @@ class BesideDock(CardDock):
                 ("x", "Same x", "Both cursors are where each model encodes the datum nearest to the hand's"),
             ),
             self,
+            heading=True,
         )
         self.told = LiveLabel(self)
         pictures = QHBoxLayout()

@@ -69,6 +69,7 @@ class Stage(QObject):
                 ("data", "Data plane", "A plane through the data, and the model's components there (D)"),
             ),
             parent,
+            heading=True,
         )
         self.docks["map"].show_switch(self.switch, False)
         self.history = HistoryBar(session, exploration, actions, parent)

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
-    QButtonGroup,
     QCheckBox,
     QHBoxLayout,
-    QPushButton,
     QStackedLayout,
     QVBoxLayout,
     QWidget,
@@ -31,6 +29,7 @@ from explorer.theme import theme
 from explorer.theta import Bound, Field, Profile, field, names_of, profile
 from explorer.widgets.form import Choice
 from explorer.widgets.names import NameChoice
+from explorer.widgets.switch import Switch
 from explorer.widgets.values import LiveLabel, format_number
 
 VIEWS = (
@@ -77,15 +76,10 @@ class BoundsPanel(QWidget):
         )
         self.plot.setToolTip(EXPLAINED)
         self.plane = ThetaPlane(self)
-        self.views = QButtonGroup(self)
+        self.switch = Switch(VIEWS, self)
         row = QHBoxLayout()
         row.setSpacing(4)
-        for index, (_, text, tip) in enumerate(VIEWS):
-            button = QPushButton(text, self)
-            button.setCheckable(True)
-            button.setToolTip(tip)
-            self.views.addButton(button, index)
-            row.addWidget(button)
+        row.addWidget(self.switch)
         row.addSpacing(8)
         self.along, self.planes = Choice(self), Choice(self)
         for choice, entries, tip in (
@@ -127,7 +121,7 @@ class BoundsPanel(QWidget):
         layout.addLayout(row)
 
         self._pace = Pace(self._request, interval=0.25, duty=0.15, parent=self)
-        self.views.idClicked.connect(lambda i: self._set("choose what is drawn of θ", shown=VIEWS[i][0]))
+        self.switch.chosen.connect(lambda shown: self._set("choose what is drawn of θ", shown=shown))
         self.along.activated.connect(lambda i: self._set("choose the line", along=ALONG[i][0]))
         self.successive.toggled.connect(lambda on: self._set("choose the bounds", successive=on))
         self.parameter.activated.connect(lambda i: self._set("choose the parameter", parameter=i))
@@ -168,7 +162,7 @@ class BoundsPanel(QWidget):
     def _show_state(self) -> None:
         spec: BoundSpec = self._session.state.bounds
         line = spec.shown == "line"
-        self.views.button([key for key, *_ in VIEWS].index(spec.shown)).setChecked(True)
+        self.switch.show_choice(spec.shown)
         self._stack.setCurrentWidget(self.plot if line else self.plane)
         self.along.setCurrentIndex(self.along.findData(spec.along))
         self.planes.setCurrentIndex(max(self.planes.findData(spec.plane.kind), 0))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QSize, Signal
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from backends.base import Array, DataInfo
 from backends.capabilities import Encodes
@@ -21,10 +21,13 @@ from explorer.theme import theme
 from explorer.widgets.card import empty_state
 from explorer.widgets.heat_table import HeatTable
 from explorer.widgets.pictures import Item, Pictures
+from explorer.widgets.switch import Switch
 from explorer.widgets.values import LiveLabel, ValueRows, format_number
-from explorer.widgets.wrapping import Wrapping
 
-SPLITS = (("train", "Training"), ("test", "Held out"))
+SPLITS = (
+    ("train", "Training", "Clusters of the training rows"),
+    ("test", "Held out", "Clusters of the held-out rows"),
+)
 MOST_MEMBERS = 400  # that are drawn
 SHOWN_COLUMNS = 6  # of a row of numbers
 MOST_CELLS = 1600  # of a table that is drawn
@@ -70,14 +73,7 @@ class ClustersPanel(QWidget):
         self.rows = ValueRows(AGREEMENT, self)
         self.table_title = QLabel("labels × clusters", self)
         self.table_title.setProperty("role", "muted")
-        self.splits = QButtonGroup(self)
-        buttons = Wrapping((), gap=4)
-        for index, (_, title) in enumerate(SPLITS):
-            button = QPushButton(title, self)
-            button.setCheckable(True)
-            button.setToolTip(f"Clusters of the {title.lower()} rows")
-            self.splits.addButton(button, index)
-            buttons.addWidget(button)
+        self.split = Switch(SPLITS, self)
 
         left, middle, right = QVBoxLayout(), QVBoxLayout(), QVBoxLayout()
         for column, widgets in (
@@ -88,7 +84,7 @@ class ClustersPanel(QWidget):
             column.setSpacing(6)
             for widget in widgets:
                 column.addWidget(widget, 1 if isinstance(widget, Pictures | HeatTable) else 0)
-        left.addLayout(buttons)
+        left.addWidget(self.split, 0, Qt.AlignmentFlag.AlignLeft)
         self.agreement = QWidget(self)
         self.agreement.setLayout(right)
         right.setContentsMargins(0, 0, 0, 0)
@@ -103,7 +99,7 @@ class ClustersPanel(QWidget):
 
         self._pace = Pace(self._request, interval=0.4, duty=0.1, parent=self)
         self.means.chosen.connect(self._show_members)
-        self.splits.idClicked.connect(self._choose_split)
+        self.split.chosen.connect(self._choose_split)
         session.run_changed.connect(self._run_changed)
         session.model_changed.connect(self._model_changed)
         session.rested.connect(self._pace.renew)
@@ -122,9 +118,9 @@ class ClustersPanel(QWidget):
 
     # -- what is chosen ------------------------------------------------------------------------
 
-    def _choose_split(self, index: int) -> None:
+    def _choose_split(self, split: str) -> None:
         state = self._session.state
-        spec = replace(state.clusters, split=SPLITS[index][0])
+        spec = replace(state.clusters, split=split)
         self._session.apply(replace(state, clusters=spec), "choose the clusters' split")
 
     def _state_changed(self, old: Any, new: Any) -> None:
@@ -133,8 +129,7 @@ class ClustersPanel(QWidget):
             self._again()
 
     def _show_state(self) -> None:
-        split = self._session.state.clusters.split
-        self.splits.button([name for name, _ in SPLITS].index(split)).setChecked(True)
+        self.split.show_choice(self._session.state.clusters.split)
 
     # -- what is computed ----------------------------------------------------------------------
 

@@ -7,16 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import (
-    QButtonGroup,
-    QCheckBox,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from backends.base import Model
 from backends.capabilities import Encodes, HasElbo, HasPrior, LogJoint, has_log_likelihood
@@ -26,8 +17,12 @@ from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Points, Series
 from explorer.plots.legend import told_of
 from explorer.session import Session
+from explorer.widgets.switch import Switch
 
-SPLITS = (("test", "Held out"), ("train", "Training"))
+SPLITS = (
+    ("test", "Held out", "Curves over the held-out rows"),
+    ("train", "Training", "Curves over the training rows"),
+)
 MAIN = (Series("log_likelihood", "log p(x)", 0), Series("elbo", "ELBO", 1))
 ROWS = Series("batch", "log p of each row, given those before", 0, markers=True)  # where there is no other
 EXTRA = {
@@ -79,15 +74,10 @@ class CurvesPanel(QWidget):
         self._named: tuple[Series, ...] = ()
         self._log_p_label = ""
 
-        self.buttons = QButtonGroup(self)
+        self.split = Switch(SPLITS, self)
         row = QHBoxLayout()
         row.setSpacing(4)
-        for index, (_, title) in enumerate(SPLITS):
-            button = QPushButton(title, self)
-            button.setCheckable(True)
-            button.setToolTip(f"Curves over the {title.lower()} rows")
-            self.buttons.addButton(button, index)
-            row.addWidget(button)
+        row.addWidget(self.split)
         self.toggles: dict[str, QCheckBox] = {}
         for name, (title, tip) in TOGGLES.items():
             box = self.toggles[name] = QCheckBox(title, self)
@@ -108,7 +98,7 @@ class CurvesPanel(QWidget):
         layout.addLayout(row)
 
         self._pace = Pace(self._redraw, interval=0.2, duty=0.2, parent=self)
-        self.buttons.idClicked.connect(self._choose_split)
+        self.split.chosen.connect(self._choose_split)
         self.extra.linkActivated.connect(self.plot.toggle)
         self.plot.legend_changed.connect(self._legend_changed)
         session.curves_changed.connect(self._curves_changed)
@@ -118,9 +108,9 @@ class CurvesPanel(QWidget):
         session.changed.connect(self._state_changed)
         self._show_state()
 
-    def _choose_split(self, index: int) -> None:
+    def _choose_split(self, split: str) -> None:
         state = self._session.state
-        curves = replace(state.curves, split=SPLITS[index][0])
+        curves = replace(state.curves, split=split)
         self._session.apply(replace(state, curves=curves), "choose the curves' split")
 
     def _toggled(self, on: bool) -> None:
@@ -134,7 +124,7 @@ class CurvesPanel(QWidget):
 
     def _show_state(self) -> None:
         spec = self._session.state.curves
-        self.buttons.button([s for s, _ in SPLITS].index(spec.split)).setChecked(True)
+        self.split.show_choice(spec.split)
         for name, box in self.toggles.items():
             with QSignalBlocker(box):
                 box.setChecked(getattr(spec, name))
@@ -144,8 +134,7 @@ class CurvesPanel(QWidget):
             main, lacks = (ROWS,), lacks | {"batches"}
         for name, box in self.toggles.items():
             box.setVisible(name not in lacks)
-        for button in self.buttons.buttons():
-            button.setVisible(ROWS not in main)
+        self.split.setVisible(ROWS not in main)
         wanted = [several for name, several in EXTRA.items() if getattr(spec, name) and name not in lacks]
         self._series = (*main, *(series for several in wanted for series in several))
         self._name_series()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from backends.capabilities import Bijects
 from backends.data import known_density
@@ -18,6 +18,7 @@ from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Points, Series
 from explorer.plots.legend import told_of
 from explorer.session import Session
+from explorer.widgets.switch import Switch
 
 ENTROPY = Series("entropy", "entropy H", 7, dashed=True, width=1)
 HELD_OUT = Series("test", "held out", 0)
@@ -67,16 +68,9 @@ class LikelihoodPanel(QWidget):
         self.plot = CurvePlot(self, placeholder="Train, and −log p(x) appears here", digits=3)
         self._series: tuple[Series, ...] = ()
         self._there: list[str] = []
-        self.buttons: dict[str, QPushButton] = {}
-        self._group = QButtonGroup(self)
+        self.switch = Switch([(name, text, tip) for name, (text, tip, _) in SHOWN.items()], self)
         row = QHBoxLayout()
-        row.setSpacing(4)
-        for name, (text, tip, _) in SHOWN.items():
-            button = self.buttons[name] = QPushButton(text, self)
-            button.setCheckable(True)
-            button.setToolTip(tip)
-            self._group.addButton(button)
-            row.addWidget(button)
+        row.addWidget(self.switch)
         row.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -84,7 +78,7 @@ class LikelihoodPanel(QWidget):
         layout.addWidget(self.plot, 1)
         layout.addLayout(row)
         self._pace = Pace(self._redraw, interval=0.2, duty=0.2, parent=self)
-        self._group.buttonClicked.connect(self._choose)
+        self.switch.chosen.connect(self._choose)
         self.plot.legend_changed.connect(self._tell)
         session.curves_changed.connect(self._curves_changed)
         session.moment_changed.connect(self._curves_changed)
@@ -101,8 +95,7 @@ class LikelihoodPanel(QWidget):
         """A click in the legend shows or hides a curve."""
         self.plot.toggle(key)
 
-    def _choose(self, button: QPushButton) -> None:
-        name = next(name for name, one in self.buttons.items() if one is button)
+    def _choose(self, name: str) -> None:
         state = self._session.state
         self._session.apply(replace(state, flow=replace(state.flow, curves=name)), "choose the curves")
 
@@ -147,14 +140,14 @@ class LikelihoodPanel(QWidget):
         name = self._session.state.flow.curves
         self._there = self._some()
         for some in SOME:
-            self.buttons[some].setVisible(some in self._there)
+            self.switch.buttons[some].setVisible(some in self._there)
         if name in SOME and name not in self._there:
             name = "likelihood"
         run = self._session.run
         text, tip = BOUND if run is not None and on_grid(run.info) else SHOWN["likelihood"][:2]
-        self.buttons["likelihood"].setText(text)
-        self.buttons["likelihood"].setToolTip(tip)
-        self.buttons[name].setChecked(True)
+        self.switch.buttons["likelihood"].setText(text)
+        self.switch.buttons["likelihood"].setToolTip(tip)
+        self.switch.show_choice(name)
         series = SHOWN[name][2]
         if "entropy" not in self._there:
             series = tuple(s for s in series if s is not ENTROPY)

@@ -114,6 +114,7 @@ class SamplesPanel(QWidget):
                 ),
             ),
             self,
+            heading=True,
         )
         self.switch.hide()
         self.switch.chosen.connect(self._choose)

@@ -194,7 +194,7 @@ def test_from_the_first_to_the_newest(opened):
 @pytest.fixture
 def plane(opened):
     program, panel = opened(data="two-moons:3000", steps=5)
-    program.click(panel.views.button(1))
+    program.click(panel.switch.buttons["plane"])
     program.until(lambda: panel.plane.shown is not None and panel.plane.shown.complete)
     return program, panel
 

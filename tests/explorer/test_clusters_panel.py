@@ -100,13 +100,13 @@ def test_members_out_of_view_are_reached_by_the_wheel(opened):
 
 def test_held_out_rows_and_back_by_undo(opened):
     program, panel = opened()
-    program.click(panel.splits.button(1))
+    program.click(panel.split.buttons["test"])
     program.until(lambda: panel.found.split == "test")
     of, labels = assigned(program, "test")
     assert float(panel.rows.value("rand")) == pytest.approx(adjusted_rand_score(labels, of), abs=6e-4)
     program.session.undo()
     program.until(lambda: panel.found.split == "train")
-    assert panel.splits.button(0).isChecked()
+    assert panel.split.buttons["train"].isChecked()
 
 
 def test_a_step_moves_the_clusters(opened):

@@ -296,12 +296,12 @@ def test_the_gap_to_the_entropy_is_read_off(flow):
     assert f"{report['gap'].value:.3f}" in legend
     noise = 5 * report["gap"].stderr
     assert report["gap"].value == pytest.approx(-report["log_likelihood"].value - panel.entropy, abs=noise)
-    program.click(panel.buttons["terms"])
+    program.click(panel.switch.buttons["terms"])
     legend = program.window.docks["likelihood"].status.text().replace("−", "-")
     assert f"{report['log_base'].value:.3f}" in legend
     assert f"{report['log_det'].value:.3f}" in legend
     program.trigger("undo")
-    assert panel.buttons["likelihood"].isChecked()
+    assert panel.switch.buttons["likelihood"].isChecked()
 
 
 def test_a_legend_tells_of_which_evaluation_it_is_when_an_earlier_moment_is_looked_back_at(flow):

@@ -57,9 +57,9 @@ def test_the_map_is_of_decoded_pictures_and_what_is_hovered_decodes(flow):
 def test_curves_have_the_bound_and_bits_per_dimension(flow):
     panel = flow.window.suited["likelihood"]
     flow.until(lambda: len(flow.session.curves.get("test/bits_per_dim")[0]) > 0)
-    flow.until(panel.buttons["bits"].isVisible)
-    assert panel.buttons["likelihood"].text() == "Bound on −log P(x) · nats"
-    flow.click(panel.buttons["bits"])
+    flow.until(panel.switch.buttons["bits"].isVisible)
+    assert panel.switch.buttons["likelihood"].text() == "Bound on −log P(x) · nats"
+    flow.click(panel.switch.buttons["bits"])
     assert flow.session.state.flow.curves == "bits"
     bits = flow.session.curves.get("test/bits_per_dim")[1][-1]
     bound = finish(flow_terms(flow.session.model, flow.session.data.test.x)).log_prob.value.mean()

@@ -122,10 +122,10 @@ def test_a_click_in_the_legend_hides_a_curve(program):
 
 def test_curves_are_of_held_out_or_of_training_data(program):
     panel = program.window.curves
-    program.click(panel.buttons.button(1))
+    program.click(panel.split.buttons["train"])
     assert program.session.state.curves.split == "train"
     program.trigger("undo")
-    assert panel.buttons.checkedButton().text() == "Held out"
+    assert panel.split.buttons["test"].isChecked()
 
 
 @pytest.mark.parametrize("name", ["iwae", "terms", "batches"])

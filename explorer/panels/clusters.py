@@ -39,7 +39,7 @@ AGREEMENT = [
     ),
     (
         "rand",
-        "adjusted Rand index",
+        "adjusted Rand",
         "Agreement of clusters and labels by pairs of rows, corrected for chance: 1 for the same partition, "
         "about 0 for independent ones (Hubert & Arabie 1985).",
     ),

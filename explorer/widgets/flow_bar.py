@@ -146,7 +146,7 @@ class TimeSlider(QWidget):
 
 GAUGES = {
     "mass": (
-        "mass in view",
+        "mass",
         "∫ p(x) dx over the rectangle in view, by the midpoint rule; ± is the difference of two resolutions. "
         "A density has no more than 1, and as much as the share of the flow's samples that lie in view: "
         "where all do, it is close to 1.",

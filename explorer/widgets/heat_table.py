@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
@@ -14,7 +14,7 @@ from explorer.theme import blend, font, theme
 
 HEAD = 18  # logical pixels of the headings' row and column
 WIDEST = 40  # of a cell
-READABLE = 15  # from which a cell has room for its number
+READABLE = 15  # high enough for a number
 
 
 class HeatTable(QWidget):
@@ -72,6 +72,15 @@ class HeatTable(QWidget):
         widest = max((self.fontMetrics().horizontalAdvance(name) for name in self._rows), default=0)
         return min(max(widest + 8, HEAD), max(64, self.width() // 3))
 
+    def _numbers(self, cell: QRect) -> QFont | None:
+        """In what the numbers are written; None where a cell has no room for all of the longest: half of a
+        number is another one."""
+        longest = str(self.counts.max())
+        for size in (11, 9) if cell.height() >= READABLE else ():
+            if QFontMetrics(font(size)).horizontalAdvance(longest) <= cell.width() - 4:
+                return font(size)
+        return None
+
     def _retint(self, *_: object) -> None:
         self.update()
 
@@ -84,17 +93,20 @@ class HeatTable(QWidget):
         whole = np.maximum(self.counts.sum(1, keepdims=True), 1)
         share = self.counts / (np.full_like(whole, 100) if self._shares else whole)
         first = self.cell(0, 0)
+        numbers = self._numbers(first)
         painter.setFont(font(11 if first.width() >= 24 else 9))
-        room = min(first.width(), first.height()) >= READABLE
         middle = Qt.AlignmentFlag.AlignCenter
         painter.setPen(QColor(tokens.muted))
         for j, name in enumerate(self._columns):
-            painter.drawText(QRect(self.cell(0, j).left(), 0, first.width(), HEAD), middle, name)
+            shown = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, first.width())
+            painter.drawText(QRect(self.cell(0, j).left(), 0, first.width(), HEAD), middle, shown)
         for i, name in enumerate(self._rows):
             cell = self.cell(i, 0)
             side = QRect(0, cell.top(), self._side() - 4, cell.height())
             shown = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, side.width())
             painter.drawText(side, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, shown)
+        if numbers is not None:
+            painter.setFont(numbers)
         for (i, j), count in np.ndenumerate(self.counts):
             cell = self.cell(i, j).adjusted(0, 0, -1, -1)
             ground = QColor(blend(tokens.accent, tokens.surface, 0.06 + 0.94 * share[i, j]))
@@ -102,7 +114,7 @@ class HeatTable(QWidget):
             if (i, j) in self._framed:
                 painter.setPen(QPen(QColor(tokens.text), 1))
                 painter.drawRect(cell.adjusted(0, 0, -1, -1))
-            if room and count:
+            if numbers is not None and count:
                 inks = QColor(tokens.text), QColor(tokens.accent_text)
                 painter.setPen(max(inks, key=lambda ink: abs(ink.lightnessF() - ground.lightnessF())))
                 painter.drawText(cell, middle, str(count))

@@ -236,7 +236,7 @@ def test_what_is_switched_off_is_not_drawn(flow):
 def test_the_gauges_tell_what_is_wrong(flow):
     program = flow()
     panel, model = program.window.stage.flow, program.session.model
-    program.until(lambda: "mass in view" in panel.gauges.x.values["mass"].text())
+    program.until(lambda: "mass" in panel.gauges.x.values["mass"].text())
     program.until(lambda: "–" not in panel.gauges.x.values["mass"].text())
     assert not any((panel.gauges.x.wrong | panel.gauges.z.wrong).values())
     corners = np.array([[-6.0, -6.0], [6.0, 6.0]])

@@ -29,11 +29,11 @@ from explorer.training import Moment
 from explorer.widgets.button import PassingButton
 from explorer.widgets.form import Choice
 from explorer.widgets.restarts_box import RestartsBox
-from explorer.widgets.scrolling import scrolling
+from explorer.widgets.scrolling import Scrolling
 from explorer.widgets.values import LiveLabel, ValueRows, format_number
 from explorer.widgets.wrapping import Wrapping
 
-SIDE = 236  # pixels of the column of controls
+SIDE = 244  # pixels of the column of controls: the stopping rule stands in one line beside a scroll bar too
 PACES = (
     (0, "full speed"),
     (4, "4 half-steps a second"),
@@ -119,7 +119,9 @@ class EMPanel(QWidget):
         self.notes = QLabel(self)
         self.notes.setProperty("role", "warning")
         self.notes.setWordWrap(True)
+        self.notes.hide()
         self.notes.setAccessibleName("Notes on the components")
+        self.notes.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)  # no card grows
         column.addWidget(self.notes)
         self.restarts = RestartsBox(self)
         self.restarting = Restarting(session, exploration, actions, self)
@@ -130,7 +132,7 @@ class EMPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(16)
         layout.addLayout(picture, 1)
-        layout.addWidget(scrolling(side, SIDE, self))
+        layout.addWidget(Scrolling(side, SIDE, self))
 
         self._pace = Pace(self._redraw, interval=0.1, duty=0.2, parent=self)
         self.fit.clicked.connect(self.plot.fit)

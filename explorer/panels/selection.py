@@ -22,7 +22,7 @@ from explorer.state import RunSpec
 from explorer.theme import theme
 from explorer.widgets.form import ParameterForm
 from explorer.widgets.progress_bar import ProgressBar
-from explorer.widgets.scrolling import scrolling
+from explorer.widgets.scrolling import Scrolling
 from explorer.widgets.values import LiveLabel, format_number
 
 FORM_WIDTH = 184
@@ -101,7 +101,7 @@ class SelectionPanel(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(16)
-        row.addWidget(scrolling(side, FORM_WIDTH, self))
+        row.addWidget(Scrolling(side, FORM_WIDTH, self))
         row.addWidget(self.plot, 1)
 
         self.form.changed.connect(self._changed)

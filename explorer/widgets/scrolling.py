@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QScrollArea, QWidget
 
 
-def scrolling(column: QWidget, width: int, parent: QWidget) -> QScrollArea:
-    """A column of so many pixels, the bar included where there is one. Without it Qt squeezes every row."""
-    scroll = QScrollArea(parent)
-    scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    scroll.setWidgetResizable(True)
-    scroll.setFixedWidth(width)
-    scroll.setWidget(column)
-    return scroll
+class Scrolling(QScrollArea):
+    """A column of so many pixels, the bar included where there is one.
+
+    It asks for the height that its rows have, texts of several lines counted as one; what is more than there
+    is room for then scrolls, where Qt would squeeze every row.
+    """
+
+    def __init__(self, column: QWidget, width: int, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidgetResizable(True)
+        self.setFixedWidth(width)
+        self.setWidget(column)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.widget().minimumSizeHint()

@@ -445,3 +445,12 @@ def test_training_does_not_lay_the_window_out_anew(program):
     program.click(panel.play)
     program.paused()
     assert layouts.count == 0
+
+
+def test_the_controls_have_the_room_that_they_need(program, em):
+    program.window.resize(1280, 800)
+    program.until(lambda: program.window.width() == 1280)
+    program.settle()
+    scroller = em.play.parentWidget().parentWidget().parentWidget()
+    program.until(lambda: scroller.verticalScrollBar().maximum() == 0)
+    assert em.restarts.mapTo(scroller, em.restarts.rect().bottomRight()).y() < scroller.height()

@@ -20,7 +20,8 @@ class Scrolling(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidgetResizable(True)
         self.setFixedWidth(width)
+        self._column = column
         self.setWidget(column)
 
     def minimumSizeHint(self) -> QSize:
-        return self.widget().minimumSizeHint()
+        return self._column.minimumSizeHint()

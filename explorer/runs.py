@@ -118,13 +118,16 @@ class Runs(QObject):
         """Take them off the list, in one step: what is kept goes to a folder that is emptied when the program
         ends; files of the user's own stay where they are."""
         home, files = self._actions.files.home, self._actions.files
-        several = [one for one in several if one.path is not None]
+        there = {one.path for one in self._found}  # the list on show may be older
+        several = [one for one in several if one.path in there]
         kept = [one.path for one in several if one.path is not None and one.kept]
         own = [one.path for one in several if not one.kept]
         before = files.settings.recent
         after = tuple(path for path in before if Path(path) not in own)
 
         def throw() -> None:
+            self._found = tuple(one for one in self._found if one.path not in kept)
+            self.changed.emit()
             for path in kept:
                 self._order(partial(throw_away, home, path), "delete the run")
             if own:

@@ -200,6 +200,17 @@ def test_where_one_was_deleted_arrow_keys_and_delete_go_on(program, dialog, kept
     assert dialog.list.indexOfTopLevelItem(dialog.list.selectedItems()[0]) == row - 1
 
 
+def test_a_run_is_deleted_once_however_often_the_key_is_struck(program, dialog, kept):
+    choose(dialog, "vae")
+    for _ in range(3):  # before anything was read from the disk
+        QTest.keyClick(dialog.list, Qt.Key.Key_Delete)
+    program.until(lambda: len(names(dialog)) == 2 and not kept[0].exists())
+    assert kept[1].exists()
+    program.trigger("undo")
+    program.until(lambda: kept[0].exists() and len(names(dialog)) == 3)
+    assert program.said == []
+
+
 def test_a_file_of_the_users_own_is_only_taken_off_the_list(start, small_run, tmp_path, qtbot):
     mine = tmp_path / "mine.safetensors"
     mine.write_bytes(small_run.read_bytes())

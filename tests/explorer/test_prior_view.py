@@ -42,8 +42,9 @@ def test_on_each_contour_of_a_mixture_its_density_is_one_of_its_levels(mixture_r
     assert finish(prior_lines(model, coordinate_plane(2), found.view, found)) is found
 
 
-def test_contours_and_the_standard_view_go_with_a_prior_that_learns(start, mixture_run):
-    program = start(mixture_run)
+def test_contours_and_the_standard_view_go_with_a_prior_that_learns(start, tmp_path):
+    values = {**VALUES, "learning_rate": 0.2}  # that soon spreads it
+    program = start(saved_run(tmp_path / "young.safetensors", "vae", "digits", values, steps=1, seed=3))
     program.wait_for_run()
     program.settle()
     session, panel = program.session, program.map
@@ -55,7 +56,7 @@ def test_contours_and_the_standard_view_go_with_a_prior_that_learns(start, mixtu
         return len(wanted) == len(drawn) and all(map(np.array_equal, wanted, drawn))
 
     program.until(right)
-    for _ in range(6):
+    for _ in range(30):
         steps = program.steps
         program.click(program.run_panel.step)
         program.until(lambda steps=steps: session.moment.steps == steps + 1)
@@ -66,8 +67,9 @@ def test_contours_and_the_standard_view_go_with_a_prior_that_learns(start, mixtu
     session.look_back(None)
     program.until(right)
 
-    program.trigger("home")
     corners = standard_view(session.model, session.plane)
+    assert corners[1, 1] > 1.2 * high[1]  # it has learned to be wider
+    program.trigger("home")
 
     def seen() -> bool:
         (u0, u1), (v0, v1) = panel.canvas.box.viewRange()

@@ -87,6 +87,7 @@ class DatumPanel(QWidget):
         )
         self.plot.set_gap("best", "elbo", "gap")
         self.rows = ValueRows(ROWS, self)
+        self._laid: object = None  # the view that was laid around both q, until a hand moves it
         picture = QWidget(self)
         column = QVBoxLayout(picture)
         column.setContentsMargins(0, 0, 0, 0)
@@ -231,12 +232,16 @@ class DatumPanel(QWidget):
         both = [moments(found.best.q), moments(found.fits[0].q)]
         means, half = np.stack([m for m, _ in both]), np.stack([axes(c) for _, c in both])
         self.ellipses.set_ellipses(Ellipses(means, half, ("", ""), (0, 1)))
-        (u0, u1), (v0, v1) = self.canvas.box.viewRange()
-        lost = not (u0 < means[0, 0] < u1 and v0 < means[0, 1] < v1)  # the best q has left the view
-        if look_there or lost:
-            reach = STDS * np.sqrt(np.square(half).sum(1)).max(0)
+        view = self.canvas.box.viewRange()
+        (u0, v0), (u1, v1) = np.transpose(view)
+        std = np.sqrt(np.square(half).sum(1))
+        seen = 2 * std[0] if view == self._laid else 0  # of the best q; of a view by hand only its middle
+        (x0, y0), (x1, y1) = means[0] - seen, means[0] + seen
+        if look_there or x0 < u0 or x1 > u1 or y0 < v0 or y1 > v1:
+            reach = STDS * std.max(0)
             (x0, y0), (x1, y1) = means.min(0) - reach, means.max(0) + reach
             self.canvas.box.setRange(xRange=(x0, x1), yRange=(y0, y1), padding=0)
+            self._laid = self.canvas.box.viewRange()
 
     def _show_values(self, found: Gaps) -> None:
         rows, tips = self.rows, {key: tip for key, _, tip in ROWS}

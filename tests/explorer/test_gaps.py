@@ -1,9 +1,11 @@
 """One datum: exact posterior, best Gaussian and the two gaps, against importance sampling and each other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from backends.base import finish
+from backends.base import Gaussian, finish
 from backends.data import open_data
 from backends.run import Run
 from explorer.fields import CELLS, shaded
@@ -170,6 +172,28 @@ def test_the_view_goes_with_a_best_gaussian_that_has_left_it(program: Driver):
     (x0, x1), (y0, y1) = panel.canvas.box.viewRange()
     assert x0 < mean[0] < x1
     assert y0 < mean[1] < y1
+
+
+def test_a_best_gaussian_that_widens_stays_in_view_and_a_hand_may_come_near(program: Driver):
+    program.window.docks["datum"].raise_()
+    panel = program.window.suited["datum"]
+    program.until(panel.isVisible)
+    program.click_map(0.3, -0.8)
+    program.until(lambda: panel.found is not None and panel.found.complete)
+    found = panel.found
+    mean, std = found.best.q.mean, 20 * found.fits[0].q.std
+    wide = replace(found, fits=(*found.fits, found.best._replace(q=Gaussian(mean, std))))
+    x, y = mean[0].tolist()
+    before = panel.canvas.box.viewRange()
+    panel._show(wide)
+    low, high = np.transpose(panel.canvas.box.viewRange())
+    assert (low <= mean[0] - 2 * std[0]).all()
+    assert (mean[0] + 2 * std[0] <= high).all()
+    assert panel.canvas.box.viewRange() != before
+    panel.canvas.box.setRange(xRange=(x - 0.1, x + 0.1), yRange=(y - 0.1, y + 0.1), padding=0)
+    looked = panel.canvas.box.viewRange()
+    panel._show(wide)
+    assert panel.canvas.box.viewRange() == looked
 
 
 def test_on_the_map_the_posterior_lies_behind_the_points(program: Driver):

@@ -28,14 +28,15 @@ VALUES = {"layers": 2, "decay_steps": STEPS}
 class Fitted:
     """A flow of the latents of one model. step: of that model.
 
-    better: by how much its mean log-density of held-out encodings is above that of the prior, in nats; None
-    while it is being fitted, and where it has no log-density. file: where it comes from; "" where it was
-    fitted here.
+    better ± error: by how much its mean log-density of held-out encodings is above that of the prior, in
+    nats, and its standard error, as of draws; None while it is being fitted, and where it has no
+    log-density. file: where it comes from; "" where it was fitted here.
     """
 
     flow: Any
     step: int
     better: float | None = None
+    error: float = 0.0
     file: str = ""
 
 
@@ -60,13 +61,14 @@ def fit(model: Any, data: DataSet, steps: int) -> Generator[Progress | Fitted, N
             break
         yield Fitted(part.model, step) if isinstance(part, Fit) else part
     assert found.run.data is not None
-    return Fitted(found.model, step, _better(found.model, model, found.run.data.test.x))
+    return Fitted(found.model, step, *_better(found.model, model, found.run.data.test.x))
 
 
-def _better(flow: Any, model: Any, z: Array) -> float | None:
+def _better(flow: Any, model: Any, z: Array) -> tuple[float | None, float]:
     if not len(z) or not isinstance(flow, LogProb):
-        return None
-    return float(np.mean(flow.log_prob(z) - model.log_prior(z)))
+        return None, 0.0
+    gains = flow.log_prob(z) - model.log_prior(z)
+    return float(gains.mean()), float(gains.std() / np.sqrt(len(gains)))
 
 
 def opened(path: Path, model: Any, data: DataSet) -> Generator[None, None, Fitted]:
@@ -75,7 +77,7 @@ def opened(path: Path, model: Any, data: DataSet) -> Generator[None, None, Fitte
     yield
     z = encodings(model, data, model.kind, {}).test.x
     yield
-    return Fitted(flow, model.stamp.step, _better(flow, model, z), str(path))
+    return Fitted(flow, model.stamp.step, *_better(flow, model, z), str(path))
 
 
 class FlowPrior(QObject):

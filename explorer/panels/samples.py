@@ -32,6 +32,7 @@ from explorer.widgets.switch import Switch
 from explorer.widgets.values import LiveLabel, format_number
 
 RUNS = "Runs (*.safetensors);;All files (*)"
+BETTER = "By how much its mean log-density of held-out encodings is above that of p(z)"
 CLOUD = 1500  # points of a scatter
 
 
@@ -120,9 +121,6 @@ class SamplesPanel(QWidget):
         self.switch.chosen.connect(self._choose)
         self.prior = FlowPrior(session, exploration, self)
         self.caption = LiveLabel(self)
-        self.caption.setToolTip(
-            "Of a flow: by how much its mean log-density of held-out encodings is above that of p(z)."
-        )
         self.choose = QPushButton("Choose a run…", self)
         self.choose.setToolTip(
             "Draw z from the model in a file, as one that the command line fitted to the encodings, in place "
@@ -243,6 +241,9 @@ class SamplesPanel(QWidget):
         several = len(self.choices) > 1
         self.caption.setVisible(several)
         self.caption.setText(self._what() if several else "")
+        fitted = self.prior.fitted
+        error = f" ± {fitted.error:.2g}, its standard error." if fitted and fitted.better is not None else ""
+        self.caption.setToolTip(BETTER + error if self.shown == "flow" else "")
         self.status.emit("" if several else self._what())
 
     def _what(self) -> str:

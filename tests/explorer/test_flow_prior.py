@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from PySide6.QtWidgets import QFileDialog
+from scipy.stats import sem
 
 from backends.data import open_data
 from backends.encodings import encodings
@@ -30,8 +31,10 @@ def test_the_fit_is_better_than_the_prior_on_encodings_it_has_not_seen(program):
     assert any(isinstance(part, Fitted) for part in on_the_way)
     assert fitted.step == 120
     z = encodings(model, data, "vae", {}).test.x
-    better = (fitted.flow.log_prob(z) - model.log_prior(z)).mean()
+    gains = fitted.flow.log_prob(z) - model.log_prior(z)
+    better = gains.mean()
     np.testing.assert_allclose(fitted.better, better, atol=1e-6)
+    np.testing.assert_allclose(fitted.error, sem(gains, ddof=0), atol=1e-6)
     assert better > 0.1
 
 
@@ -49,6 +52,7 @@ def test_choosing_the_flow_fits_it_and_samples_by_it(program, monkeypatch):
     program.until(lambda: "nats" in panel.caption.text())
     model, fitted = session.model, panel.prior.fitted
     assert panel.caption.text() == f"z ~ flow of step 120: {fitted.better:+.2f} nats"
+    assert f"± {fitted.error:.2g}" in panel.caption.toolTip()
     program.settle()
     ratio, tiles = panel.devicePixelRatioF(), panel.tiles
     tiling = Tiling.of(model.info, tiles.width(), tiles.height(), ratio)

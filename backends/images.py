@@ -165,7 +165,9 @@ def image_info(folder: Folder, size: int, colour: str, sha256: str = "") -> Data
 
 def _note(missed: list[str], total: int, folder: str) -> str:
     more = f"; and {len(missed) - _NAMED} more" if len(missed) > _NAMED else ""
-    return f"{len(missed)} of the {total} images in {folder} are left out: {'; '.join(missed[:_NAMED])}{more}"
+    is_ = "is" if len(missed) == 1 else "are"
+    named = "; ".join(missed[:_NAMED])
+    return f"{len(missed)} of the {total} images in {folder} {is_} left out: {named}{more}"
 
 
 # -- one image --------------------------------------------------------------------------------------

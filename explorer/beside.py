@@ -31,7 +31,7 @@ from explorer.widgets.image import ImageView
 from explorer.widgets.switch import Switch
 from explorer.widgets.values import LiveLabel, format_number
 
-PICTURE = 72  # logical pixels
+PICTURE = 64  # logical pixels
 COLUMNS = 4  # of a datum that is no picture
 
 

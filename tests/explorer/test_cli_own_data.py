@@ -27,7 +27,7 @@ def test_a_folder_is_trained_on_gone_on_with_and_encoded(faces, tmp_path, capsys
     (faces / "a" / "bad.png").write_text("no picture")
     out = str(tmp_path / "run.safetensors")
     assert main(["train", "vae", "--data", f"{faces}:size=6,colour=rgb", *QUICK, "--out", out]) == 0
-    assert "note: 1 of the 21 images in faces are left out: a/bad.png" in capsys.readouterr().err
+    assert "note: 1 of the 21 images in faces is left out: a/bad.png" in capsys.readouterr().err
     run = Run.open(out)
     assert run.info.image_shape == (6, 6, 3)
     assert run.info.label_names == ("a", "b")

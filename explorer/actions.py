@@ -274,7 +274,7 @@ class Actions(QObject):
         """One step of the open run, or the first of another."""
         run, spec = self._session.run, self._session.state.run
         if run is not None and same_run(spec_of(run), spec):
-            self._trainer.play(1)
+            self._trainer.step()
         else:
             self._begin(1)
 

@@ -131,6 +131,16 @@ class Trainer(QObject):
         """Stop after the step at hand; ``play`` goes on from there."""
         self.play(0)
 
+    def step(self) -> None:
+        """Pause, and make one step: as many as are asked for, however fast they are."""
+
+        def action() -> None:
+            if self._run is not None and not self._run.finished:
+                self._remaining = 1
+                self._attempt("train", self._step)
+
+        self.order("make a step", action)
+
     def half_step(self) -> None:
         """Pause, and make the next half of a step of EM, or a whole step of a run that has no halves."""
 

@@ -99,6 +99,14 @@ def test_only_the_newest_moment_is_delivered(trainer, qtbot, told, make_run):
     assert on_thread(trainer, qtbot, lambda: run.steps) == told[-1].steps
 
 
+def test_each_step_that_is_asked_for_is_made(trainer, qtbot, told, make_run):
+    run = adopted(trainer, qtbot, told, make_run())
+    for _ in range(5):
+        trainer.step()
+    assert on_thread(trainer, qtbot, lambda: run.steps) == 5
+    qtbot.waitUntil(lambda: told[-1].steps == 5 and not told[-1].training)
+
+
 def test_a_live_parameter_changes_between_two_steps(trainer, qtbot, told, make_run):
     run = adopted(trainer, qtbot, told, make_run())
     trainer.play(None)

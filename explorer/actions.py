@@ -38,6 +38,7 @@ from explorer.training import Moment, Trainer
 from resources import resource
 
 MB = 10**6
+OPENING = "open a file"  # what messages are about
 KEEPING = 20.0  # seconds that closing waits for a large run to be written
 STARTER = "digits-vae.safetensors"
 
@@ -47,6 +48,7 @@ class Actions(QObject):
 
     session_opened = Signal(object)  # Settings: those of a saved session, whose run is open now
     busy = Signal(object)  # a sentence while a file is being read or written; "" after
+    begun = Signal(object)  # what was told about this, as of a Message, is over
     progress = Signal(object)  # Progress of the reading that can be cancelled; None after
 
     def __init__(
@@ -96,6 +98,7 @@ class Actions(QObject):
         as_input: a picture is encoded where it can be, and not taken for a density.
         """
         text = str(path)
+        self.begun.emit(OPENING)
         self.busy.emit(f"Opening {Path(text).name}…")
         self._exploration.request(
             "open", Priority.FIELD, lambda: kind_of(text), lambda kind: self._open_as(kind, text, as_input),
@@ -119,6 +122,7 @@ class Actions(QObject):
         self._open(path, None, kept=path)
 
     def _open(self, path: Path, file: Path | None, kept: Path | None = None) -> None:
+        self.begun.emit(OPENING)
         self.busy.emit(f"Opening {path.name}…")
         self._exploration.request(
             "open",
@@ -206,7 +210,7 @@ class Actions(QObject):
     def _not_opened(self, failure: Failure, path: Path) -> None:
         self._read_all()
         self.files.forget(path)
-        self.fail(failure)
+        self.fail(failure, OPENING)
         if self._session.run is None:
             self.open_starter()  # the window is never left empty
 
@@ -227,7 +231,7 @@ class Actions(QObject):
         self.data.choose(source)
 
     def _data_failed(self, failure: Failure) -> None:
-        self.fail(failure)
+        self.fail(failure, OPENING)
         self.never_empty()
 
     def never_empty(self) -> None:

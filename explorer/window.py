@@ -140,6 +140,7 @@ class Window(QMainWindow):
         session.moment_changed.connect(self._moment)
         actions.files.file_changed.connect(self._run_changed)
         actions.busy.connect(self._busy)
+        actions.begun.connect(self.messages.forget)
         actions.progress.connect(self.reading.show_progress)
         self.reading.cancelled.connect(actions.cancel)
 

@@ -157,6 +157,10 @@ def test_a_broken_file_is_named_and_changes_nothing(program, small_run, tmp_path
     program.settle()
     assert everything(program) == before
     assert program.window.busy.text() == ""
+    run = program.session.run
+    assert drop(program, small_run)
+    program.until(lambda: program.session.run is not run)
+    assert not program.window.messages.messages()  # what was said of the other file is over
     program.hover(0.5, 0.5)
     program.settle()
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from explorer.plots.curves import CurvePlot, Series
 from explorer.plots.series import Points
-from explorer.theme import apply
+from explorer.style.theme import apply
 
 
 def frame_milliseconds(points: int = 100_000, curves: int = 4, frames: int = 200) -> float:

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication
 
 from benchmarks.window import frames, wait
 from explorer.app import Program
-from explorer.theme import apply
+from explorer.style.theme import apply
 
 ROWS = 140_000  # of a file: more than 100 000 of them are for training
 FRAMES = 300

@@ -8,7 +8,7 @@ import numpy as np
 
 from backends.capabilities import latent_points
 from backends.run import Run
-from explorer.paths import POINTS, Route, walk
+from explorer.paths.walk import POINTS, Route, walk
 from explorer.session import Encodings
 from explorer.state import FilmSpec
 from resources import resource

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 from benchmarks.scale import memory
 from benchmarks.window import wait
 from explorer.app import Program
-from explorer.theme import apply
+from explorer.style.theme import apply
 
 FILES, SIDE, CLASSES = 100_000, 28, 10
 

@@ -22,7 +22,7 @@ STEPS = 3000  # of the flow
 def program(theme_name: str, path: str | None = None) -> Iterator[Any]:
     """The program, open on a run; it ends with the block."""
     from explorer.app import Program
-    from explorer.theme import theme
+    from explorer.style.theme import theme
 
     with tempfile.TemporaryDirectory() as home:
         made = Program(Path(home), path)
@@ -106,7 +106,7 @@ def main(folder: str) -> None:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from PySide6.QtWidgets import QApplication
 
-    from explorer.theme import apply
+    from explorer.style.theme import apply
 
     apply(QApplication(sys.argv[:1]))
     for make in (explore, path, datum, flow):

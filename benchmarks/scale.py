@@ -19,7 +19,7 @@ from backends.nearest import Neighbours
 from benchmarks.window import frames, latencies, wait
 from explorer.app import Program
 from explorer.state import PathSpec
-from explorer.theme import apply
+from explorer.style.theme import apply
 
 ROWS, SIDE, CLOUDS = 1_333_340, 8, 10  # images of 8 × 8; three quarters of the rows are for training
 FRAMES, QUERIES = 300, 2000

@@ -20,7 +20,7 @@ from benchmarks.hand import Hand
 from benchmarks.scale import memory
 from benchmarks.window import wait
 from explorer.app import Program
-from explorer.theme import apply
+from explorer.style.theme import apply
 from explorer.threads import share_cores
 
 WARM_UP = 0.25  # of the time, in which buffers and caches fill

@@ -57,7 +57,7 @@ def main() -> None:
     from PySide6.QtWidgets import QApplication
 
     from explorer.app import Program
-    from explorer.theme import apply
+    from explorer.style.theme import apply
 
     app = QApplication(sys.argv[:1])
     apply(app)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from benchmarks.hand import Hand
 from explorer.app import Program
 from explorer.state import PathSpec
-from explorer.theme import apply
+from explorer.style.theme import apply
 
 
 class Watch(QObject):

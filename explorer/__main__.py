@@ -9,7 +9,7 @@ from explorer.threads import share_cores
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     share_cores()
-    from explorer.cli import main as run
+    from explorer.cli.main import main as run
 
     return run(sys.argv[1:] if argv is None else argv)
 

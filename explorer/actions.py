@@ -15,13 +15,13 @@ from backends.base import Progress, Work
 from backends.data import DataSet, without_rows
 from backends.run import Run
 from backends.script import as_python
-from explorer.by_hand import ByHand
 from explorer.compute import Exploration, Failure, Priority
-from explorer.data_choice import DataChoice, kind_of
-from explorer.given_rows import GivenRows
-from explorer.inputs import Inputs
-from explorer.run_files import RunFiles
-from explorer.saved_session import read_session
+from explorer.data.choice import DataChoice, kind_of
+from explorer.data.inputs import Inputs
+from explorer.runs.by_hand import ByHand
+from explorer.runs.files import RunFiles
+from explorer.runs.given_rows import GivenRows
+from explorer.runs.saved_session import read_session
 from explorer.session import Session
 from explorer.settings import Settings
 from explorer.spec import (

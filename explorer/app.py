@@ -13,22 +13,22 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
 from backends.registry import installed
-from explorer import cards
 from explorer import settings as settings_
 from explorer.actions import Actions
-from explorer.colourmaps import AUTOMATIC, MAPS
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
-from explorer.fields import CHOICES, offered
-from explorer.interrupts import Interrupts
-from explorer.kept import answer, describe, empty_trash, kept_runs, unanswered
+from explorer.planes.fields import CHOICES, offered
+from explorer.runs.kept import answer, describe, empty_trash, kept_runs, unanswered
 from explorer.session import Message, Session
+from explorer.shell import cards
+from explorer.shell.interrupts import Interrupts
+from explorer.shell.window import Window
 from explorer.spec import sound
-from explorer.theme import apply, theme
+from explorer.style.colourmaps import AUTOMATIC, MAPS
+from explorer.style.theme import apply, theme
 from explorer.threads import keep_responsive, keep_tidy
 from explorer.training import Trainer
 from explorer.widgets.path_bar import KINDS, SAVED
-from explorer.window import Window
 
 REMEMBER_MS = 2000  # after the last change of many
 
@@ -93,9 +93,9 @@ class Program(QObject):
 
     def _follow(self) -> None:
         """Have computed what everybody shows of each snapshot."""
-        from explorer.encoder import Encoder
         from explorer.follow import Follower
-        from explorer.path_follow import PathFollower
+        from explorer.paths.follow import PathFollower
+        from explorer.planes.encoder import Encoder
 
         self.follower = Follower(self.session, self.exploration, self)
         self.path_follower = PathFollower(self.session, self.exploration, self)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
-from explorer.icons import set_icon
+from explorer.style.icons import set_icon
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from backends.evaluation import CURVE_ROWS, Report, curve_report, some_rows
 from backends.likelihood import iwae
 from backends.run import Run
 from explorer.compute import Exploration, Priority
-from explorer.latent_plane import Known, in_plane, latent_plane
 from explorer.pace import Pace
 from explorer.plane import Plane, coordinate_plane
+from explorer.planes.latent_plane import Known, in_plane, latent_plane
 from explorer.session import Encodings, Session
 from explorer.state import PlaneSpec
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from backends.evaluation import Report
     from backends.nearest import Neighbours
     from backends.run import Run
-    from explorer.flow import Passage, Travel
-    from explorer.paths import Walk
+    from explorer.paths.walk import Walk
+    from explorer.studies.flow import Passage, Travel
     from explorer.training import Moment
 
 UNDO_DEPTH = 200

@@ -89,9 +89,9 @@ FIELDS = (
 @dataclass(frozen=True)
 class MapSpec:
     """What the latent map draws over what. plane: of a latent space of more than two dimensions. field: what
-    lies behind, the decoded "images" or one of :data:`explorer.fields.KINDS`; opacity: of that. sliders:
-    whether there are some for what the plane leaves out. colour: of the points, by their "label", all alike,
-    "plain", or by one of the data's factors; by their label where the data have no such factor."""
+    lies behind, the decoded "images" or one of :data:`explorer.planes.fields.KINDS`; opacity: of that.
+    sliders: whether there are some for what the plane leaves out. colour: of the points, by their "label",
+    all alike, "plain", or by one of the data's factors; by their label where the data have no such factor."""
 
     plane: PlaneSpec = PlaneSpec("principal")
     field: str = setting("images", FIELDS.__contains__)

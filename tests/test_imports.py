@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "sklearn", "scipy", "zuko", "torchdiffeq", "onnxruntime"}
 LIGHT_MODULES = (
     "backends.registry", "backends.data", "backends.parameters", "backends.checkpoint", "backends.run",
-    "backends.evaluation", "backends.exact", "backends.likelihood", "backends.pytorch", "explorer.cli",
-    "explorer.cli_list", "explorer.cli_train", "explorer.cli_use", "explorer.doctor",
+    "backends.evaluation", "backends.exact", "backends.likelihood", "backends.pytorch", "explorer.cli.main",
+    "explorer.cli.listing", "explorer.cli.training", "explorer.cli.using", "explorer.cli.doctor",
 )  # fmt: skip
 
 

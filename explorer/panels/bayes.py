@@ -19,7 +19,9 @@ from explorer.plots.densities import DensityPlot
 from explorer.plots.marks import marks_legend
 from explorer.plots.series import Series
 from explorer.plots.theta import ThetaCanvas
-from explorer.posterior import (
+from explorer.session import Session
+from explorer.state import BayesSpec, apart
+from explorer.studies.posterior import (
     CLOUD,
     ThetaCloud,
     ThetaFields,
@@ -28,9 +30,7 @@ from explorer.posterior import (
     theta_fields,
     theta_lines,
 )
-from explorer.session import Session
-from explorer.state import BayesSpec, apart
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.training import Moment
 from explorer.widgets.form import Choice
 from explorer.widgets.scrubber import Scrubber

@@ -25,8 +25,8 @@ from explorer.plots.curves import CurvePlot, Mark, Points, Series
 from explorer.plots.theta_plane import ThetaPlane
 from explorer.session import Session
 from explorer.state import BoundSpec, apart
-from explorer.theme import theme
-from explorer.theta import Bound, Field, Profile, field, names_of, profile
+from explorer.studies.theta import Bound, Field, Profile, field, names_of, profile
+from explorer.style.theme import theme
 from explorer.widgets.form import Choice
 from explorer.widgets.names import NameChoice
 from explorer.widgets.switch import Switch

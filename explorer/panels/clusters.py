@@ -13,11 +13,11 @@ from backends.capabilities import Encodes
 from backends.clusters import Clusters, clusters
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
-from explorer.look import label_name, label_of, row_name
-from explorer.mosaic import normalise
 from explorer.pace import Pace
+from explorer.planes.mosaic import normalise
 from explorer.session import Session
-from explorer.theme import theme
+from explorer.studies.look import label_name, label_of, row_name
+from explorer.style.theme import theme
 from explorer.widgets.card import empty_state
 from explorer.widgets.heat_table import HeatTable
 from explorer.widgets.pictures import Item, Pictures

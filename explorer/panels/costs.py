@@ -30,7 +30,7 @@ from explorer.plots.legend import entry
 from explorer.session import Session
 from explorer.spec import same_run, spec_of
 from explorer.state import RunSpec
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.widgets.card import section_title
 from explorer.widgets.progress_bar import ProgressBar
 from explorer.widgets.table import ValueTable

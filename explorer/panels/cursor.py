@@ -10,12 +10,12 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 from backends.base import Array
 from backends.capabilities import Bijects, Decodes
 from explorer.compute import Exploration, Priority
-from explorer.look import RADIUS, Datum, Look, Score, label_of, looks, portrait, score
-from explorer.mosaic import normalise
 from explorer.pace import Pace
 from explorer.plane import subscript
-from explorer.score_rows import show_score
+from explorer.planes.mosaic import normalise
 from explorer.session import Session, Subject
+from explorer.studies.look import RADIUS, Datum, Look, Score, label_of, looks, portrait, score
+from explorer.studies.score_rows import show_score
 from explorer.widgets.card import section_title
 from explorer.widgets.image import ImageView
 from explorer.widgets.values import ValueRows, format_exp, format_number, format_point

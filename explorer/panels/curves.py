@@ -12,11 +12,11 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBox
 from backends.base import Model
 from backends.capabilities import Encodes, HasElbo, HasPrior, LogJoint, has_log_likelihood
 from backends.curves import Curves
-from explorer.look import short
 from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Points, Series
 from explorer.plots.legend import told_of
 from explorer.session import Session
+from explorer.studies.look import short
 from explorer.widgets.switch import Switch
 
 SPLITS = (

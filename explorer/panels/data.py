@@ -17,22 +17,22 @@ from backends.capabilities import Encodes, LogProb
 from backends.carry import log_prob
 from explorer.actions import Actions
 from explorer.compute import Exploration, Failure, Priority
-from explorer.data_points import DataPoints
-from explorer.density import Lines, density, profile
-from explorer.look import row_name
-from explorer.marginal import Components, components_of, gaussians, has_components, is_gaussian
 from explorer.pace import Pace
-from explorer.placing import placed
 from explorer.plane import Plane
+from explorer.planes.data_points import DataPoints
+from explorer.planes.density import Lines, density, profile
+from explorer.planes.points import Scatter
+from explorer.planes.scatter import column_names
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem
 from explorer.plots.component_hand import ComponentHand, Placed
 from explorer.plots.ellipses import EllipsesItem, PathsItem, ellipses_of
 from explorer.plots.plane_canvas import PlaneCanvas
-from explorer.points import Scatter
-from explorer.scatter import column_names
 from explorer.session import Session
 from explorer.state import DataSpec
-from explorer.theme import blend, theme
+from explorer.studies.look import row_name
+from explorer.studies.marginal import Components, components_of, gaussians, has_components, is_gaussian
+from explorer.studies.placing import placed
+from explorer.style.theme import blend, theme
 from explorer.view import Picture
 from explorer.widgets.data_bar import DataBar
 from explorer.widgets.values import format_number

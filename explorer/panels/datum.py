@@ -12,18 +12,18 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from backends.capabilities import FitsPosterior, HasElbo
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
-from explorer.fields import Shaded, shaded
-from explorer.gaps import STEPS, Gaps, gaps, moments
-from explorer.look import estimator
 from explorer.pace import Pace
-from explorer.placing import axes
 from explorer.plane import coordinate_plane
+from explorer.planes.fields import Shaded, shaded
 from explorer.plots.canvas import FieldItem
 from explorer.plots.curves import CurvePlot, Points, Series
 from explorer.plots.ellipses import Ellipses, EllipsesItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.session import Session
-from explorer.theme import theme
+from explorer.studies.gaps import STEPS, Gaps, gaps, moments
+from explorer.studies.look import estimator
+from explorer.studies.placing import axes
+from explorer.style.theme import theme
 from explorer.widgets.values import ValueRows, format_number
 
 REST = 250  # ms without another datum, after which it is looked at

@@ -17,13 +17,13 @@ from backends.divergences import Divergences, divergences
 from backends.run import Run
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
-from explorer.density import CELLS, Lines, brightest, density, on_grid, outlines
-from explorer.flow import corners_of, is_continuous, is_flow
-from explorer.other_fit import FURTHER, Fit, OtherFit, is_reverse, other_objective
 from explorer.pace import Pace
+from explorer.planes.density import CELLS, Lines, brightest, density, on_grid, outlines
 from explorer.plots.fit_plane import FitPlane
+from explorer.runs.other_fit import FURTHER, Fit, OtherFit, is_reverse, other_objective
 from explorer.session import Session
-from explorer.theme import theme
+from explorer.studies.flow import corners_of, is_continuous, is_flow
+from explorer.style.theme import theme
 from explorer.view import Picture, View
 from explorer.widgets.progress_bar import ProgressBar
 from explorer.widgets.room import keep_room

@@ -20,11 +20,11 @@ from PySide6.QtWidgets import (
 from backends.run import Run
 from explorer.actions import Actions
 from explorer.compute import Exploration
-from explorer.icons import set_icon
 from explorer.pace import Pace
 from explorer.plots.staircase import RECENT, Staircase
-from explorer.restarting import Restarting
+from explorer.runs.restarting import Restarting
 from explorer.session import Session
+from explorer.style.icons import set_icon
 from explorer.training import Moment
 from explorer.widgets.button import PassingButton
 from explorer.widgets.form import Choice

@@ -11,8 +11,8 @@ from backends.capabilities import Bayesian, Regresses
 from explorer.compute import Exploration, Priority
 from explorer.pace import Pace
 from explorer.plots.curves import CurvePlot, Mark, Points, Series
-from explorer.posterior import Estimates, estimates
 from explorer.session import Session
+from explorer.studies.posterior import Estimates, estimates
 from explorer.widgets.card import section_title
 from explorer.widgets.table import ValueTable
 from explorer.widgets.values import ValueRows, format_number

@@ -22,21 +22,21 @@ from PySide6.QtWidgets import (
 
 from backends.base import Array, InputError
 from backends.capabilities import Decodes
-from explorer import pins
 from explorer.actions import Actions
 from explorer.compute import Exploration, Failure, Priority
-from explorer.flow import has_latent_map
-from explorer.icons import set_icon
-from explorer.lanes import lanes, summary
-from explorer.mosaic import Ink
-from explorer.paths import Walk
-from explorer.player import Player
+from explorer.paths import pins
+from explorer.paths.lanes import lanes, summary
+from explorer.paths.player import Player
+from explorer.paths.walk import Walk
+from explorer.planes.mosaic import Ink
 from explorer.plots.canvas import to_qimage
 from explorer.plots.plane_film import PlaneFilm
 from explorer.session import Session
 from explorer.state import FilmSpec, PathSpec, State
-from explorer.theme import theme
-from explorer.tiles import row_of
+from explorer.studies.flow import has_latent_map
+from explorer.studies.tiles import row_of
+from explorer.style.icons import set_icon
+from explorer.style.theme import theme
 from explorer.widgets.button import PassingButton
 from explorer.widgets.card import empty_state
 from explorer.widgets.files import ask_save
@@ -233,7 +233,7 @@ class FilmPanel(QWidget):
             self._session.say(f"{self._saving} is still being saved", about=SAVING)
             return
         if what == "mp4":
-            from explorer.path_export import video_writer
+            from explorer.paths.export import video_writer
 
             try:
                 video_writer()
@@ -249,7 +249,7 @@ class FilmPanel(QWidget):
         data = run.data.train.x[:CLOUD] if run.data is not None else None
 
         def work() -> Any:
-            from explorer import path_export as export
+            from explorer.paths import export
 
             if what == "numbers":
                 return export.save_numbers(path, walk, info)

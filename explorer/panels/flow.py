@@ -13,8 +13,12 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from backends.base import Array
 from backends.carry import Slices, log_prob
 from explorer.compute import Exploration, Priority
-from explorer.density import CELLS, Lines, density
-from explorer.flow import (
+from explorer.pace import Pace
+from explorer.planes.density import CELLS, Lines, density
+from explorer.plots.flow_plane import FlowPlane
+from explorer.session import Session
+from explorer.state import FlowSpec
+from explorer.studies.flow import (
     Passage,
     Travel,
     arrows,
@@ -26,12 +30,8 @@ from explorer.flow import (
     stretch_colours,
     travel,
 )
-from explorer.flow_gauges import FlowGauges
-from explorer.pace import Pace
-from explorer.plots.flow_plane import FlowPlane
-from explorer.session import Session
-from explorer.state import FlowSpec
-from explorer.theme import theme
+from explorer.studies.flow_gauges import FlowGauges
+from explorer.style.theme import theme
 from explorer.view import Picture
 from explorer.widgets.flow_bar import FlowBar, TimeSlider
 from explorer.widgets.values import format_number

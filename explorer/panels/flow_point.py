@@ -8,8 +8,8 @@ import numpy as np
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from backends.base import Array
-from explorer.flow import Passage, Travel, is_continuous
 from explorer.session import Session
+from explorer.studies.flow import Passage, Travel, is_continuous
 from explorer.widgets.card import section_title
 from explorer.widgets.layer_bars import LayerBars
 from explorer.widgets.values import ValueRows, format_number

@@ -16,11 +16,11 @@ from backends.history import History
 from backends.run import Run
 from explorer.actions import MB, Actions
 from explorer.compute import Exploration, Priority
-from explorer.icons import set_icon
 from explorer.pace import Pace
 from explorer.session import Session
 from explorer.state import LENGTHS, MEMORIES, HistorySpec
-from explorer.stylesheet import restyle
+from explorer.style.icons import set_icon
+from explorer.style.stylesheet import restyle
 from explorer.widgets.button import PassingButton
 from explorer.widgets.form import Choice
 from explorer.widgets.scrubber import Scrubber

@@ -14,12 +14,12 @@ from backends.base import Array
 from backends.capabilities import Bijects
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
-from explorer.flow_line import FlowLine, flow_line
 from explorer.pace import Pace
 from explorer.plots.items import polygon, wash
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.session import Session
-from explorer.theme import theme
+from explorer.studies.flow_line import FlowLine, flow_line
+from explorer.style.theme import theme
 from explorer.widgets.values import format_number
 
 HIGH = 0.24  # of the plot, that the greatest density of either side rises

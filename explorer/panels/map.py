@@ -13,21 +13,21 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from backends.base import Array
 from backends.capabilities import HasPrior
 from explorer.compute import Exploration, Priority
-from explorer.density import CELLS
-from explorer.encoding_points import EncodingPoints
-from explorer.fields import KINDS, Shaded, offered, shaded
-from explorer.mosaic import Ink, mosaic
 from explorer.pace import Pace
-from explorer.path_hand import PathHand
-from explorer.pin_hand import PinHand
-from explorer.pins import shown
+from explorer.paths.hand import PathHand
+from explorer.paths.pin_hand import PinHand
+from explorer.paths.pins import shown
+from explorer.planes.density import CELLS
+from explorer.planes.encoding_points import EncodingPoints
+from explorer.planes.fields import KINDS, Shaded, offered, shaded
+from explorer.planes.mosaic import Ink, mosaic
+from explorer.planes.posterior_ellipse import PosteriorEllipse
+from explorer.planes.prior_view import HALF_WIDTH, PriorLines, prior_lines, standard_view
 from explorer.plots.canvas import ContourItem, CursorItem, FieldItem
 from explorer.plots.plane_canvas import PlaneCanvas
-from explorer.posterior_ellipse import PosteriorEllipse
-from explorer.prior_view import HALF_WIDTH, PriorLines, prior_lines, standard_view
 from explorer.session import Session, Subject
 from explorer.state import MapSpec, PlaneSpec
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.view import Picture, View
 from explorer.widgets.field_bar import FieldBar
 from explorer.widgets.left_out import LeftOutSliders

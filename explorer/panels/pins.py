@@ -20,13 +20,13 @@ from PySide6.QtWidgets import (
 
 from backends.base import InputError
 from backends.capabilities import Decodes
-from explorer import pins
 from explorer.actions import Actions
 from explorer.compute import Exploration
-from explorer.flow import has_latent_map
+from explorer.paths import pins
 from explorer.session import Session
 from explorer.state import Pin, State
-from explorer.stylesheet import restyle
+from explorer.studies.flow import has_latent_map
+from explorer.style.stylesheet import restyle
 from explorer.widgets.button import PassingButton
 from explorer.widgets.card import empty_state
 from explorer.widgets.values import format_number, format_point

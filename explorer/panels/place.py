@@ -14,13 +14,13 @@ from backends.base import Array, Estimate, InputError, Responsibilities
 from backends.capabilities import Encodes, HasElbo, LogProb, has_log_likelihood
 from backends.estimates import LogLikelihood
 from explorer.compute import Exploration, Priority
-from explorer.look import Score, score
-from explorer.mosaic import normalise
 from explorer.pace import Pace
-from explorer.scatter import column_names
-from explorer.score_rows import show_score
+from explorer.planes.mosaic import normalise
+from explorer.planes.scatter import column_names
 from explorer.session import Session
-from explorer.theme import theme
+from explorer.studies.look import Score, score
+from explorer.studies.score_rows import show_score
+from explorer.style.theme import theme
 from explorer.widgets.card import section_title
 from explorer.widgets.image import ImageView
 from explorer.widgets.values import ValueRows, format_number

@@ -18,7 +18,8 @@ from explorer.plots.densities import DensityPlot
 from explorer.plots.flips import FlipsPlot
 from explorer.plots.regression import RegressionPlot, frame_of
 from explorer.plots.series import Series
-from explorer.posterior import (
+from explorer.session import Session
+from explorer.studies.posterior import (
     MOST_ROWS,
     LinePrediction,
     PlanePrediction,
@@ -28,8 +29,7 @@ from explorer.posterior import (
     predict_plane,
     seen_by,
 )
-from explorer.session import Session
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.widgets.form import Choice
 from explorer.widgets.pages import show_page
 from explorer.widgets.values import LiveLabel, format_number

@@ -26,11 +26,11 @@ from backends.sources import title_of
 from backends.two_gaussians import NAME as TWO_GAUSSIANS
 from backends.two_gaussians import at_separation, separation
 from explorer.actions import Actions
-from explorer.icons import set_icon
 from explorer.pace import Pace
 from explorer.session import Session
 from explorer.spec import full_values, kind_of, same_run, spec_of
 from explorer.state import RunSpec, with_value
+from explorer.style.icons import set_icon
 from explorer.training import Moment
 from explorer.widgets.button import PassingButton
 from explorer.widgets.card import section_title

@@ -17,16 +17,16 @@ from backends.base import Array
 from backends.capabilities import Decodes, Samples, has_latent_points
 from backends.carry import Slices
 from explorer.compute import Exploration, Priority
-from explorer.flow_prior import FlowPrior, can_have_prior
-from explorer.mosaic import Ink
 from explorer.pace import Pace
+from explorer.planes.mosaic import Ink
 from explorer.plots.canvas import PointsItem, to_qimage
 from explorer.plots.items import Axis
+from explorer.runs.flow_prior import FlowPrior, can_have_prior
 from explorer.session import Session
 from explorer.slices import samples
 from explorer.state import SamplesSpec
-from explorer.theme import theme
-from explorer.tiles import TILE, Tiling, between, pairs
+from explorer.studies.tiles import TILE, Tiling, between, pairs
+from explorer.style.theme import theme
 from explorer.widgets.files import ask_open
 from explorer.widgets.switch import Switch
 from explorer.widgets.values import LiveLabel, format_number

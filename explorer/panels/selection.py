@@ -19,7 +19,7 @@ from explorer.plots.curves import CurvePlot, Mark, Points, Series
 from explorer.session import Session
 from explorer.spec import same_run, spec_of
 from explorer.state import RunSpec
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.widgets.form import ParameterForm
 from explorer.widgets.progress_bar import ProgressBar
 from explorer.widgets.scrolling import Scrolling

@@ -11,13 +11,13 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLay
 from backends.capabilities import Decodes, Encodes, HasPrior
 from explorer.actions import Actions
 from explorer.compute import Exploration, Priority
-from explorer.flow import has_latent_map
-from explorer.mosaic import Ink
 from explorer.pace import Pace
+from explorer.planes.mosaic import Ink
 from explorer.session import Session
 from explorer.state import apart
-from explorer.theme import theme
-from explorer.traversals import DEAD, WIDEST, Traversals, traversals
+from explorer.studies.flow import has_latent_map
+from explorer.studies.traversals import DEAD, WIDEST, Traversals, traversals
+from explorer.style.theme import theme
 from explorer.widgets.form import Choice
 from explorer.widgets.traversal_rows import TraversalRows
 from explorer.widgets.values import LiveLabel, format_number

@@ -8,11 +8,11 @@ import numpy as np
 from PySide6.QtCore import QObject, QPointF, Qt, Signal
 
 from backends.base import Array
-from explorer.marginal import Marginal
-from explorer.placing import pulled
 from explorer.plane import Plane
 from explorer.plots.ellipses import EllipsesItem, ellipses_of
 from explorer.plots.plane_canvas import PlaneCanvas
+from explorer.studies.marginal import Marginal
+from explorer.studies.placing import pulled
 
 NEAR = 11.0  # logical pixels within which a mean or a handle is taken hold of
 STILL = 3.0  # logical pixels: less is no drag

@@ -18,7 +18,7 @@ from explorer.plots.curve_menu import open_menu
 from explorer.plots.items import Axis, Curve, Gap, Mark, Marks
 from explorer.plots.legend import entry, overlay, position, show_beside, table
 from explorer.plots.series import Points, Series, value_range, write_csv
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.widgets.values import difference, format_number
 
 NAMED = 2.5  # times the usual room above the curves, where marks have names

@@ -14,7 +14,7 @@ from backends.base import Array
 from explorer.plots.marks import MarksItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.plots.series import Series
-from explorer.theme import theme
+from explorer.style.theme import theme
 
 TOP = 8  # logical pixels above the picture: half of a number at the top of the axis
 _RUG = 0.1  # of the greatest density: the room below zero for the ticks

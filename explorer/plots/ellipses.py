@@ -13,10 +13,10 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen, QTransform
 
 from backends.base import Array
-from explorer.marginal import Marginal
-from explorer.placing import axes
 from explorer.plots.placed import PlacedItem, extent_of
-from explorer.theme import font
+from explorer.studies.marginal import Marginal
+from explorer.studies.placing import axes
+from explorer.style.theme import font
 from explorer.widgets.values import format_number
 
 MOST = 64  # components that are drawn: the heaviest

@@ -14,7 +14,7 @@ from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QGraphicsView
 
 from backends.base import InputError
-from explorer.theme import font, theme
+from explorer.style.theme import font, theme
 
 _MARGIN = 12
 

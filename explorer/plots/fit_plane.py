@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 from backends.base import Array
 from explorer.plots.canvas import ContourItem, FieldItem
 from explorer.plots.plane_canvas import PlaneCanvas
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.widgets.card import empty_state
 from explorer.widgets.values import LiveLabel
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 from backends.base import Array, InputError
 from explorer.plots.densities import legend_entry, series_colour
 from explorer.plots.series import Series
-from explorer.theme import font, theme
+from explorer.style.theme import font, theme
 from explorer.widgets.values import format_number
 
 PREDICTIVE = Series("predictive", "p(x|X)", 0)

@@ -13,7 +13,7 @@ from explorer.plots.canvas import ContourItem, FieldItem, PointsItem
 from explorer.plots.flow_items import ArrowsItem, GridItem, WayItem
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.state import FlowSpec
-from explorer.theme import theme
+from explorer.style.theme import theme
 
 NOTHING = np.zeros((0, 2))
 NO_GRID = np.zeros((0, 0, 2))

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QGraphicsPolygonItem
 
 from backends.base import Array
 from explorer.plots.series import Points, Series, shared_steps, stairs, thin
-from explorer.theme import font, theme
+from explorer.style.theme import font, theme
 from explorer.widgets.values import format_number
 
 _LONG = 1500  # drawn points from which a curve gets a width-1 pen: a wider one costs 13 times as much

@@ -9,7 +9,7 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
 from backends.base import Array
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.widgets.values import format_number
 
 _READ_ROWS = 3  # rows of the read-out; more are set in two columns

@@ -8,7 +8,7 @@ from typing import Any
 import pyqtgraph as pg
 from PySide6.QtGui import QColor
 
-from explorer.theme import theme
+from explorer.style.theme import theme
 
 #: By name: the symbol drawn and its size, the one in a text, the label, and the colour's index among the
 #: curves'. They may fall together: the last is drawn on top, and smallest.

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QStyleOptionGraphicsItem
 
 from backends.base import Array
 from explorer.plots.placed import PlacedItem, extent_of
-from explorer.theme import theme
+from explorer.style.theme import theme
 
 _REACH = 12.0  # logical pixels that are drawn beside the line
 

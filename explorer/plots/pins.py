@@ -8,7 +8,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 
-from explorer.theme import font, theme
+from explorer.style.theme import font, theme
 
 RADIUS = 5.0  # logical pixels
 _GAP, _PAD, _HEIGHT = 9.0, 5.0, 18.0

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 
 from explorer.plots import export
 from explorer.plots.items import Axis
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.view import View
 
 LEFT_AXIS = 56  # logical pixels: fixed, so that longer numbers do not move the picture

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from backends.base import Array
 from explorer.plots.canvas import PointsItem
 from explorer.plots.items import Axis
-from explorer.theme import theme
+from explorer.style.theme import theme
 
 
 class PlaneFilm(pg.PlotWidget):

@@ -13,8 +13,8 @@ from explorer.plots.densities import TOP, legend_entry, series_colour, series_pe
 from explorer.plots.items import polygon, ring, wash
 from explorer.plots.plane_canvas import PlaneCanvas
 from explorer.plots.series import Series
-from explorer.posterior import DRAWS, PlanePrediction
-from explorer.theme import theme
+from explorer.studies.posterior import DRAWS, PlanePrediction
+from explorer.style.theme import theme
 
 MEAN = Series("mean", "p(y|x, X): mean ± 2 std", 0)
 PLUG_IN = Series("plug-in", "p(y|x, θ_MAP): the same", 1, dashed=True, width=1.5)

@@ -14,7 +14,7 @@ from backends.base import Array
 from backends.curves import Curves
 from explorer.plots.curves import CurvePlot, Mark, Points, Series
 from explorer.plots.series import stairs
-from explorer.theme import font, theme
+from explorer.style.theme import font, theme
 from explorer.widgets.values import format_number
 
 HALF = 0.5  # iterations: what the stairs are as wide as

@@ -12,7 +12,7 @@ from explorer.plots.canvas import ContourItem, FieldItem, PointsItem
 from explorer.plots.densities import TOP
 from explorer.plots.marks import MarksItem
 from explorer.plots.plane_canvas import PlaneCanvas
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.view import Picture
 
 LEFT_AXIS, TICK_ROOM = 48, 36  # logical pixels: narrow, for several stand side by side

@@ -11,11 +11,11 @@ from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
-from explorer.contours import contour
+from explorer.planes.contours import contour
 from explorer.plots.canvas import CursorItem, FieldItem
 from explorer.plots.plane_canvas import PlaneCanvas
-from explorer.theme import theme
-from explorer.theta import Field
+from explorer.studies.theta import Field
+from explorer.style.theme import theme
 from explorer.view import Picture, View
 
 LEVELS = 8  # contours, closer together towards the top

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QDialog, QPushButton
 
-from explorer.icons import set_icon
+from explorer.style.icons import set_icon
 
 
 class PassingButton(QPushButton):

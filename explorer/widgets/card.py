@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer.theme import theme, title_font
+from explorer.style.theme import theme, title_font
 from explorer.widgets.room import keep_room
 from explorer.widgets.values import LiveLabel
 

@@ -8,9 +8,9 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from backends.base import Array
+from explorer.planes.shading import Scale, coloured
 from explorer.plots.canvas import to_qimage
-from explorer.shading import Scale, coloured
-from explorer.theme import font, theme
+from explorer.style.theme import font, theme
 from explorer.widgets.values import format_number
 
 BAR, TEXT, MARK = 8, 14, 5  # logical pixels: heights of the colours and the numbers, half width of the mark

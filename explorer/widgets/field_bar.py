@@ -18,10 +18,10 @@ from PySide6.QtWidgets import (
     QWidgetAction,
 )
 
-from explorer.colourmaps import AUTOMATIC, MAPS
-from explorer.fields import CHOICES, KINDS, Shaded
-from explorer.icons import set_icon
+from explorer.planes.fields import CHOICES, KINDS, Shaded
 from explorer.state import MapSpec
+from explorer.style.colourmaps import AUTOMATIC, MAPS
+from explorer.style.icons import set_icon
 from explorer.widgets.colour_bar import ColourBar, number
 from explorer.widgets.form import Choice
 from explorer.widgets.slider import Slider

@@ -24,8 +24,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from backends.base import Array
-from explorer.theme import theme
-from explorer.tokens import Tokens
+from explorer.style.theme import theme
+from explorer.style.tokens import Tokens
 from explorer.widgets.values import format_number
 
 LABELS = 156  # logical pixels for the names and numbers at the left

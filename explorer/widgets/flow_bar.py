@@ -12,9 +12,9 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from backends.base import Array
-from explorer.flow import Gauges
 from explorer.state import FlowSpec
-from explorer.theme import theme
+from explorer.studies.flow import Gauges
+from explorer.style.theme import theme
 from explorer.widgets.form import Choice
 from explorer.widgets.slider import Motion, Slider
 from explorer.widgets.values import LiveLabel, format_number

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from backends.base import InputError, Value
 from backends.parameters import Parameter
-from explorer.stylesheet import restyle
+from explorer.style.stylesheet import restyle
 from explorer.widgets.files import ask_open
 
 NARROWEST = 56  # logical pixels of a field, on a small screen

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QMouseEvent, QPainter, QP
 from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
-from explorer.theme import blend, font, theme
+from explorer.style.theme import blend, font, theme
 
 HEAD = 18  # logical pixels of the headings' row and column
 WIDEST = 40  # of a cell

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QMenu, QSizePolicy, QWidget
 
 from backends.base import Array, InputError
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.widgets.files import ask_save
 
 

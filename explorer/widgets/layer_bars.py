@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
-from explorer.theme import font, theme
+from explorer.style.theme import font, theme
 from explorer.widgets.values import format_number
 
 _LEFT, _BELOW, _ABOVE = 48, 16, 6  # logical pixels around the bars

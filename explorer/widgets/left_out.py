@@ -8,9 +8,9 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-from explorer.icons import set_icon
 from explorer.plane import LeftOut
-from explorer.theme import theme
+from explorer.style.icons import set_icon
+from explorer.style.theme import theme
 from explorer.widgets.card import section_title
 from explorer.widgets.slider import Slider
 from explorer.widgets.values import LiveLabel, format_number

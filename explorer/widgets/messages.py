@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from explorer.icons import set_icon
+from explorer.style.icons import set_icon
 
 _KINDS = {"error": "danger", "warning": "warning", "info": "accent"}
 _MOST = 3

@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPai
 from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
-from explorer.theme import theme
+from explorer.style.theme import theme
 
 CELLS = 256  # a side
 SHOWN = 480  # logical pixels a side

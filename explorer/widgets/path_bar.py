@@ -9,8 +9,8 @@ from PySide6.QtCore import QSignalBlocker, QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QSizePolicy, QSpacerItem, QToolButton, QWidget
 
-from explorer.icons import set_icon
 from explorer.state import FilmSpec, PathSpec
+from explorer.style.icons import set_icon
 from explorer.widgets.form import Choice
 
 KINDS = (

@@ -20,7 +20,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from backends.base import Array
-from explorer.theme import font, theme
+from explorer.style.theme import font, theme
 from explorer.widgets.image import to_image
 
 GAP = 4

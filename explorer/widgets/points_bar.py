@@ -8,9 +8,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from backends.base import DataInfo
-from explorer.shading import Scale
+from explorer.planes.shading import Scale
 from explorer.state import MapSpec
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.widgets.colour_bar import ColourBar
 from explorer.widgets.form import Choice
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QHBoxLayout, QPushButton, QToolButton, QWidget
 
-from explorer.theme import title_font
+from explorer.style.theme import title_font
 
 _ROOM = 16  # logical pixels beside a text, and between its letters
 

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QScrollArea, QSizePolicy, QWidget
 
 from explorer.plane import subscript
 from explorer.plots.canvas import to_qimage
-from explorer.theme import font, theme
-from explorer.traversals import DEAD, TILE, Traversals
+from explorer.studies.traversals import DEAD, TILE, Traversals
+from explorer.style.theme import font, theme
 from explorer.widgets.values import format_number
 
 ROW = TILE + 4  # logical pixels

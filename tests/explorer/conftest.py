@@ -10,9 +10,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from shiboken6 import delete, isValid
 
-from explorer import theme as themes
 from explorer.app import Program
-from explorer.theme import theme
+from explorer.style import theme as themes
+from explorer.style.theme import theme
 from tests.runs import saved_run
 
 SMALL = {"width": 32, "depth": 1}  # a VAE that trains in a second

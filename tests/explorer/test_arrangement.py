@@ -2,8 +2,8 @@
 
 from PySide6.QtWidgets import QApplication
 
-from explorer.cards import in_front
-from explorer.suited import SUITED
+from explorer.shell.cards import in_front
+from explorer.shell.suited import SUITED
 
 
 def shape(program):

@@ -11,7 +11,7 @@ from backends.data import open_data
 from backends.run import Run
 from explorer.follow import live_evaluation
 from explorer.panels.estimates import in_digits
-from explorer.theme import theme
+from explorer.style.theme import theme
 from tests.explorer.conftest import send_mouse
 from tests.runs import saved_run
 

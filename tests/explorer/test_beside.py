@@ -12,10 +12,10 @@ from PySide6.QtWidgets import QWidget
 
 from backends.data import open_data
 from backends.run import Run
-from explorer import pins
-from explorer.beside import BesideDock
-from explorer.mosaic import normalise
-from explorer.runs_dialog import RunsDialog
+from explorer.paths import pins
+from explorer.planes.mosaic import normalise
+from explorer.runs.dialog import RunsDialog
+from explorer.shell.beside import BesideDock
 from explorer.state import PathSpec
 from tests.runs import saved_run
 

@@ -6,8 +6,8 @@ from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
-from explorer.theme import theme
-from explorer.theta import POINTS, SIDES
+from explorer.studies.theta import POINTS, SIDES
+from explorer.style.theme import theme
 from tests.explorer.conftest import send_mouse
 from tests.runs import saved_run
 

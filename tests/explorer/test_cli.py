@@ -18,7 +18,7 @@ from backends.base import finish
 from backends.data import data_sets, open_data
 from backends.run import Run
 from explorer.__main__ import main
-from explorer.cli_json import json_line
+from explorer.cli.as_json import json_line
 from explorer.follow import live_evaluation
 from tests.runs import saved_run
 
@@ -136,7 +136,7 @@ def test_divergence_saves_the_last_good_step_and_says_so(rows, tmp_path, capsys)
 
 
 def test_a_save_that_fails_is_tried_again_and_in_the_end_made_elsewhere(rows, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("explorer.cli_train.AUTOSAVE_S", -1.0)  # after every step
+    monkeypatch.setattr("explorer.cli.training.AUTOSAVE_S", -1.0)  # after every step
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
     out = tmp_path / ("x" * 250)  # with what the temporary file's name adds, longer than a name may be

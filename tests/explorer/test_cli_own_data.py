@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from backends.run import Run
-from explorer.cli import main
+from explorer.cli.main import main
 
 QUICK = ("--set", "width=8", "depth=1", "decoder=gaussian", "--steps", "2", "--json")
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication, QMenu
 
 from backends.run import Run
 from explorer import settings
-from explorer.kept import kept_runs
+from explorer.runs.kept import kept_runs
 
 Z = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
 

@@ -11,7 +11,7 @@ from backends.pytorch.flows.costs import GRADIENT_ROWS, ROWS, TIGHT
 from backends.run import Run
 from explorer.panels.costs import CostsPanel
 from explorer.plots.growth import duration
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.widgets.values import format_number
 
 WAYS = f"Both ways, {ROWS} rows"

@@ -16,8 +16,8 @@ from PySide6.QtWidgets import QAbstractButton, QApplication
 from backends.checkpoint import read_manifest
 from backends.run import Run
 from explorer import settings
-from explorer.kept import kept_runs
-from explorer.preferences import Preferences
+from explorer.runs.kept import kept_runs
+from explorer.shell.preferences import Preferences
 from explorer.state import State
 from tests.runs import saved_run
 
@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from PySide6.QtWidgets import QApplication
 from explorer.app import Program
-from explorer.theme import apply
+from explorer.style.theme import apply
 
 app = QApplication([])
 apply(app)

@@ -15,10 +15,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from backends.base import InputError
-from explorer import theme as themes
 from explorer.plots.curves import CurvePlot, Series
 from explorer.plots.series import Points, shared_steps, thin, value_range, write_csv
-from explorer.theme import DARK, LIGHT, theme
+from explorer.style import theme as themes
+from explorer.style.theme import DARK, LIGHT, theme
 
 STEPS = np.arange(0.0, 101.0)
 UPPER, LOWER = np.full(101, -10.0), np.full(101, -20.0)

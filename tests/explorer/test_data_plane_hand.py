@@ -12,10 +12,10 @@ from backends.base import finish
 from backends.data import open_data
 from backends.run import Run
 from explorer.__main__ import main
-from explorer.data_points import rgb
 from explorer.follow import live_evaluation
-from explorer.scatter import mix
-from explorer.theme import theme
+from explorer.planes.data_points import rgb
+from explorer.planes.scatter import mix
+from explorer.style.theme import theme
 from tests.explorer.conftest import grab, send_mouse
 from tests.runs import saved_run
 

@@ -11,11 +11,11 @@ from scipy.linalg import subspace_angles
 
 from backends.projections import lda_directions
 from backends.run import Run
-from explorer.data_points import rgb
-from explorer.mosaic import normalise
 from explorer.panels.place import BAR, GAP
-from explorer.points import MOST_DOTS, OPACITY
-from explorer.theme import theme
+from explorer.planes.data_points import rgb
+from explorer.planes.mosaic import normalise
+from explorer.planes.points import MOST_DOTS, OPACITY
+from explorer.style.theme import theme
 from explorer.widgets.image import to_image
 from tests.explorer.conftest import grab, send_mouse
 from tests.runs import saved_run

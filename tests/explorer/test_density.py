@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from explorer.density import CELLS, HIGHEST, Lines, colours, density, profile
+from explorer.planes.density import CELLS, HIGHEST, Lines, colours, density, profile
 from explorer.view import Picture, View
 
 GREY = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)

@@ -13,7 +13,7 @@ from backends.data import open_data
 from backends.divergences import divergences
 from backends.run import Run
 from explorer.panels.divergences import HEADROOM, ROWS, with_error
-from explorer.theme import theme
+from explorer.style.theme import theme
 from tests.runs import saved_run
 
 QUICK = {"width": 16, "depth": 1, "learning_rate": 5e-3}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from explorer import doctor
 from explorer.__main__ import main
+from explorer.cli import doctor
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="these libraries are Linux's")
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
 from backends.restarts import best
-from explorer.tokens import DARK, blend
+from explorer.style.tokens import DARK, blend
 from explorer.widgets.values import format_number
 from tests.runs import saved_run
 

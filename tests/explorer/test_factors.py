@@ -8,9 +8,9 @@ import pytest
 from backends.base import finish
 from backends.data import open_data
 from backends.factors_found import explained_variance
-from explorer.encoding_points import colouring
+from explorer.planes.encoding_points import colouring
 from explorer.state import from_json, to_json
-from explorer.theme import rgb, theme
+from explorer.style.theme import rgb, theme
 from tests.runs import saved_run
 
 ROWS = "shapes:300"

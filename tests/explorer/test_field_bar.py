@@ -5,8 +5,8 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from explorer.colourmaps import colour_table
 from explorer.state import from_json
+from explorer.style.colourmaps import colour_table
 
 
 def choose(program, box, text):

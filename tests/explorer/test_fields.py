@@ -8,11 +8,11 @@ import pytest
 from scipy import stats
 
 from backends.base import Gaussian, Stamp, finish
-from explorer.colourmaps import MAPS, colour_table
-from explorer.fields import CHOICES, KINDS, ROWS, offered, shaded
 from explorer.plane import Plane, coordinate_plane, plane_through
-from explorer.shading import Scale, coloured, spread, symmetric
+from explorer.planes.fields import CHOICES, KINDS, ROWS, offered, shaded
+from explorer.planes.shading import Scale, coloured, spread, symmetric
 from explorer.state import MapSpec, State, from_json, to_json
+from explorer.style.colourmaps import MAPS, colour_table
 from explorer.view import View
 from explorer.widgets.values import format_number
 

@@ -10,10 +10,10 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
-from explorer import pins
-from explorer.player import Player, following
+from explorer.paths import pins
+from explorer.paths.player import Player, following
 from explorer.state import FilmSpec, PathSpec
-from explorer.theme import theme
+from explorer.style.theme import theme
 from explorer.widgets.film_strip import LABELS, LEAST_TILE, Layout
 from tests.runs import saved_run
 

@@ -11,9 +11,9 @@ from scipy import integrate
 from backends.base import finish
 from backends.carry import log_prob
 from backends.run import Run
-from explorer.cards import in_front
-from explorer.flow import CELLS, Gauges, gauges, passage
-from explorer.theme import theme
+from explorer.shell.cards import in_front
+from explorer.studies.flow import CELLS, Gauges, gauges, passage
+from explorer.style.theme import theme
 from explorer.widgets.flow_bar import TICKS
 from tests.explorer.conftest import send_mouse
 from tests.runs import saved_run

@@ -9,10 +9,10 @@ from scipy.stats import sem
 from backends.data import open_data
 from backends.encodings import encodings
 from backends.run import Run
-from explorer.flow_prior import Fitted, fit
-from explorer.mosaic import Ink
+from explorer.planes.mosaic import Ink
+from explorer.runs.flow_prior import Fitted, fit
 from explorer.state import SamplesSpec
-from explorer.tiles import Tiling
+from explorer.studies.tiles import Tiling
 from tests.runs import saved_run
 
 
@@ -39,7 +39,7 @@ def test_the_fit_is_better_than_the_prior_on_encodings_it_has_not_seen(program):
 
 
 def test_choosing_the_flow_fits_it_and_samples_by_it(program, monkeypatch):
-    monkeypatch.setattr("explorer.flow_prior.STEPS", 60)
+    monkeypatch.setattr("explorer.runs.flow_prior.STEPS", 60)
     panel, session = program.window.samples, program.session
     assert panel.switch.isVisible()
     before = program.pixels(panel.tiles)
@@ -64,7 +64,7 @@ def test_choosing_the_flow_fits_it_and_samples_by_it(program, monkeypatch):
 
 
 def test_the_flow_follows_the_model_when_training_rests(program, monkeypatch):
-    monkeypatch.setattr("explorer.flow_prior.STEPS", 3)
+    monkeypatch.setattr("explorer.runs.flow_prior.STEPS", 3)
     panel = program.window.samples
     program.click(panel.switch.buttons["flow"])
     program.until(lambda: not panel.prior.busy)
@@ -84,7 +84,7 @@ def test_a_chosen_flow_is_not_fitted_before_it_is_asked_for(program):
 
 
 def test_a_run_from_a_file_takes_the_place_of_the_fitted_one(program, small_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("explorer.flow_prior.STEPS", 3)
+    monkeypatch.setattr("explorer.runs.flow_prior.STEPS", 3)
     prior = Run.start("gmm", open_data(str(small_run)), {"components": 3})
     prior.step()
     prior.save(tmp_path / "three.safetensors")

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QFileDialog, Q
 from backends.base import InputError
 from backends.parameters import Parameter
 from backends.registry import find_kind
-from explorer import theme
+from explorer.style import theme
 from explorer.widgets.form import Choice, ParameterForm
 
 PARAMETERS = (

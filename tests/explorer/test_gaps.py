@@ -8,10 +8,10 @@ import pytest
 from backends.base import Gaussian, finish
 from backends.data import open_data
 from backends.run import Run
-from explorer.fields import CELLS, shaded
-from explorer.gaps import gaps, moments
 from explorer.plane import coordinate_plane
-from explorer.theme import theme
+from explorer.planes.fields import CELLS, shaded
+from explorer.studies.gaps import gaps, moments
+from explorer.style.theme import theme
 from explorer.view import View
 from tests.explorer.conftest import Driver
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explorer import theme as themes
+from explorer.style import theme as themes
 from explorer.widgets.heat_table import HeatTable
 from tests.explorer.conftest import grab
 

@@ -11,11 +11,11 @@ from PySide6.QtWidgets import QApplication
 
 from backends.base import finish
 from backends.run import Run
-from explorer.mosaic import Ink
 from explorer.panels import history
+from explorer.planes.mosaic import Ink
 from explorer.slices import samples
-from explorer.tiles import Tiling
-from explorer.tokens import DARK
+from explorer.studies.tiles import Tiling
+from explorer.style.tokens import DARK
 from tests.runs import saved_run
 
 STEPS = 12

@@ -8,9 +8,9 @@ from PySide6.QtTest import QTest
 from backends.base import finish
 from backends.capabilities import latent_points
 from backends.flow_terms import flow_terms
-from explorer.mosaic import Ink
+from explorer.planes.mosaic import Ink
 from explorer.slices import samples
-from explorer.tiles import Tiling, between, pairs
+from explorer.studies.tiles import Tiling, between, pairs
 from tests.runs import saved_run
 
 

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from backends.base import DataInfo, InputError
 from backends.capabilities import latent_points
 from backends.data import open_data
-from explorer.inputs import as_row, read_row
-from explorer.sketch import SHOWN, Sketch
+from explorer.data.inputs import as_row, read_row
+from explorer.data.sketch import SHOWN, Sketch
 from tests.explorer.conftest import send_mouse
 from tests.runs import saved_run
 

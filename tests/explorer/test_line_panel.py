@@ -6,7 +6,7 @@ from scipy.integrate import trapezoid
 
 from backends.base import Stamp, finish
 from backends.run import Run
-from explorer.flow_line import flow_line
+from explorer.studies.flow_line import flow_line
 from tests.runs import saved_run
 
 

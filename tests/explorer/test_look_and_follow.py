@@ -6,10 +6,10 @@ import pytest
 from backends import nearest
 from backends.base import DataInfo, Decoded, Elbo, Estimate, Gaussian, Stamp, finish
 from backends.data import DataSet, Split
-from explorer.encoder import encodings
 from explorer.follow import IWAE, live_evaluation
-from explorer.look import RADIUS, estimator, label_of, look, looks, portrait, score, short
+from explorer.planes.encoder import encodings
 from explorer.session import Encodings
+from explorer.studies.look import RADIUS, estimator, label_of, look, looks, portrait, score, short
 
 INFO = DataInfo("line", "Line", 2)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtWidgets import QTabBar, QWidget
 
-from explorer import pins
+from explorer.paths import pins
 from explorer.state import FilmSpec, PathSpec
 from tests.runs import saved_run
 

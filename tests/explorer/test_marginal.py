@@ -6,10 +6,10 @@ from scipy import stats
 
 from backends.data import open_data
 from backends.run import Run
-from explorer.contours import contour
-from explorer.marginal import Marginal, components_of, gaussians, marginal, paths
 from explorer.plane import coordinate_plane, principal_plane
+from explorer.planes.contours import contour
 from explorer.plots.ellipses import ellipses_of
+from explorer.studies.marginal import Marginal, components_of, gaussians, marginal, paths
 
 
 @pytest.fixture(scope="module")

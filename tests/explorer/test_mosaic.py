@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from backends.base import DataInfo, Decoded, Stamp
 from backends.prior_levels import prior_levels
-from explorer.mosaic import Ink, fade, interlaced, mosaic, normalise, paint, resampling, resize
 from explorer.plane import coordinate_plane
-from explorer.prior_view import prior_heights
+from explorer.planes.mosaic import Ink, fade, interlaced, mosaic, normalise, paint, resampling, resize
+from explorer.planes.prior_view import prior_heights
 from explorer.view import View
 
 INFO = DataInfo("waves", "Waves", 16, image_shape=(4, 4))
@@ -114,7 +114,7 @@ def test_no_room_for_a_tile_gives_no_picture():
 
 
 def test_pictures_grow_from_coarse_to_complete(monkeypatch):
-    monkeypatch.setattr("explorer.mosaic.SHOW_EVERY", 0.0)
+    monkeypatch.setattr("explorer.planes.mosaic.SHOW_EVERY", 0.0)
     view = View(-3, 3, -3, 3, 800, 800)
     grown, last = all_of(mosaic(Waves(), INFO, coordinate_plane(2), view, WHITE))
     assert grown

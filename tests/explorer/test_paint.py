@@ -10,8 +10,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from backends.data import SPLITS, open_data
-from explorer.painter import Painter
-from explorer.paintings import keep_painting, last_painting
+from explorer.data.painter import Painter
+from explorer.data.paintings import keep_painting, last_painting
 from explorer.widgets.paint_canvas import CELLS, SHOWN, fitted
 from explorer.widgets.values import format_number
 from tests.explorer.conftest import send_mouse

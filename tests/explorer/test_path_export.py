@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QFileDialog
 from backends.base import InputError, finish
 from backends.data import open_data
 from backends.run import Run
-from explorer import path_export
-from explorer.mosaic import normalise, resize
-from explorer.path_export import order, save_gif, save_mp4, save_numbers, save_strip
-from explorer.paths import Route, walk
+from explorer.paths import export as path_export
+from explorer.paths.export import order, save_gif, save_mp4, save_numbers, save_strip
+from explorer.paths.walk import Route, walk
+from explorer.planes.mosaic import normalise, resize
 from explorer.state import FilmSpec
 
 from .test_paths import draw, walked

@@ -13,9 +13,9 @@ from backends import nearest
 from backends.base import InputError, finish
 from backends.data import open_data
 from backends.run import Run
-from explorer import pins
-from explorer.lanes import summary
-from explorer.paths import NEIGHBOURS, Route, counts, counts_near, route_of, speeds, typical_radius, walk
+from explorer.paths import pins
+from explorer.paths.lanes import summary
+from explorer.paths.walk import NEIGHBOURS, Route, counts, counts_near, route_of, speeds, typical_radius, walk
 from explorer.session import Encodings
 from explorer.state import FilmSpec, PathSpec, State, from_json, to_json
 from tests.runs import saved_run

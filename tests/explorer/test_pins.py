@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
 
 from backends.base import InputError
-from explorer import pins
+from explorer.paths import pins
 from explorer.state import PathSpec, Pin, PlaneSpec, State, from_json, to_json
 
 from .conftest import send_mouse

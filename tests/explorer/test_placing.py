@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from explorer.placing import axes, coordinates_of, placed, pulled
 from explorer.plane import Plane, coordinate_plane
+from explorer.studies.placing import axes, coordinates_of, placed, pulled
 
 FORMS = ("full", "tied", "diag", "spherical")
 

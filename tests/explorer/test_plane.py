@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from backends.base import InputError
-from explorer.latent_plane import Known, in_plane, latent_plane, left_out
 from explorer.plane import (
     Plane,
     coordinate_plane,
@@ -20,6 +19,7 @@ from explorer.plane import (
     principal_plane,
     subscript,
 )
+from explorer.planes.latent_plane import Known, in_plane, latent_plane, left_out
 from explorer.state import Pin, PlaneSpec
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from backends.base import finish
-from explorer import points as module
 from explorer.plane import Plane, coordinate_plane
-from explorer.points import MOST_DOTS, OPACITY, label_colours, points_picture, scattered
+from explorer.planes import points as module
+from explorer.planes.points import MOST_DOTS, OPACITY, label_colours, points_picture, scattered
 from explorer.view import View
 
 VIEW = View(0, 10, 0, 8, 100, 80)

@@ -8,7 +8,7 @@ from scipy import stats
 from backends.base import finish
 from backends.data import open_data
 from backends.run import Run
-from explorer.posterior import (
+from explorer.studies.posterior import (
     estimates,
     is_coin,
     predict_line,

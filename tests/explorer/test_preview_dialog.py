@@ -13,9 +13,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from backends.data import SPLITS
 from backends.run import Run
+from explorer.data.preview import DataPreview
 from explorer.panels.run import OPEN_FOLDER
-from explorer.preview import DataPreview
-from explorer.theme import LIGHT
+from explorer.style.theme import LIGHT
 from tests.runs import saved_run
 
 
@@ -317,6 +317,6 @@ def test_the_preview_is_drawn_in_light_and_dark(program, faces):
 
 
 def test_a_program_without_previews_loads_nothing_of_them():
-    code = "import sys, explorer.app; print('explorer.preview' in sys.modules, 'PIL' in sys.modules)"
+    code = "import sys, explorer.app; print('explorer.data.preview' in sys.modules, 'PIL' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -8,7 +8,7 @@ from backends.data import open_data
 from backends.prior_levels import prior_levels
 from backends.run import Run
 from explorer.plane import coordinate_plane
-from explorer.prior_view import prior_lines, standard_view
+from explorer.planes.prior_view import prior_lines, standard_view
 from explorer.view import View
 from tests.explorer.conftest import SMALL
 from tests.runs import saved_run

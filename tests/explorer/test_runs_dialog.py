@@ -11,8 +11,8 @@ from backends.data import open_data
 from backends.evaluation import evaluate
 from backends.heads import read_head
 from backends.run import Run
-from explorer.runs_dialog import DATA, ELBO, NAME, STEP, WHERE, RunsDialog
-from explorer.tokens import DARK
+from explorer.runs.dialog import DATA, ELBO, NAME, STEP, WHERE, RunsDialog
+from explorer.style.tokens import DARK
 from explorer.widgets.values import format_number
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backends.base import InputError
-from explorer.saved_session import read_session, write_session
+from explorer.runs.saved_session import read_session, write_session
 from explorer.settings import Settings
 from explorer.state import CurveSpec, MapSpec, PathSpec, Pin, State
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from explorer.encoder import SAMPLE
-from explorer.points import MOST_DOTS
-from explorer.theme import rgb, theme
+from explorer.planes.encoder import SAMPLE
+from explorer.planes.points import MOST_DOTS
+from explorer.style.theme import rgb, theme
 from explorer.widgets.values import format_number
 from tests.runs import saved_run
 

@@ -15,7 +15,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from explorer.app import Program
-from explorer.theme import apply
+from explorer.style.theme import apply
 
 app = QApplication([])
 apply(app)

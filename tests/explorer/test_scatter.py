@@ -5,7 +5,7 @@ import numpy as np
 from backends.base import finish
 from backends.data import Split, open_data
 from backends.projections import lda_directions
-from explorer.scatter import (
+from explorer.planes.scatter import (
     column_names,
     mix,
     mixed_colours,

@@ -12,11 +12,11 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction, QColor, QFontInfo, QGuiApplication, QIcon, QImage, QPalette
 from PySide6.QtWidgets import QApplication, QComboBox, QPushButton
 
-from explorer import theme as themes
-from explorer.glyphs import GLYPHS, svg
-from explorer.icons import icon, pixmap, set_icon
-from explorer.stylesheet import restyle, style_sheet
-from explorer.theme import DARK, LIGHT, blend, theme
+from explorer.style import theme as themes
+from explorer.style.glyphs import GLYPHS, svg
+from explorer.style.icons import icon, pixmap, set_icon
+from explorer.style.stylesheet import restyle, style_sheet
+from explorer.style.theme import DARK, LIGHT, blend, theme
 
 BOTH = pytest.mark.parametrize("tokens", [DARK, LIGHT], ids=["dark", "light"])
 

@@ -9,7 +9,18 @@ import pytest
 from backends.base import finish
 from backends.data import Split, open_data
 from backends.run import Run
-from explorer.theta import POINTS, SIDES, e_step, field, names_of, plane_of, profile, some, step_of, values_at
+from explorer.studies.theta import (
+    POINTS,
+    SIDES,
+    e_step,
+    field,
+    names_of,
+    plane_of,
+    profile,
+    some,
+    step_of,
+    values_at,
+)
 
 
 def last(work):

@@ -9,8 +9,8 @@ from PySide6.QtTest import QTest
 from scipy import stats
 
 from backends.base import Decoded, Gaussian, Stamp, finish
-from explorer.mosaic import Ink, normalise
-from explorer.traversals import PLACES, TILE, is_standard_normal, kl_by_dimension, strip, traversals
+from explorer.planes.mosaic import Ink, normalise
+from explorer.studies.traversals import PLACES, TILE, is_standard_normal, kl_by_dimension, strip, traversals
 from explorer.widgets.traversal_rows import NAME, ROW
 from tests.runs import saved_run
 

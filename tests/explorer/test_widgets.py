@@ -15,8 +15,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QPlainTextEdit, QPushButton, QWidget
 
 from backends.base import InputError
-from explorer import theme as themes
-from explorer.theme import DARK, LIGHT, theme
+from explorer.style import theme as themes
+from explorer.style.theme import DARK, LIGHT, theme
 from explorer.widgets.card import CardDock
 from explorer.widgets.image import ImageView, to_image
 from explorer.widgets.messages import DetailsDialog, MessageBar

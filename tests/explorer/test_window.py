@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QTabBar
 
 from backends.data import open_data
 from backends.run import Run
-from explorer.mosaic import normalise
+from explorer.planes.mosaic import normalise
 from explorer.state import PathSpec
 from explorer.widgets.image import to_image
 from resources import resource

@@ -1,0 +1,1 @@
+"""Planes, and what is drawn on them. Computed in exploration."""

@@ -1,0 +1,1 @@
+"""What a panel draws of a model, computed in exploration."""

@@ -1,0 +1,1 @@
+"""The look in force: colours, fonts, icons and the style sheet."""

@@ -243,7 +243,10 @@ def _blame(handle: IO[bytes], name: str, layout: _Layout, label: int | None, rea
                 continue
             number = number_in(cell)
             if number is None:
-                raise InputError(f"{place}: '{cell.strip()[:40]}' is not a number")
+                hint = (
+                    "" if label is not None else f"; where it holds labels, choose label={layout.columns[i]}"
+                )
+                raise InputError(f"{place}: '{cell.strip()[:40]}' is not a number{hint}")
             if not abs(number) <= float(np.finfo(np.float32).max):
                 raise InputError(f"{place}: {cell.strip()[:40]} is not finite, or does not fit in float32")
     raise InputError(f"{name} cannot be read as a table ({reason})")

@@ -56,7 +56,7 @@ def test_a_header_written_by_numpy_is_one(write):
         ("a,b\n1,2\n-inf,4\n", "line 3, column 'a': -inf is not finite"),
         ("1,2\n1e300,4\n", "line 2, column 1: 1e300"),
         ("1,2\n3,\n", "line 2, column 2: the cell is empty"),
-        ("1,2\n3,four\n", "line 2, column 2: 'four' is not a number"),
+        ("1,2\n3,four\n", "line 2, column 2: 'four' is not a number; where it holds labels, choose label=2"),
         ("1,2O\n3,4\n", "line 1, column 2: '2O' is not a number"),
         ("1,1_000\n", "'1_000' is not a number"),
         ("a,b\n", "has a header and no rows"),

@@ -4,6 +4,7 @@ deleted."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PySide6.QtCore import QItemSelectionModel, QSignalBlocker, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QIcon, QKeySequence, QShortcut
@@ -64,6 +65,7 @@ class RunsDialog(QDialog):
         self._session = session
         self.runs = Runs(session, exploration, actions, self)
         self._shown: tuple[Listed, ...] = ()
+        self._deleted: set[Path | None] = set()
         self._curve = ""
 
         self.list = QTreeWidget(self)
@@ -174,7 +176,9 @@ class RunsDialog(QDialog):
         if self._editing:  # its end shows them
             return
         before, row = self.chosen, self.list.currentIndex().row()
-        self._shown = self.runs.all
+        was, self._shown = {one.path for one in self._shown}, self.runs.all
+        if back := [one for one in self._shown if one.path in self._deleted - was]:
+            before = back  # an undo has brought them back
         with QSignalBlocker(self.list):
             self.list.clear()
             for one in self._shown:
@@ -304,6 +308,7 @@ class RunsDialog(QDialog):
                 self._fill(item, one)
 
     def _delete(self) -> None:
+        self._deleted |= {one.path for one in self.chosen}
         self.runs.delete(self.chosen)
 
 

@@ -195,6 +195,7 @@ def test_where_one_was_deleted_arrow_keys_and_delete_go_on(program, dialog, kept
     assert [dialog.list.indexOfTopLevelItem(item) for item in dialog.list.selectedItems()] == [1]
     program.trigger("undo")
     program.until(lambda: len(names(dialog)) == 3 and first.path.exists())
+    assert [one.path for one in dialog.chosen] == [first.path]  # what came back, in place of its neighbour
     row = dialog.list.indexOfTopLevelItem(dialog.list.selectedItems()[0])
     QTest.keyClick(dialog.list, Qt.Key.Key_Up)
     assert dialog.list.indexOfTopLevelItem(dialog.list.selectedItems()[0]) == row - 1

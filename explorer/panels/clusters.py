@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from backends.base import Array, DataInfo
@@ -39,9 +39,9 @@ AGREEMENT = [
     ),
     (
         "rand",
-        "adjusted Rand",
-        "Agreement of clusters and labels by pairs of rows, corrected for chance: 1 for the same partition, "
-        "about 0 for independent ones (Hubert & Arabie 1985).",
+        "ARI",
+        "Adjusted Rand index: agreement of clusters and labels by pairs of rows, corrected for chance: 1 for "
+        "the same partition, about 0 for independent ones (Hubert & Arabie 1985).",
     ),
     (
         "matched",
@@ -84,7 +84,7 @@ class ClustersPanel(QWidget):
             column.setSpacing(6)
             for widget in widgets:
                 column.addWidget(widget, 1 if isinstance(widget, Pictures | HeatTable) else 0)
-        left.addWidget(self.split, 0, Qt.AlignmentFlag.AlignLeft)
+        left.addWidget(self.split)
         self.agreement = QWidget(self)
         self.agreement.setLayout(right)
         right.setContentsMargins(0, 0, 0, 0)

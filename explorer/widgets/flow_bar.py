@@ -17,7 +17,7 @@ from explorer.studies.flow import Gauges
 from explorer.style.theme import theme
 from explorer.widgets.form import Choice
 from explorer.widgets.slider import Motion, Slider
-from explorer.widgets.values import LiveLabel, format_number
+from explorer.widgets.values import APART, LiveLabel, format_number
 from explorer.widgets.wrapping import Wrapping
 
 FIELDS = (
@@ -191,11 +191,12 @@ class GaugeStrip(QWidget):
         """None where there are none yet."""
         self._found = found
         shown: dict[str, tuple[str, bool]] = dict.fromkeys(GAUGES, ("–", False))
+        error = ""
         if found is not None:
             off = abs(found.mass - found.inside) - found.mass_error - 3 * found.inside_error
             bad = found.mass - found.mass_error > MOST_MASS or not off <= MOST_OFF
-            error = f" ± {found.mass_error:.1g}" if found.mass_error >= 5e-4 else ""
-            shown["mass"] = (format_number(found.mass, 3) + error, bad)
+            error = f"± {found.mass_error:.1g}" if found.mass_error >= 5e-4 else ""
+            shown["mass"] = (format_number(found.mass, 3), bad)
             shown["inverse"] = (_format_error(found.inverse), not found.inverse <= MOST_INVERSE)
             if found.solver is not None:
                 shown["solver"] = (_format_error(found.solver), not found.solver <= MOST_SOLVER)
@@ -205,7 +206,8 @@ class GaugeStrip(QWidget):
             self.wrong[name] = bad
             colour = tokens.danger if bad else tokens.text
             sign = "⚠ " if bad else ""
-            self.values[name].setText(f"{GAUGES[name][0]} <span style='color:{colour}'>{sign}{text}</span>")
+            whole = f"{GAUGES[name][0]} <span style='color:{colour}'>{sign}{text}</span>"
+            self.values[name].setText(f"{whole}{APART}{error}" if name == "mass" and error else whole)
 
 
 def _format_error(error: float) -> str:

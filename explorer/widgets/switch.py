@@ -6,9 +6,18 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QHBoxLayout, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QButtonGroup,
+    QHBoxLayout,
+    QLayout,
+    QPushButton,
+    QToolButton,
+    QWidget,
+)
 
 from explorer.style.theme import title_font
+from explorer.widgets.wrapping import Wrapping
 
 _ROOM = 16  # logical pixels beside a text, and between its letters
 
@@ -26,9 +35,10 @@ class Switch(QWidget):
     ) -> None:
         """entries: (key, text, tooltip)."""
         super().__init__(parent)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(0 if heading else 4)
+        row: QLayout = QHBoxLayout(self) if heading else Wrapping((), self, gap=4)
+        if heading:
+            row.setContentsMargins(0, 0, 0, 0)
+            row.setSpacing(0)
         self.buttons: dict[str, QAbstractButton] = {}
         self._group = QButtonGroup(self)
         for key, text, tip in entries:

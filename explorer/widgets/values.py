@@ -15,7 +15,7 @@ from explorer.style.theme import theme
 _MINUS = "\N{MINUS SIGN}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 _NOTHING = "\N{EN DASH}"
-_APART = " &nbsp; "  # between the entries of a rich text
+APART = " &nbsp; "  # between the entries of a rich text
 
 
 def format_number(x: float | None, digits: int = 2) -> str:
@@ -87,10 +87,10 @@ class LiveLabel(QWidget):
         if not {"<", "&"} & set(text):
             text = self._label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, self.width())
         self._label.setText(text)
-        entries = text.split(_APART)
+        entries = text.split(APART)
         while len(entries) > 1 and self._label.sizeHint().width() > self.width():
             entries.pop()
-            self._label.setText(_APART.join([*entries, "…"]))
+            self._label.setText(APART.join([*entries, "…"]))
 
     def sizeHint(self) -> QSize:
         return QSize(0, self.fontMetrics().height() + 2)

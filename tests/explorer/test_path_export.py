@@ -1,5 +1,6 @@
 """A path exported and read back is the same."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -67,6 +68,7 @@ def test_the_animation_is_read_back_frame_by_frame(model, path, tmp_path, play):
             np.testing.assert_array_equal(np.asarray(gif.convert("L")), expected(path, model.info, i, 128))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pipes of the reader
 def test_a_video_or_what_to_install(model, path, tmp_path, monkeypatch):
     film = FilmSpec(FRAMES, speed=10, play="once")
     try:
@@ -83,6 +85,8 @@ def test_a_video_or_what_to_install(model, path, tmp_path, monkeypatch):
     assert len(read) == FRAMES
     for i, frame in enumerate(read):
         assert np.abs(frame[..., 0] - expected(path, model.info, i, 128)).mean() < 8  # it is lossy
+    del reader
+    gc.collect()  # imageio-ffmpeg leaves the pipes that it reads from to this
 
 
 def test_means_of_other_data_are_drawn_in_their_plane(tmp_path):

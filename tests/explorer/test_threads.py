@@ -5,10 +5,17 @@ import sys
 
 import pytest
 
-RELEASED = """
-import sys, threading
+SCATTERED = """
+import threading, time
 import numpy as np
+from PySide6.QtCore import QCoreApplication
+from backends.data import open_data
+from backends.run import Run
+from explorer import training
 from explorer.threads import give_memory_back
+
+run = Run.start("gmm", open_data("two-moons"), {})
+run.step()
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
@@ -27,14 +34,31 @@ thread.join()
 full = resident()
 dropped.clear()
 before = resident()
+"""
+
+ASKED = """
 give_memory_back()
 print(full - before, before - resident(), 300 * 50_000 * 8)
 """
 
+IN_TRAINING = """
+app = QCoreApplication([])
+training.TIDY_EVERY = 0.1
+trainer = training.Trainer()
+trainer.slow_down(0.05)  # a history that is full drops moments, and has memory given back for itself
+trainer.adopt(lambda: run, steps=None)
+end = time.monotonic() + 20
+while before - resident() < 0.7 * 300 * 50_000 * 8 and time.monotonic() < end:
+    app.processEvents()
+print(full - before, before - resident(), 300 * 50_000 * 8)
+trainer.close()
+"""
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the C library of Linux")
-def test_memory_that_lies_between_what_is_kept_is_given_back():
-    done = subprocess.run([sys.executable, "-c", RELEASED], capture_output=True, text=True, check=True)
-    by_itself, asked_for, freed = map(int, done.stdout.split())
+@pytest.mark.parametrize("how", [ASKED, IN_TRAINING], ids=["asked", "in training"])
+def test_memory_that_lies_between_what_is_kept_is_given_back(how):
+    done = subprocess.run([sys.executable, "-c", SCATTERED + how], capture_output=True, text=True, check=True)
+    by_itself, given_back, freed = map(int, done.stdout.split())
     assert by_itself < 0.1 * freed
-    assert asked_for > 0.7 * freed
+    assert given_back >= 0.7 * freed

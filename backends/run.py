@@ -40,7 +40,7 @@ from backends.run_file import (
     probe_note,
 )
 
-MOST_POINTS = 1 << 17  # of a curve of training: a half-hour of it is to take no more memory than ten minutes
+MOST_POINTS = 1 << 16  # of a curve of training: a half-hour of it is to take no more memory than five minutes
 
 
 class Run:

@@ -20,7 +20,7 @@ from explorer.threads import TRAINING, give_memory_back, step_back
 PUBLISH_EVERY = 1 / 30
 RATE_WINDOW = 1.0
 REMEMBERING = 0.01  # of the time, at most
-TIDY_EVERY = 10.0  # seconds: memory that was let go of between what is kept stays taken otherwise
+TIDY_EVERY = 2.0  # seconds: memory that was let go of between what is kept stays taken otherwise
 
 
 @dataclass(frozen=True, eq=False)

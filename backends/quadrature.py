@@ -163,13 +163,13 @@ class _Grid:
                 self._top[rows] = at_mean[:, 0]
         self._sum, self._edge = np.zeros(n), np.full(n, -np.inf)
         self._q_mass, self._q_excess = np.zeros(n), np.zeros(n)
-        # Of each node the largest integrand of any row, relative to that row's peak, in logarithms.
-        self._height = np.full(points ** len(half_width), -np.inf)
+        self._near = np.zeros(points ** len(half_width), bool)  # where some row's integrand is not negligible
 
     def refine(self) -> Work[None]:
         """Halve the grid's step: add the new nodes near those whose integrand is not negligible."""
         k, old = len(self._half_width), self.points
-        near = (self._height > _NEGLIGIBLE).reshape((old,) * k)
+        known = self._near.reshape((old,) * k)
+        near = known.copy()
         if self._q is not None:  # where q is narrower than the step, no node may have seen it
             position = (self._q.mean / self._half_width + 1) * (old - 1) / 2
             corner = np.clip(position.astype(np.int64), 0, old - 2)
@@ -177,11 +177,11 @@ class _Grid:
                 near[tuple((corner + offset).T)] = True
         wanted = _finer(_widened(near))
         self.points = points = 2 * old - 1
-        known = (slice(0, points, 2),) * k
-        wanted[known] = False
-        height = np.full((points,) * k, -np.inf)
-        height[known] = self._height.reshape((old,) * k)
-        self._height = height.ravel()
+        shared = (slice(0, points, 2),) * k
+        wanted[shared] = False
+        finer = np.zeros((points,) * k, bool)
+        finer[shared] = known
+        self._near = finer.ravel()
         yield from self.add(np.flatnonzero(wanted))
 
     def add(self, nodes: Array) -> Work[None]:
@@ -206,7 +206,7 @@ class _Grid:
         top = np.maximum(self._top[rows], joint.max(1))
         safe = np.where(np.isfinite(top), top, 0.0)
         relative = joint - safe[:, None]
-        height = relative.max(0)
+        height = relative.max(0)  # of each node: the largest integrand of any row, relative to its row's peak
         self._sum[rows] = self._sum[rows] * np.exp(self._top[rows] - safe) + np.exp(relative).sum(1)
         self._top[rows] = top
         if self._against_q:
@@ -220,7 +220,7 @@ class _Grid:
             self._q_excess[rows] += excess.sum(1)
             peak = log_normal(q, q.mean[:, None])[:, 0]
             height = np.maximum(height, (log_q - peak[:, None]).max(0))
-        self._height[nodes] = np.maximum(self._height[nodes], height)
+        self._near[nodes] |= height > _NEGLIGIBLE
         on_edge = log_w < 0
         if on_edge.any():
             self._edge[rows] = np.maximum(self._edge[rows], joint[:, on_edge].max(1))

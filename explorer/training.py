@@ -20,7 +20,7 @@ from explorer.threads import TRAINING, give_memory_back, step_back
 PUBLISH_EVERY = 1 / 30
 RATE_WINDOW = 1.0
 REMEMBERING = 0.01  # of the time, at most
-TIDY_EVERY = 2.0  # seconds: memory that was let go of between what is kept stays taken otherwise
+TIDY_EVERY = 2.0  # seconds, for some milliseconds each
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,8 +282,8 @@ class Trainer(QObject):
 
     def _remember(self, run: Run, model: Model, training: bool) -> None:
         """Where the run's history wants this moment, it has it. In a training that goes on this takes no more
-        than a share REMEMBERING of the time. Now and then the process gives back the memory that was let go
-        of: by itself it would grow by some 80 MB in half an hour, of which nothing is in use."""
+        than a share REMEMBERING of the time. The memory that training and exploration let go of is given
+        back meanwhile: by itself the process keeps it."""
         began = time.perf_counter()
         if not training or began >= self._rested:
             run.remember(model)

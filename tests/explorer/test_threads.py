@@ -48,7 +48,7 @@ trainer = training.Trainer()
 trainer.slow_down(0.05)  # a history that is full drops moments, and has memory given back for itself
 trainer.adopt(lambda: run, steps=None)
 end = time.monotonic() + 20
-while before - resident() < 0.7 * 300 * 50_000 * 8 and time.monotonic() < end:
+while before - resident() <= 0.7 * 300 * 50_000 * 8 and time.monotonic() < end:
     app.processEvents()
 print(full - before, before - resident(), 300 * 50_000 * 8)
 trainer.close()
@@ -61,4 +61,4 @@ def test_memory_that_lies_between_what_is_kept_is_given_back(how):
     done = subprocess.run([sys.executable, "-c", SCATTERED + how], capture_output=True, text=True, check=True)
     by_itself, given_back, freed = map(int, done.stdout.split())
     assert by_itself < 0.1 * freed
-    assert given_back >= 0.7 * freed
+    assert given_back > 0.7 * freed

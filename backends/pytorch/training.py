@@ -95,6 +95,9 @@ class FlatAdam:
     from ``w``, :meth:`backward` fills the gradients, :meth:`update` makes the step.
     """
 
+    SWEEP_EVERY = 100  # steps, in which β₁ᵗ takes no moment from TINY down to the subnormal numbers
+    TINY = 1e-30  # of a moment; beside Adam's ε of 1e-8 it moves no weight
+
     def __init__(self, layout: Layout, theta: Tensor, learning_rate: float) -> None:
         self._layout = layout
         self.theta = theta
@@ -108,6 +111,7 @@ class FlatAdam:
         self._adam = torch.optim.Adam([parameter], lr=learning_rate, fused=True)
         self._moments = {key: torch.zeros_like(theta) for key in ("exp_avg", "exp_avg_sq")}
         self._step = torch.zeros((), device=theta.device)
+        self._steps = 0  # the same, without asking the device
         self._adam.state[parameter] = {"step": self._step, **self._moments}
 
     def set_learning_rate(self, value: float) -> None:
@@ -127,6 +131,16 @@ class FlatAdam:
     def update(self) -> None:
         """One step along the gradients of the last :meth:`backward`."""
         self._adam.step()
+        self._steps += 1
+        if self._steps % self.SWEEP_EVERY == 0:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Zero the moments that have died away, of weights that no longer get a gradient (at a dead unit).
+        They would end as subnormal numbers, with which some processors reckon so slowly that the whole step
+        of a VAE takes 1.4 times as long."""
+        for moment in self._moments.values():
+            moment.copy_(torch.nn.functional.hardshrink(moment, self.TINY))
 
     def arrays(self) -> Arrays:
         """θ and both moments by tensor name; copies."""
@@ -141,6 +155,7 @@ class FlatAdam:
             parts = [np.ravel(arrays[prefix + name]) for name in self._layout.shapes]
             flat.copy_(torch.tensor(np.concatenate(parts)))
         self._step.fill_(steps)
+        self._steps = steps
 
 
 class Average:

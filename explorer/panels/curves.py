@@ -73,6 +73,7 @@ class CurvesPanel(QWidget):
         self._series: tuple[Series, ...] = ()
         self._named: tuple[Series, ...] = ()
         self._log_p_label = ""
+        self._past: Any = None  # the moment that is looked back at, of which the legend tells
 
         self.split = Switch(SPLITS, self)
         row = QHBoxLayout()
@@ -167,8 +168,10 @@ class CurvesPanel(QWidget):
 
     def _model_changed(self, _: Any) -> None:
         past = self._session.past
-        self.plot.set_moment(None if past is None else past.stamp.step)
-        self._legend_changed("")  # the step may be another, even where the values are the same
+        if past is not self._past:  # not each new moment of a training that is followed
+            self._past = past
+            self.plot.set_moment(None if past is None else past.stamp.step)
+            self._legend_changed("")  # the step may be another, even where the values are the same
 
     def _legend_changed(self, _: str) -> None:
         """The two main curves beside the title, the others beside what switches them on."""

@@ -69,7 +69,9 @@ class HistoryBar(QWidget):
         self.memory = QToolButton(self)
         self.memory.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.memory.setAccessibleName("Memory of the history")
-        self.memory.setFixedWidth(self.memory.fontMetrics().horizontalAdvance("000 / 000 MB") + 16)
+        # of one size: a new text of any other button has the whole window laid out again
+        wide = self.memory.fontMetrics().horizontalAdvance("000 / 000 MB") + 16
+        self.memory.setFixedSize(wide, self.branch.sizeHint().height())
         self.menu = QMenu(self.memory)
         self.menu.addSection("Earlier moments may take")
         self._memories = QActionGroup(self)

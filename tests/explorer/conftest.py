@@ -1,10 +1,12 @@
 """The program as a person meets it: its window, shown, with a run open."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, QRect, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, QRect, Qt
 from PySide6.QtGui import QCursor, QImage, QMouseEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -25,6 +27,16 @@ def small_run(tmp_path_factory) -> Path:
     return saved_run(path, "vae", "digits", SMALL, steps=120, seed=3)
 
 
+class Layouts(QObject):
+    """Counts how often a window is laid out anew."""
+
+    count = 0
+
+    def eventFilter(self, _, event):
+        self.count += event.type() == QEvent.Type.LayoutRequest
+        return False
+
+
 class Driver:
     """A Program and the hands to drive it with."""
 
@@ -43,6 +55,14 @@ class Driver:
 
     def _heard(self, message) -> None:
         self.said.append(message)
+
+    @contextmanager
+    def layouts(self) -> Iterator[Layouts]:
+        """How often the whole window is laid out meanwhile."""
+        counter = Layouts()
+        self.window.installEventFilter(counter)
+        yield counter
+        self.window.removeEventFilter(counter)
 
     # -- waiting ---------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
@@ -422,26 +422,15 @@ def test_everything_has_a_name_and_a_tip(em):
     assert em.plot.accessibleName()
 
 
-class Layouts(QObject):
-    """Counts how often the window is laid out anew."""
-
-    count = 0
-
-    def eventFilter(self, _, event):
-        self.count += event.type() == QEvent.Type.LayoutRequest
-        return False
-
-
 def test_training_does_not_lay_the_window_out_anew(program):
     panel, moment = program.run_panel, lambda: program.session.moment
     program.type_into(panel.run_form.fields["tolerance"], "0")
     program.type_into(panel.run_form.fields["steps"], "0")  # without end
     program.click(panel.play)
     program.until(lambda: moment().training and moment().steps > 20)  # past what is laid out once
-    layouts, begin = Layouts(), moment().steps
-    program.window.installEventFilter(layouts)
-    program.until(lambda: moment().steps > begin + 60)
-    program.window.removeEventFilter(layouts)
+    begin = moment().steps
+    with program.layouts() as layouts:
+        program.until(lambda: moment().steps > begin + 60)
     program.click(panel.play)
     program.paused()
     assert layouts.count == 0

@@ -215,6 +215,8 @@ class DatumPanel(QWidget):
         if subject is None or found.x is not subject.x:
             return
         another = self.found is None or self.found.x is not found.x
+        if found.log_p is None and not another:
+            return  # what is on show is all of one moment, and stays until there is as much of this one
         self.found = found
         if self.picture.isVisibleTo(self):
             self._draw_ellipses(found, look_there=another)
@@ -223,8 +225,8 @@ class DatumPanel(QWidget):
         steps = np.arange(len(found.fits))
         best = [fit.elbo for fit in found.fits]
         points = {"best": Points.of(steps, best), "elbo": Points.of(steps, np.full(len(steps), found.elbo))}
-        if found.log_p is not None:
-            points["log_p"] = Points.of(steps, np.full(len(steps), found.log_p.value))
+        known = found.log_p is not None
+        points["log_p"] = Points.of(steps, np.full(len(steps), found.log_p.value)) if known else Points()
         self.plot.set_points(points)
         self._show_values(found)
 
@@ -257,7 +259,11 @@ class DatumPanel(QWidget):
         rows.set_tooltip(
             "amortisation", f"{tips['amortisation']} ± {np.hypot(noise, found.best.stderr):.2g}."
         )
-        if found.log_p is not None:
+        if found.log_p is None:
+            rows.set("log_p", None)
+            rows.set_label("log_p", "log p(x)")
+            rows.set_row_visible("error", False)
+        else:
             rows.set("log_p", format_number(found.log_p.value, 3))
             rows.set_label("log_p", f"log p(x)  {estimator(found.log_p)}")
             rows.set_row_visible("error", found.log_p.ess is not None)

@@ -210,3 +210,26 @@ def test_on_the_map_the_posterior_lies_behind_the_points(program: Driver):
     assert shown.at(-3.0, 3.0) < 1e-3 * np.nanmax(shown.values)
     program.trigger("undo")
     assert program.session.state.map.field == "images"
+
+
+def test_numbers_that_stand_together_are_of_one_datum_and_one_moment(program: Driver):
+    program.window.docks["datum"].raise_()
+    panel = program.window.suited["datum"]
+    program.until(panel.isVisible)
+    program.hover(0.3, -0.8)
+    program.until(lambda: panel.found is not None and panel.found.complete)
+    found, keys = panel.found, ("log_p", "elbo", "reconstruction", "amortisation", "approximation", "direct")
+    told, legend = [panel.rows.value(key) for key in keys], panel.plot.legend()
+    begun = replace(found, fits=found.fits[:1], log_p=None, direct=None, complete=False)
+    panel._show(replace(begun, step=found.step + 1))  # of a later moment log p(x) is not known yet
+    assert [panel.rows.value(key) for key in keys] == told
+    assert panel.plot.legend() == legend
+
+    subject, known = program.session.subject, program.session.encodings.z
+    program.hover(*known[np.linalg.norm(known - program.session.point, axis=1).argmax()])
+    program.until(lambda: program.session.subject is not subject)
+    panel._show(replace(begun, x=program.session.subject.x))  # nor of another datum
+    assert panel.rows.value("elbo") == told[1]
+    assert panel.rows.value("log_p") == panel.rows.value("approximation") == "–"
+    assert not panel.rows._values["direct"].isVisible()
+    assert "log p(x)&nbsp;–" in panel.plot.legend()

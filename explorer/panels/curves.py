@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from backends.base import Model
+from backends.base import Estimate, Model
 from backends.capabilities import Encodes, HasElbo, HasPrior, LogJoint, has_log_likelihood
 from backends.curves import Curves
 from explorer.pace import Pace
@@ -58,6 +60,8 @@ NAMES = {
     "kl_prior": "KL(q‖p(z))",
     "log_likelihood": "log p(x)",
 }
+
+NEWEST = re.compile(r" \d+²|;| \(")  # from here on a method tells of the very evaluation
 
 
 class CurvesPanel(QWidget):
@@ -141,11 +145,30 @@ class CurvesPanel(QWidget):
         self._name_series()
         self._redraw()
 
-    def _name_series(self) -> None:
+    def _estimates(self) -> dict[str, Estimate]:
+        """What the newest evaluation told of the chosen split; of a moment that is looked back at, with the
+        errors of then."""
+        report, split, past = self._session.report, self._session.state.curves.split, self._session.past
+        newest = {} if report is None else report.splits.get(split, {})
+        curves = self._session.curves
+        if past is None or curves is None:
+            return dict(newest)
+        then = {}
+        for name, estimate in newest.items():
+            stderr = last_until(curves, f"{split}/{name}/stderr", past.stamp.step)
+            ess = last_until(curves, f"{split}/{name}/ess", past.stamp.step)
+            if stderr is not None and (ess is None) == (estimate.ess is None):
+                method = NEWEST.split(estimate.method)[0]
+                then[name] = replace(estimate, stderr=stderr, method=method, ess=ess)
+        return then
+
+    def _label(self) -> str:
         """log p(x) says in the legend which estimator made it."""
-        report, split = self._session.report, self._session.state.curves.split
-        estimate = report.splits.get(split, {}).get("log_likelihood") if report is not None else None
-        label = "log p(x)" if estimate is None else f"log p(x) {short(estimate)}"
+        estimate = self._estimates().get("log_likelihood")
+        return "log p(x)" if estimate is None else f"log p(x) {short(estimate)}"
+
+    def _name_series(self) -> None:
+        label = self._label()
         if label != self._log_p_label or self._series != self._named:
             self._log_p_label, self._named = label, self._series
             renamed = (replace(s, label=label) if s.key == "log_likelihood" else s for s in self._series)
@@ -171,7 +194,10 @@ class CurvesPanel(QWidget):
         if past is not self._past:  # not each new moment of a training that is followed
             self._past = past
             self.plot.set_moment(None if past is None else past.stamp.step)
+            if self._label() != self._log_p_label:
+                self._redraw()
             self._legend_changed("")  # the step may be another, even where the values are the same
+            self.explained.emit(self._explanation())
 
     def _legend_changed(self, _: str) -> None:
         """The two main curves beside the title, the others beside what switches them on."""
@@ -192,7 +218,7 @@ class CurvesPanel(QWidget):
         return next((told_of(steps, past.stamp.step) for steps in there), "")
 
     def _redraw(self) -> bool:
-        curves, spec = self._session.curves, self._session.state.curves
+        curves = self._session.curves
         if curves is None:
             return False
         self._name_series()
@@ -205,7 +231,7 @@ class CurvesPanel(QWidget):
             low, high = (values - errors, values + errors) if known else (None, None)
             points[series.key] = Points.of(steps, values, low, high)
         self.plot.set_points(points)
-        self.explained.emit(self._explanation(spec.split))
+        self.explained.emit(self._explanation())
         return False
 
     def _name_of(self, key: str) -> str:
@@ -214,16 +240,22 @@ class CurvesPanel(QWidget):
         assert curves is not None
         return batch_curve(curves) if key == "batch" else f"{self._session.state.curves.split}/{key}"
 
-    def _explanation(self, split: str) -> str:
+    def _explanation(self) -> str:
         """What the numbers in the legend are, and which estimator made them."""
         lines = ["Nats a datum; a band is ± the estimator's standard error."]
         if "elbo" not in lacking(self._session.model):
             both = "ELBO = E_q[log p(x|z)] − KL(q(z|x)‖p(z)), and log p(x) = ELBO + KL(q(z|x)‖p(z|x))."
             lines.insert(0, both)
-        report = self._session.report
-        for name, estimate in ({} if report is None else report.splits.get(split, {})).items():
+        for name, estimate in self._estimates().items():
             lines.append(f"{NAMES.get(name, name)}: {estimate.method}, ± {estimate.stderr:.2g}")
         return "\n".join(lines)
+
+
+def last_until(curves: Curves, name: str, step: int) -> float | None:
+    """The value of a curve at that step, or the last one before it."""
+    steps, values = curves.get(name)
+    told = int(np.searchsorted(steps, step, side="right"))
+    return float(values[told - 1]) if told else None
 
 
 def lacking(model: Model | None) -> frozenset[str]:

@@ -68,6 +68,8 @@ class DatumPanel(QWidget):
         super().__init__()
         self._session, self._exploration = session, exploration
         self.found: Gaps | None = None
+        self._model: Any = None  # that ``found`` is of
+        self._asked: Any = None  # that was asked last
         self.canvas = PlaneCanvas("Exact posterior p(z|x)", self)
         self.field, self.ellipses = FieldItem(), EllipsesItem()
         for item in (self.field, self.ellipses):
@@ -180,6 +182,7 @@ class DatumPanel(QWidget):
         model, subject = self._session.model, self._session.subject
         if subject is None or not isinstance(model, FitsPosterior):
             return False
+        self._asked = model
         self._exploration.request(
             "gaps",
             Priority.EVALUATION,
@@ -191,7 +194,7 @@ class DatumPanel(QWidget):
         return True
 
     def _request_field(self) -> bool:
-        model, found, view = self._session.model, self.found, self.canvas.view()
+        model, found, view = self._model, self.found, self.canvas.view()
         if found is None or model is None or model.latent_dim != 2:
             return False
         plane, table = coordinate_plane(2), theme().table
@@ -217,16 +220,17 @@ class DatumPanel(QWidget):
         another = self.found is None or self.found.x is not found.x
         if found.log_p is None and not another:
             return  # what is on show is all of one moment, and stays until there is as much of this one
-        self.found = found
+        of_another = another or self._model is not self._asked
+        self.found, self._model = found, self._asked
         if self.picture.isVisibleTo(self):
             self._draw_ellipses(found, look_there=another)
-            if another or found.complete:
+            if of_another:
                 self._field_pace.renew()
         steps = np.arange(len(found.fits))
         best = [fit.elbo for fit in found.fits]
         points = {"best": Points.of(steps, best), "elbo": Points.of(steps, np.full(len(steps), found.elbo))}
-        known = found.log_p is not None
-        points["log_p"] = Points.of(steps, np.full(len(steps), found.log_p.value)) if known else Points()
+        log_p = found.log_p
+        points["log_p"] = Points() if log_p is None else Points.of(steps, np.full(len(steps), log_p.value))
         self.plot.set_points(points)
         self._show_values(found)
 
@@ -249,7 +253,8 @@ class DatumPanel(QWidget):
         rows, tips = self.rows, {key: tip for key, _, tip in ROWS}
         noise = found.fits[0].stderr
         for key in ("elbo", "reconstruction", "amortisation", "approximation"):
-            rows.set(key, format_number(getattr(found, key), 3))
+            value = getattr(found, key)
+            rows.set(key, None if value is None else format_number(value, 3))
         rows.set_tooltip("elbo", f"{tips['elbo']} ± {noise:.2g}.")
         kl = found.kl_prior
         rows.set("kl_prior", format_number(kl.value, 3))

@@ -68,6 +68,8 @@ class FlowPanel(QWidget):
         layout.addLayout(planes, 1)
         layout.addWidget(self.time)
 
+        self._came = False  # a picture of what was asked for last on the left
+        self._late = False  # that is of an earlier time or view
         self._travel_pace = Pace(self._request_travel, interval=0.15, duty=0.15, parent=self)
         self._x_pace = Pace(self._request_x_field, interval=0.15, duty=0.2, parent=self)
         self._z_pace = Pace(self._request_z_field, interval=0.15, duty=0.2, parent=self)
@@ -129,11 +131,12 @@ class FlowPanel(QWidget):
             found = self._session.travel
             if found is not None and not self._by_hand:
                 self.left.show_corners(found.at(found.corners, new.flow.time))
-            self.gauges.pace.poke()
+            self.gauges.renew()
             self._draw_travel()
             self._draw_passage()
-        self._x_pace.renew()
+            self._follow_x()
         if replace(old.flow, time=0.0) != replace(new.flow, time=0.0):
+            self._x_pace.renew()
             self._z_pace.renew()
         self._request_arrows()
 
@@ -173,8 +176,8 @@ class FlowPanel(QWidget):
         self._refresh()
 
     def _x_viewed(self) -> None:
-        self._x_pace.renew()
-        self.gauges.pace.renew()
+        self._follow_x()
+        self.gauges.renew()
         self._draw_passage()
         self._request_arrows()
 
@@ -302,11 +305,21 @@ class FlowPanel(QWidget):
 
     # -- fields --------------------------------------------------------------------------------
 
+    def _follow_x(self) -> None:
+        """Another time or view on the left. What was asked for last is seen first, coarse as it comes: begun
+        anew with every tick, none would be seen before all rests."""
+        if self._came or not self._exploration.busy("x-field"):
+            self._x_pace.renew()
+        else:
+            self._late = True
+
     def _request_x_field(self) -> bool:
         model, spec, time = self._flow(), self._session.state.flow, self._shown_time()
         if model is None:
             return False
+        self._came = self._late = False
         if spec.field == "divergence" and is_continuous(model):
+            self.left.contours.set_lines([])  # those are the density's
             return self._request(
                 self.left, "x-field", self._x_pace, lambda view: divergence(model, time, view)
             )
@@ -364,8 +377,12 @@ class FlowPanel(QWidget):
             plane.contours.set_segments(found.segments)
             return
         plane.field.set_picture(found)
-        if plane is self.left and found.complete:
-            self.status.emit(f"{found.detail} · step {format_number(found.step)}")
+        if plane is self.left:
+            self._came = True
+            if found.complete:
+                self.status.emit(f"{found.detail} · step {format_number(found.step)}")
+            if self._late:
+                self._x_pace.renew()
 
     def _request_arrows(self) -> None:
         model, spec = self._flow(), self._session.state.flow

@@ -75,7 +75,9 @@ class FlowPointPanel(QWidget):
 
     def _travelled(self, found: Travel | None) -> None:
         model: Any = self._session.model
-        if found is not None:
+        if found is None:
+            self.rows.set("passes", None)
+        else:
             continuous = is_continuous(model)
             self.rows.set_label("passes", "evaluations" if continuous else "passes")
             self.rows.set_tooltip("passes", EVALUATIONS if continuous else PASSES)

@@ -178,6 +178,7 @@ class PlacePanel(QWidget):
         layout.addWidget(self.bars, 2)
         layout.addStretch(0)
         session.run_changed.connect(self._run_changed)
+        self._scored: Array | None = None  # the x of which an estimate is on show
         self._pace = Pace(self._request_score, interval=0.5, duty=0.05, parent=self)
         session.model_changed.connect(self._model_changed)
         session.place_changed.connect(self._place_changed)
@@ -255,6 +256,7 @@ class PlacePanel(QWidget):
 
     def _show_score(self, found: Score) -> None:
         if found.x is self._session.place:
+            self._scored = found.x
             show_score(self.rows, TIPS, found)
 
     def _show(self, reading: Reading) -> None:
@@ -268,8 +270,8 @@ class PlacePanel(QWidget):
         self.rows.set("what", reading.name or "on the plane")
         if reading.score is not None:
             show_score(self.rows, TIPS, reading.score)
-        elif isinstance(self._session.model, LogProb):  # which has nothing to say of it
-            for key in ("log_p", "elbo", "gap"):
+        elif reading.x is not self._scored or isinstance(self._session.model, LogProb):
+            for key in ("log_p", "elbo", "gap"):  # until a score of it comes, if one does
                 self.rows.set(key, None)
         self.bars.set_shares(
             None if reading.responsibilities is None else np.asarray(reading.responsibilities)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QEvent, Signal
 from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QWidget
 
@@ -27,7 +27,8 @@ class ThetaPlane(PlaneCanvas):
     """Follows what it is given until the user zooms or pans; a double click follows again.
 
     Its axes have scales of their own: θ's coordinates have no common unit. zoomed: the rectangle wanted, as
-    an extent, or None for the standard one. read: log p(X|θ) under the mouse, None outside.
+    an extent, or None for the standard one. read: log p(X|θ) under the mouse, also of a new field; None
+    outside.
     """
 
     zoomed = Signal(object)
@@ -38,6 +39,7 @@ class ThetaPlane(PlaneCanvas):
         self.box.setAspectLocked(False)
         self.shown: Field | None = None
         self._follow = True
+        self._mouse: tuple[float, float] | None = None
         self.image = FieldItem()
         self._contours = pg.PlotCurveItem(connect="pairs", antialias=True)
         self._path = [pg.PlotCurveItem(antialias=True) for _ in PATH]
@@ -70,6 +72,7 @@ class ThetaPlane(PlaneCanvas):
         self.shown = field
         for item in (self.image, self._contours, *self._path, self._moments, self.here):
             item.setVisible(field is not None)
+        self._read()
         if field is None:
             return
         self.setLabel("bottom", field.labels[0])
@@ -102,10 +105,19 @@ class ThetaPlane(PlaneCanvas):
             view = self.view()
             self.zoomed.emit((view.x0, view.x1, view.y0, view.y1))
 
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._mouse = None
+        self._read()
+
     def _moved(self, move: tuple[tuple[float, float], int]) -> None:
-        (u, v), field = move[0], self.shown
-        value = None
-        if field is not None:
+        self._mouse = move[0]
+        self._read()
+
+    def _read(self) -> None:
+        value, field = None, self.shown
+        if field is not None and self._mouse is not None:
+            u, v = self._mouse
             u0, u1, v0, v1 = field.extent
             side = len(field.values)
             column, row = int((u - u0) / (u1 - u0) * side // 1), int((v - v0) / (v1 - v0) * side // 1)

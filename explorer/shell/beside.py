@@ -98,7 +98,7 @@ class BesideDock(CardDock):
         self.other.point_changed.connect(self._their_point)
         session.point_changed.connect(self._our_point)
         for one in (session, self.other):  # what was linked was of another run
-            one.run_opening.connect(lambda _: exploration.cancel("link"))
+            one.run_opening.connect(self._unlink)
         session.model_changed.connect(self._poke)
         session.encodings_changed.connect(self._poke)
         session.changed.connect(self._state_changed)
@@ -190,6 +190,7 @@ class BesideDock(CardDock):
         if not self.isVisible() or self.other.model is None or others.model is None:
             return
         if z is None or run is None or not isinstance(model, Decodes) or len(z) != model.latent_dim:
+            self._unlink()
             return
         ours, theirs, shared = side(leads), side(others), self._session.state.shared
         known = leads.encodings
@@ -202,6 +203,14 @@ class BesideDock(CardDock):
             lambda found: self._linked(found, leads, others),
             doing="link the cursors",
         )
+
+    def _unlink(self, _: object = None) -> None:
+        """Nothing lies under the cursors."""
+        self._exploration.cancel("link")
+        self.told.setText("")
+        for picture, caption in zip(self.pictures, self.captions, strict=True):
+            picture.set_image(None)
+            caption.setText("")
 
     def _linked(self, found: Link, leads: Session, others: Session) -> None:
         self._linking = True

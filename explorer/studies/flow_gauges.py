@@ -47,6 +47,11 @@ class FlowGauges(QObject):
         for strip in (self.x, self.z):
             strip.show_gauges(found)
 
+    def renew(self) -> None:
+        """Another part of the plane is in view, or another time: its mass is not known yet."""
+        self.x.show_gauges(None)
+        self.pace.renew()
+
     def _request(self) -> bool:
         looked, data, travelled = self._where(), self._session.data, self._session.travel
         if looked is None or travelled is None:

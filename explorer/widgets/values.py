@@ -114,6 +114,7 @@ class ValueRows(QWidget):
         super().__init__(parent)
         self._labels: dict[str, QLabel] = {}
         self._values: dict[str, _Value] = {}
+        self._tips = {key: tooltip for key, _, tooltip in rows}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(12)
@@ -133,7 +134,9 @@ class ValueRows(QWidget):
         theme().changed.connect(self._retint)
 
     def set(self, key: str, text: str | None) -> None:
-        """Show a value; None shows "–"."""
+        """Show a value; None shows "–", and the tooltip is the first one again, without numbers."""
+        if text is None:
+            self.set_tooltip(key, self._tips[key])
         self._values[key].set_text(_NOTHING if text is None else text)
         self._values[key].setAccessibleName(f"{self._labels[key].text()}: {self._values[key].text}")
 

@@ -73,7 +73,7 @@ def test_a_wide_q_over_a_decoder_of_flat_pieces_has_the_elbo_of_a_fine_grid(obje
             log_q = -0.5 * np.square(noise).sum(1) - np.log(2 * np.pi * np.diag(tril).prod())
             terms = model.log_joint(row[None], fit.q.mean[0] + noise @ tril.T)[0] - log_q
             assert fit.elbo == pytest.approx(np.average(terms, weights=weights), abs=0.01)
-            assert fit.stderr < 0.02
+            assert fit.stderr < 0.03
 
 
 def test_the_same_seed_gives_the_same_fits_and_the_elbo_never_falls():

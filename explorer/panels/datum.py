@@ -156,7 +156,7 @@ class DatumPanel(QWidget):
         self._clear()
 
     def _clear(self) -> None:
-        self.found = None
+        self.found = self._model = self._asked = None
         self.field.set_picture(None)
         self.ellipses.set_ellipses(None)
         self.plot.set_points({key: Points() for key in ("log_p", "best", "elbo")})

@@ -17,7 +17,7 @@ from explorer import settings as settings_
 from explorer.actions import Actions
 from explorer.commands import Command
 from explorer.compute import Exploration, Failure, Priority
-from explorer.planes.fields import CHOICES, offered
+from explorer.planes.fields import CHOICES, suits
 from explorer.runs.kept import answer, describe, empty_trash, kept_runs, unanswered
 from explorer.session import Message, Session
 from explorer.shell import cards
@@ -117,7 +117,8 @@ class Program(QObject):
         """There is a path that can be played, or none any more."""
         if self._walks != (walk is not None):
             self._walks = walk is not None
-            self.window.menus.refresh()
+            for name in ("play-path", *(f"save-path-{what}" for what, *_ in SAVED)):
+                self.window.commands[name].refresh()  # not all: a hand may be drawing it
 
     def _remember_settings(self) -> None:
         """So that a crash does not lose them."""
@@ -148,7 +149,7 @@ class Program(QObject):
                 f"field-{name}", f"Field: {title}", "View/Field behind the map",
                 partial(self._set_field, name), tip=tip,
                 checked=partial(lambda name: session.state.map.field == name, name),
-                enabled=partial(lambda name: name in offered(session.model, session.data is not None), name),
+                enabled=partial(lambda name: suits(name, session.model, session.data is not None), name),
             )
             for name, (title, tip) in CHOICES.items()
         ] + [

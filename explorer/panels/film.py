@@ -41,6 +41,7 @@ from explorer.widgets.button import PassingButton
 from explorer.widgets.card import empty_state
 from explorer.widgets.files import ask_save
 from explorer.widgets.film_strip import FilmStrip
+from explorer.widgets.pages import Pages
 from explorer.widgets.path_bar import SAVED, PathBar
 from explorer.widgets.progress_bar import ProgressBar
 
@@ -85,9 +86,7 @@ class FilmPanel(QWidget):
         keys.addSpacing(4)
         keys.addWidget(self.bar.speed, 0, Qt.AlignmentFlag.AlignTop)
         keys.addStretch(1)
-        self._stack = QStackedLayout()
-        self._stack.addWidget(self.empty)
-        self._stack.addWidget(film)
+        self._pages = Pages(self, self.empty, film)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
@@ -103,7 +102,7 @@ class FilmPanel(QWidget):
         self._head.addWidget(self.bar)
         self._head.addWidget(saving)
         layout.addLayout(self._head)
-        layout.addLayout(self._stack, 1)
+        layout.addWidget(self._pages, 1)
         menu = QMenu(self)
         for what, text, _ in SAVED:
             menu.addAction(text, partial(self.save, what))
@@ -176,7 +175,7 @@ class FilmPanel(QWidget):
 
     def _show_walk(self, walk: Walk | None) -> None:
         self.empty.setText(self._session.no_walk or EMPTY)
-        self._stack.setCurrentIndex(0 if walk is None else 1)
+        self._pages.show_page(0 if walk is None else 1)
         self.bar.export.setEnabled(walk is not None)
         if walk is None:
             self.player.stop()

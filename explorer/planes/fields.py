@@ -278,11 +278,18 @@ CHOICES: dict[str, tuple[str, str]] = {
 
 def offered(model: Any, has_data: bool) -> list[str]:
     """Names of what can lie behind the map of a model: "images" first, "nothing" last."""
+    return [name for name in CHOICES if suits(name, model, has_data)]
+
+
+def suits(name: str, model: Any, has_data: bool) -> bool:
+    """Whether one of :data:`CHOICES` can lie behind the map of a model."""
+    if name == "nothing":
+        return True
     if model is None or not model.latent_dim:
-        return ["nothing"]
-    images = isinstance(model, Decodes) and model.info.image_shape is not None
-    names = [name for name, kind in KINDS.items() if kind.suits(model) and (has_data or not kind.needs_data)]
-    return ["images"] * images + names + ["nothing"]
+        return False
+    if name == "images":
+        return isinstance(model, Decodes) and model.info.image_shape is not None
+    return KINDS[name].suits(model) and (has_data or not KINDS[name].needs_data)
 
 
 def shaded(

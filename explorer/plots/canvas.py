@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
 
 from backends.base import Array
@@ -175,11 +175,16 @@ class CursorItem(pg.GraphicsObject):
         super().__init__()
         self.setFlag(self.GraphicsItemFlag.ItemIgnoresTransformations)
         self.setZValue(100)
-        self._colour, self._halo, self._held = QColor("red"), QColor("white"), False
+        self._held = False
+        self.set_colours(QColor("red"), QColor("white"))
+        r = self.RADIUS
+        self._ring = QRectF(-0.6 * r, -0.6 * r, 1.2 * r, 1.2 * r)
+        arms = ((1, 0), (-1, 0), (0, 1), (0, -1))
+        self._arms = [QLineF(dx * r * 0.6, dy * r * 0.6, dx * (r + 1), dy * (r + 1)) for dx, dy in arms]
 
     def set_colours(self, colour: QColor, halo: QColor) -> None:
         """The ring's colour, and that of the thin line around it."""
-        self._colour, self._halo = colour, halo
+        self._pens = [QPen(halo, 4.0), QPen(colour, 2.0)]
         self.update()
 
     def set_held(self, held: bool) -> None:
@@ -193,11 +198,9 @@ class CursorItem(pg.GraphicsObject):
 
     def paint(self, painter: QPainter, *args: Any) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        r = self.RADIUS
-        for colour, width in ((self._halo, 4.0), (self._colour, 2.0)):
-            painter.setPen(QPen(colour, width))
-            filled = self._held and colour == self._colour
-            painter.setBrush(colour if filled else Qt.BrushStyle.NoBrush)
-            painter.drawEllipse(QPointF(0, 0), r * 0.6, r * 0.6)
-            for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-                painter.drawLine(QPointF(dx, dy) * (r * 0.6), QPointF(dx, dy) * (r + 1))
+        for pen in self._pens:
+            painter.setPen(pen)
+            filled = self._held and pen is self._pens[-1]
+            painter.setBrush(pen.color() if filled else Qt.BrushStyle.NoBrush)
+            painter.drawEllipse(self._ring)
+            painter.drawLines(self._arms)

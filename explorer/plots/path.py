@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,19 +57,22 @@ class PathItem(PlacedItem):
         painter.resetTransform()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         # Lines of their own: joined, they take Qt ten times as long, and a hand draws them anew each move.
-        ends = np.stack([self.line[:-1], self.line[1:]], axis=1)
-        ends = self._pixels(ends[_within(near, ends.min(1), ends.max(1))], to_pixels).reshape(-1, 4)
-        lines = [QLineF(*four) for four in ends.tolist()]
+        one, other = self.line[:-1], self.line[1:]
+        seen = _within(near, np.minimum(one, other), np.maximum(one, other))
+        ends = np.concatenate([one[seen], other[seen]], axis=1).reshape(-1, 2)
+        lines = [QLineF(*four) for four in self._pixels(ends, to_pixels).reshape(-1, 4).tolist()]
         for colour, width in ((tokens.surface, 5.5), (tokens.accent, 2.2)):
             pen = QPen(QColor(colour), width)
             pen.setCapStyle(Qt.PenCapStyle.SquareCap)
             painter.setPen(pen)
             painter.drawLines(lines)
-        painter.setPen(QPen(QColor(tokens.accent), 1.2))
-        painter.setBrush(QColor(tokens.surface))
-        for x, y in self._pixels(self.frames[_within(near, self.frames, self.frames)], to_pixels):
-            painter.drawEllipse(QPointF(x, y), 2.6, 2.6)
-        self._head(painter, self._pixels(self.line, to_pixels))
+        if len(self.frames):
+            painter.setPen(QPen(QColor(tokens.accent), 1.2))
+            painter.setBrush(QColor(tokens.surface))
+            dots = self.frames[_within(near, self.frames, self.frames)]
+            for at in self._pixels(dots, to_pixels).tolist():
+                painter.drawEllipse(QPointF(*at), 2.6, 2.6)
+        self._head(painter, to_pixels)
         painter.setWorldTransform(to_pixels)
 
     @staticmethod
@@ -77,19 +81,22 @@ class PathItem(PlacedItem):
         turn = np.array([[to_pixels.m11(), to_pixels.m12()], [to_pixels.m21(), to_pixels.m22()]])
         return places @ turn + (to_pixels.dx(), to_pixels.dy())
 
-    def _head(self, painter: QPainter, pixels: Array) -> None:
-        """An arrow's head where it ends, so that one sees which way it goes."""
-        far = pixels[np.abs(pixels - pixels[-1:]).sum(1) > 6]
-        if not len(far):
+    def _head(self, painter: QPainter, to_pixels: QTransform) -> None:
+        """An arrow's head where it ends, so that one sees which way it goes: from the last point that lies
+        apart from the end."""
+        tip = to_pixels.map(QPointF(*self.line[-1])) if len(self.line) else QPointF()
+        for point in self.line[-2::-1]:
+            way = tip - to_pixels.map(QPointF(*point))
+            if way.manhattanLength() > 6:
+                break
+        else:
             return
-        way = pixels[-1] - far[-1]
-        way = way / np.linalg.norm(way)
-        side = np.array([-way[1], way[0]])
-        tip = pixels[-1] + 3 * way
-        corners = [tip, tip - 9 * way + 4.5 * side, tip - 9 * way - 4.5 * side]
+        way = way / math.hypot(way.x(), way.y())
+        side = QPointF(-way.y(), way.x())
+        tip = tip + way * 3
         painter.setPen(QPen(QColor(theme().tokens.surface), 1))
         painter.setBrush(QColor(theme().tokens.accent))
-        painter.drawPolygon(QPolygonF([QPointF(*c) for c in corners]))
+        painter.drawPolygon(QPolygonF([tip, tip - way * 9 + side * 4.5, tip - way * 9 - side * 4.5]))
 
 
 def _alike(one: Array, other: Array) -> int:

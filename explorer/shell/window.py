@@ -75,6 +75,7 @@ class Window(QMainWindow):
         self._point: tuple[float, ...] = ()  # to be held when the run of a saved session is there
         self.setWindowTitle("Latent Explorer")
         self.setAcceptDrops(True)
+        self.setAnimated(False)  # cards that come and go would all be painted again for a fifth of a second
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
 
         self.run = RunPanel(session, actions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QApplication,
@@ -19,7 +19,7 @@ from explorer.style.theme import theme, title_font
 from explorer.widgets.room import keep_room
 from explorer.widgets.values import LiveLabel
 
-_RADIUS = 8.0
+_RADIUS = 8
 _MARGIN = 12
 _BAR = 32
 
@@ -76,7 +76,7 @@ class CardDock(QDockWidget):
         self._title = title
         self.setWindowTitle(title.partition(" · ")[0])
         if self._column is not None:
-            self._bar.title.setText(title)
+            self._bar.set_title(title)
 
     def _seen(self, seen: bool) -> None:
         """A dock becomes a card when it is filled, or seen before: most are not, when the window appears.
@@ -125,12 +125,15 @@ class CardDock(QDockWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         tokens = theme().tokens
         painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(tokens.border), 1))
-        painter.setBrush(QColor(tokens.surface))
-        # A floating card is a window, whose corners cannot be cut.
-        radius = 0.0 if self.isFloating() else _RADIUS
-        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
+        if self.rect().adjusted(_RADIUS, 2, -_RADIUS, -2).contains(event.rect()):
+            painter.fillRect(event.rect(), QColor(tokens.surface))  # the rim would take five times as long
+        else:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(QColor(tokens.border), 1))
+            painter.setBrush(QColor(tokens.surface))
+            # A floating card is a window, whose corners cannot be cut.
+            radius = 0 if self.isFloating() else _RADIUS
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
         painter.end()
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -157,6 +160,8 @@ class CardDock(QDockWidget):
 
 class _TitleBar(QWidget):
     """The title, the live text and the buttons. It lets the mouse through to the dock, which drags by it."""
+
+    _least: QSize | None = None  # kept: the window asks hundreds of times whenever it is laid out
 
     def __init__(self, title: str, parent: CardDock) -> None:
         super().__init__(parent)
@@ -185,8 +190,18 @@ class _TitleBar(QWidget):
         self._row.addWidget(button)
         return button
 
+    def set_title(self, title: str) -> None:
+        self._least = None
+        self.title.setText(title)
+
+    def changeEvent(self, event: QEvent) -> None:
+        self._least = None  # as the font may have changed
+        super().changeEvent(event)
+
     def sizeHint(self) -> QSize:
-        return QSize(super().sizeHint().width(), _BAR)
+        return self.minimumSizeHint()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(self.title.sizeHint().width() + 2 * _MARGIN, _BAR)
+        if self._least is None:
+            self._least = QSize(self.title.sizeHint().width() + 2 * _MARGIN, _BAR)
+        return self._least

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from itertools import pairwise
 
@@ -45,6 +46,7 @@ class Layout:
     tile_height: int
 
     @classmethod
+    @lru_cache(maxsize=16)  # asked several times a paint
     def of(cls, frames: int, width: int, height: int, aspect: float) -> Layout:
         """For so many frames in a room of width × height; aspect: of a frame, width by height. Every frame,
         or where they would be too narrow every second, third, …"""
@@ -61,9 +63,9 @@ class Layout:
         lefts = tuple(round(i * span / max(frames - 1, 1)) for i in shown)
         return cls(shown, lefts, wide, high)
 
-    def centre(self, frame: float, frames: int, width: int) -> float:
-        """Where on the axis a frame lies, in pixels from its left end."""
-        return self.tile_width / 2 + frame * (width - self.tile_width) / max(frames - 1, 1)
+    def centres(self, frames: int, width: int) -> Array:
+        """Where on the axis the frames lie, (frames,) in pixels from its left end."""
+        return self.tile_width / 2 + np.arange(frames) * (width - self.tile_width) / max(frames - 1, 1)
 
     def frame_at(self, x: float, frames: int, width: int) -> int:
         """The frame that is nearest to a place on the axis."""
@@ -115,11 +117,15 @@ class FilmStrip(QWidget):
     def set_walk(self, frames: int, aspect: float | None, lanes: Sequence[Lane], empty: Array) -> None:
         """So many frames; aspect: of their pictures, None where there are none. empty: (frames,) bool,
         where the path leads through no data."""
+        before = self._lanes_rect()
         self.frames, self.lanes, self._empty = frames, tuple(lanes), empty
         self.images, self._aspect = aspect is not None, aspect or 1.0
         self.frame = min(self.frame, max(frames - 1, 0))
         self._describe()
-        self.update()
+        if self._lanes_rect() == before:
+            self._renew()
+        else:
+            self.update()
 
     def set_picture(self, picture: QImage | None) -> None:
         """The tiles of :attr:`layout_`, painted on a picture of :meth:`room`."""
@@ -132,14 +138,14 @@ class FilmStrip(QWidget):
         if frame != self.frame:
             self.frame = frame
             self._describe()
-            self.update()
+            self._renew()
 
     def room(self) -> QRect:
         """Where the frames' pictures lie."""
         if not self.images:
             return QRect(LABELS, 0, max(self.width() - LABELS, 1), 0)
         lanes = max(len(self.lanes), 1) * LANE + 10
-        height = int(np.clip(self.height() - lanes, LEAST_TILE, 0.55 * self.height()))
+        height = int(min(max(self.height() - lanes, LEAST_TILE), 0.55 * self.height()))
         return QRect(LABELS, 2, max(self.width() - LABELS - 2, 1), height)
 
     def arrangement(self) -> Layout:
@@ -155,6 +161,17 @@ class FilmStrip(QWidget):
         return QRect(room.left(), room.top(), room.width(), self.arrangement().tile_height).adjusted(
             -2, -2, 2, 2
         )
+
+    def _lanes_rect(self) -> QRect:
+        """Where the lanes are painted, with their names."""
+        top = self.room().top() + self.arrangement().tile_height + 10 if self.images else BUTTONS
+        return QRect(0, top, self.width(), max(self.height() - top, 0))
+
+    def _renew(self) -> None:
+        """Paint tiles and lanes, but not the buttons beside them: a hand is drawing."""
+        self.update(self._lanes_rect())
+        if self.images:
+            self.update(self._tiles())
 
     def _describe(self) -> None:
         said = ", ".join(f"{lane.name} {lane.text(self.frame)}" for lane in self.lanes)
@@ -210,9 +227,9 @@ class FilmStrip(QWidget):
         self.update()
 
     def _lane_rects(self) -> list[QRectF]:
-        top = self.room().top() + self.arrangement().tile_height + 10 if self.images else BUTTONS
-        height = (self.height() - top) / max(len(self.lanes), 1)
-        return [QRectF(0, top + i * height, self.width(), height) for i in range(len(self.lanes))]
+        whole = self._lanes_rect()
+        height = whole.height() / max(len(self.lanes), 1)
+        return [QRectF(0, whole.top() + i * height, self.width(), height) for i in range(len(self.lanes))]
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if not self.frames:
@@ -220,7 +237,7 @@ class FilmStrip(QWidget):
         tokens, painter = theme().tokens, QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         room, layout = self.room(), self.arrangement()
-        xs = room.left() + np.array([layout.centre(i, self.frames, room.width()) for i in range(self.frames)])
+        xs = room.left() + layout.centres(self.frames, room.width())
         if not self._tiles().contains(event.rect()):  # they come alone, and often
             self._paint_lanes(painter, tokens, xs)
         if self._picture is not None and self.images:
@@ -261,9 +278,9 @@ class FilmStrip(QWidget):
         self, painter: QPainter, tokens: Tokens, lane: Lane, rect: QRectF, xs: Array, colour: str
     ) -> None:
         top, bottom = rect.top() + 2, rect.bottom() - 2
-        unit = np.clip((lane.values - lane.low) / max(lane.high - lane.low, 1e-300), 0, 1)
-        ys = bottom - np.nan_to_num(unit) * (bottom - top)
-        line = [QPointF(x, y) for x, y in zip(xs, ys, strict=True)]
+        unit = (lane.values - lane.low) / max(lane.high - lane.low, 1e-300)
+        ys = bottom - np.fmin(np.fmax(unit, 0.0), 1.0) * (bottom - top)  # NaN lies at the bottom
+        line = [QPointF(*at) for at in np.stack([xs, ys], axis=1).tolist()]
         wash = QColor(colour)
         wash.setAlphaF(0.18)
         painter.setPen(Qt.PenStyle.NoPen)

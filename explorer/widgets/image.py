@@ -126,7 +126,7 @@ def to_image(array: Array, display: tuple[float, float] = (0.0, 1.0), inverted: 
     if array.dtype != np.uint8:
         low, high = display
         scaled = (np.asarray(array, np.float64) - low) * (255.0 / (high - low or 1.0))
-        array = np.rint(np.clip(np.nan_to_num(scaled, nan=0.0), 0.0, 255.0)).astype(np.uint8)
+        array = np.rint(np.fmin(np.fmax(scaled, 0.0), 255.0)).astype(np.uint8)  # fmax passes over NaN
     if inverted and array.ndim == 2:
         array = 255 - array
     array = np.ascontiguousarray(array)

@@ -140,8 +140,9 @@ class PathBar(QWidget):
         self._shown = shown
         for box, name, default in ((self.begin, path.a, 0), (self.end, path.b, len(pins) - 1)):
             with QSignalBlocker(box):
-                box.clear()
-                box.addItems(list(pins))
+                if pins != tuple(box.itemText(i) for i in range(box.count())):
+                    box.clear()
+                    box.addItems(list(pins))
                 box.setCurrentIndex(pins.index(name) if name in pins else default)
             box.setEnabled(len(pins) > 1)
         for box, value in (

@@ -50,7 +50,7 @@ def test_tiles_lie_apart_in_the_room_they_have(frames, width, aspect):
         assert np.diff(layout.lefts).min() >= layout.tile_width
         assert layout.tile_width >= min(LEAST_TILE, int(60 * aspect))
     for place, frame in zip(layout.lefts, layout.shown, strict=True):
-        centre = layout.centre(frame, frames, width)
+        centre = layout.centres(frames, width)[frame]
         assert centre == pytest.approx(place + layout.tile_width / 2, abs=1)
         assert layout.frame_at(centre, frames, width) == frame
 
@@ -80,10 +80,24 @@ def test_what_is_painted_piece_by_piece_is_what_is_painted_anew(program, film):
     walked(program)
     program.settle()
     program.until(lambda: not program.program.exploration.busy("film"))
-    for widget in (film.strip, program.map.canvas):
+    cards = [program.window.docks[name] for name in ("path", "map", "cursor")]
+    for widget in (film.strip, program.map.canvas, *cards):
         seen, anew = program.on_screen(widget), program.pixels(widget)
         assert np.abs(seen - anew).max() <= 2, widget
     assert all(curves_on_screen(program, film))
+
+
+def test_a_path_that_goes_and_comes_lays_out_nothing(program, film):
+    program.settle()
+    session = program.session
+    with program.layouts() as layouts:
+        session.apply(replace(session.state, path=PathSpec()), "no path")
+        program.until(lambda: film.empty.isVisible() and not film.strip.isVisible())
+        draw(program, (0.0, 0.0), (1.0, -1.0))
+        program.until(lambda: film.strip.isVisible() and not film.empty.isVisible())
+        walked(program)
+        program.settle()
+    assert layouts.count == 0
 
 
 def test_of_larger_tiles_nothing_is_left_in_a_smaller_window(program, film):
@@ -120,7 +134,7 @@ def test_the_strip_shows_what_decodes(program, film):
 def test_a_frame_moves_the_point_by_mouse_and_by_keys(program, film):
     walk, strip = program.session.walk, film.strip
     room, layout = strip.room(), strip.arrangement()
-    x = room.left() + layout.centre(layout.shown[2], len(walk), room.width())
+    x = room.left() + layout.centres(len(walk), room.width())[layout.shown[2]]
     program.click(strip, QPoint(round(x), room.center().y()))
     np.testing.assert_array_equal(program.session.point, walk.z[layout.shown[2]])
     strip.setFocus()
@@ -213,7 +227,7 @@ def test_empty_space_is_shaded(program, film):
     row = round(film.strip._lane_rects()[2].top())  # between two lanes
     known = np.flatnonzero(walk.within > 0)[1:]  # the first is marked as the frame that is shown
     full = known[walk.speed[known].argmin()]
-    x = [room.left() + layout.centre(i, len(walk), room.width()) for i in (full, walk.within.argmin())]
+    x = room.left() + layout.centres(len(walk), room.width())[[full, walk.within.argmin()]]
     there, beyond = (pixels[row, round(at)] for at in x)
     assert beyond[0] - there[0] > 15  # towards amber
 

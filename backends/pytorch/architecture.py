@@ -26,20 +26,20 @@ class Architecture:
         hidden = [int(values["width"])] * int(values["depth"])
         activation = str(values["activation"])
         self.likelihood = make_likelihood(info, values)
-        self._posterior: type[Diagonal] | type[Full] = Full if values["posterior"] == "full" else Diagonal
-        outputs = self._posterior.outputs(k)
-        self._encoder: MLP | ConvolutionalEncoder
+        self.posterior: type[Diagonal] | type[Full] = Full if values["posterior"] == "full" else Diagonal
+        outputs = self.posterior.outputs(k)
+        self.encoder: MLP | ConvolutionalEncoder
         self.decoder: MLP | ConvolutionalDecoder
         if values["network"] == "convolutional":
             assert info.image_shape is not None
             image, channels, out = info.image_shape, int(values["channels"]), self.likelihood.outputs
-            self._encoder = ConvolutionalEncoder(image, channels, hidden, outputs, activation)
+            self.encoder = ConvolutionalEncoder(image, channels, hidden, outputs, activation)
             self.decoder = ConvolutionalDecoder(image, channels, hidden, k, out, activation)
         else:
-            self._encoder = MLP("encoder", [info.dim, *hidden, outputs], activation)
+            self.encoder = MLP("encoder", [info.dim, *hidden, outputs], activation)
             self.decoder = MLP("decoder", [k, *hidden, self.likelihood.outputs], activation)
         self.prior = self._make_prior(str(values["prior"]), int(values["prior_components"]))
-        shapes = self._encoder.shapes | self.decoder.shapes | self.likelihood.shapes
+        shapes = self.encoder.shapes | self.decoder.shapes | self.likelihood.shapes
         self.layout = Layout(shapes if self.prior is None else shapes | self.prior.shapes)
 
     def _make_prior(self, name: str, components: int) -> Mixture | None:
@@ -53,11 +53,11 @@ class Architecture:
     @property
     def multiplications(self) -> int:
         """Of one row through encoder and decoder."""
-        return self._encoder.multiplications + self.decoder.multiplications
+        return self.encoder.multiplications + self.decoder.multiplications
 
     def initialise(self, w: Weights, x: Tensor, generator: Generator) -> None:
         """Fill the weights, on the CPU, from ``generator``; x may have no rows."""
-        self._encoder.initialise(w, generator)
+        self.encoder.initialise(w, generator)
         self.decoder.initialise(w, generator)
         self.likelihood.initialise(w)
         if self.prior is not None:
@@ -65,7 +65,7 @@ class Architecture:
 
     def encode(self, x: Tensor, w: Weights, drop: Dropout | None = None) -> Gaussians:
         """q(z|x) of each row."""
-        return self._posterior.of(self._encoder(x, w, drop), self.latent_dim)
+        return self.posterior.of(self.encoder(x, w, drop), self.latent_dim)
 
     def kl_prior(self, q: Gaussians, z: Tensor, noise: Tensor, w: Weights) -> Tensor:
         """KL(q‖p(z)), (n,), where it is analytic; else log q(z) − log p(z), (…, n), whose mean it is, at what

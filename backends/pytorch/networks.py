@@ -71,20 +71,19 @@ class MLP:
             weight, bias = f"{name}.{i}.weight", f"{name}.{i}.bias"
             self.shapes |= {weight: (fan_out, fan_in), bias: (fan_out,)}
             keys.append((weight, bias))
-        *self._hidden, self._last = keys
-        self._activation = ACTIVATIONS[activation]
+        self.layers, self.activation = keys, activation
 
     def __call__(self, h: Tensor, w: Weights, drop: Dropout | None = None) -> Tensor:
         """(..., first size) → (..., last size); ``drop`` is applied to each hidden layer."""
-        for weight, bias in self._hidden:
-            h = self._activation(functional.linear(h, w[weight], w[bias]))
+        activation, (*hidden, (weight, bias)) = ACTIVATIONS[self.activation], self.layers
+        for its_weight, its_bias in hidden:
+            h = activation(functional.linear(h, w[its_weight], w[its_bias]))
             if drop is not None:
                 h = drop(h)
-        weight, bias = self._last
         return functional.linear(h, w[weight], w[bias])
 
     def initialise(self, w: Weights, generator: Generator) -> None:
-        initialise(w, (*self._hidden, self._last), generator)
+        initialise(w, self.layers, generator)
 
     @property
     def multiplications(self) -> int:

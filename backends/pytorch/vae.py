@@ -37,6 +37,7 @@ from backends.pytorch.gaussians import LOG_2PI
 from backends.pytorch.learner import GradientLearner
 from backends.pytorch.metric import pull_back
 from backends.pytorch.networks import Dropout
+from backends.pytorch.one_row import OneRow
 from backends.pytorch.training import FlatAdam, require_finite
 
 _CHUNK = 1 << 21  # numbers that a pass over the components of a prior may hold
@@ -69,12 +70,17 @@ class VAE:
 
     # -- what crosses the line ------------------------------------------------------------------
 
-    def _rows(self, rows: Array, what: str, width: int, ndim: tuple[int, ...] = (2,)) -> Tensor:
-        """(…, width) → float32 tensor on the device. A copy: NumPy's may be read-only, or change."""
+    @staticmethod
+    def _checked(rows: Array, what: str, width: int, ndim: tuple[int, ...] = (2,)) -> Array:
+        """(…, width) float32"""
         array = np.asarray(rows, dtype=np.float32)
         if array.ndim not in ndim or array.shape[-1] != width:
             raise InputError(f"{what} has shape {array.shape}, and this model needs (n, {width})")
-        return torch.tensor(array, device=self._theta.device)
+        return array
+
+    def _rows(self, rows: Array, what: str, width: int, ndim: tuple[int, ...] = (2,)) -> Tensor:
+        """(…, width) → float32 tensor on the device. A copy: NumPy's may be read-only, or change."""
+        return torch.tensor(self._checked(rows, what, width, ndim), device=self._theta.device)
 
     def _data(self, x: Array) -> tuple[Tensor, Tensor]:
         """x in its own units, and standardised."""
@@ -83,11 +89,19 @@ class VAE:
 
     def decode(self, z: Array) -> Decoded:
         """(n, k) latents → mean (n, d) of p(x|z) and, unless it is Bernoulli, std (n, d); data units."""
+        if len(z) == 1 and self._one_row is not None:
+            return self._one_row.decode(self._checked(z, "z", self.latent_dim))
         with torch.inference_mode():
             out = self._net.decoder(self._rows(z, "z", self.latent_dim), self._w)
             mean, std = self._net.likelihood.moments(out, self._w)
             mean = mean * self._scale + self._shift
             return Decoded(mean.cpu().numpy(), None if std is None else (std * self._scale).cpu().numpy())
+
+    @cached_property
+    def _one_row(self) -> OneRow | None:
+        if not OneRow.suits(self._net, self._theta.device):
+            return None
+        return OneRow(self._net, self._w, self._shift, self._scale)
 
     def metric(self, z: Array, directions: Array | None = None) -> Array:
         """G(z) = JᵀJ of the decoder's mean in data units, (n, k) → (n, k, k) float64; see
@@ -105,6 +119,8 @@ class VAE:
 
     def encode(self, x: Array) -> Gaussian:
         """(n, d) data → q(z|x), diagonal or with a scale_tril."""
+        if len(x) == 1 and self._one_row is not None:
+            return self._one_row.encode(self._checked(x, "x", self.info.dim))
         with torch.inference_mode():
             return self._net.encode(self._data(x)[1], self._w).numpy()
 

@@ -20,7 +20,7 @@ from backends.pytorch.flows.elementwise import Affine, Elementwise
 from backends.pytorch.flows.kinds import IAF_PARAMETERS, MAF_PARAMETERS
 from backends.pytorch.flows.learner import FlowLearner
 from backends.pytorch.flows.mixing import layers
-from backends.pytorch.networks import MLP, Weights
+from backends.pytorch.networks import ACTIVATIONS, MLP, Weights
 
 
 class MaskedMLP(MLP):
@@ -51,9 +51,9 @@ class MaskedMLP(MLP):
         masks = self._there.get(place)
         if masks is None:
             masks = self._there[place] = [mask.to(*place) for mask in self._masks]
-        *inner, last = zip((*self._hidden, self._last), masks, strict=True)
+        activation, (*inner, last) = ACTIVATIONS[self.activation], zip(self.layers, masks, strict=True)
         for (weight, bias), mask in inner:
-            h = self._activation(functional.linear(h, w[weight] * mask, w[bias]))
+            h = activation(functional.linear(h, w[weight] * mask, w[bias]))
         (weight, bias), mask = last
         return functional.linear(h, w[weight] * mask, w[bias])
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from backends.base import Array, Progress, Work, finish
 
-FEW = 2**18  # numbers, up to which brute force takes no longer than a tree
+# Numbers, up to which brute force takes no longer than a tree. Alone it would up to 2¹⁸, but NumPy lets go of
+# the interpreter for more than 500, several times a query, and waits for it beside a busy thread.
+FEW = 2**10
 MANY = 2**17  # points: where they lie close, counting a ball's takes milliseconds
 MOST_DIMENSIONS = 3  # of a tree: with many more it looks at nearly every point
 _PART = 2**15  # points of a tree, built in a few milliseconds

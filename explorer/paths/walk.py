@@ -187,7 +187,7 @@ def typical_radius(encodings: Encodings) -> Slices[float]:
 
 def counts_near(encodings: Encodings, z: Array, radius: float) -> Slices[Array]:
     """How many of the encodings lie no farther than the radius from each z (m, k): (m,) int64."""
-    if not encodings.neighbours.everywhere:
+    if not (encodings.neighbours.many and encodings.neighbours.everywhere):
         return (yield from counts(encodings.z, z, radius))
     out = np.zeros(len(z), np.int64)
     for i, point in enumerate(z):

@@ -61,16 +61,22 @@ def paint(unit: Array, ink: Ink, alpha: Array) -> Array:
     Grey images are ink on nothing, so that they suit a dark and a light window; colours stay as they are.
     """
     alpha = alpha[:, None, None]
-    out = np.empty((*unit.shape[:3], 4), np.uint8)
     if unit.ndim == 4 and unit.shape[3] >= 3:
+        out = np.empty((*unit.shape[:3], 4), np.uint8)
         out[..., :3] = unit[..., 2::-1] * alpha[..., None] * 255.0 + 0.5
         out[..., 3] = alpha * 255.0 + 0.5
         return out
     grey = unit[..., 0] if unit.ndim == 4 else unit
-    coverage = grey * alpha
-    for channel, value in enumerate((*ink.colour[::-1], 255)):
-        out[..., channel] = coverage * value + 0.5
-    return out
+    level = (grey * (255.0 * alpha) + 0.5).astype(np.uint8)
+    return _shades(ink.colour)[level].view(np.uint8).reshape(*level.shape, 4)
+
+
+@lru_cache(maxsize=8)
+def _shades(colour: tuple[int, int, int]) -> Array:
+    """Of each coverage 0 … 255 the pixel, (256,) uint32. To look them up takes less than half as long as to
+    reckon channel by channel."""
+    pixels = np.arange(256)[:, None] * np.array((*colour[::-1], 255)) / 255 + 0.5
+    return pixels.astype(np.uint8).view(np.uint32)[:, 0]
 
 
 def fade(model: object, z: Array, top: float = 0.0) -> Array:

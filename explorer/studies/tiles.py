@@ -57,11 +57,14 @@ class Tiling:
 
 def row_of(
     x: Array, info: DataInfo, lefts: Sequence[int], size: tuple[int, int], width: int, ink: Ink
-) -> Array:
+) -> Slices[Array]:
     """Rows x (n, d) side by side from their left edges, each of (height, width) = ``size`` device pixels:
     (height, ``width``, 4) uint8 premultiplied."""
     canvas = np.zeros((size[0], width, 4), np.uint8)
-    tiles = paint(resize(normalise(x, info), *size), ink, np.ones(len(x), np.float32))
+    images = resize(normalise(x, info), *size)
+    yield
+    tiles = paint(images, ink, np.ones(len(x), np.float32))
+    yield
     for tile, left in zip(tiles, lefts, strict=True):
         room = canvas[:, left : left + size[1]]
         room[:] = tile[:, : room.shape[1]]

@@ -48,10 +48,11 @@ def measure(rounds: int = 5) -> dict[str, float]:
 
 def main() -> None:
     """Open the window as the console script does, hover, and leave at the first decoded picture."""
-    from explorer.threads import load_at_once, share_cores
+    from explorer.threads import import_plainly, load_at_once, share_cores
 
     share_cores()
     load_at_once()
+    import_plainly()
     from PySide6.QtCore import QPointF, QTimer
     from PySide6.QtGui import QMouseEvent, Qt
     from PySide6.QtWidgets import QApplication

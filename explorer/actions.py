@@ -33,7 +33,7 @@ from explorer.spec import (
     steps_to_go,
 )
 from explorer.state import State
-from explorer.threads import forget_modules
+from explorer.threads import forget_modules, keep_tidy
 from explorer.training import Moment, Trainer
 from resources import resource
 
@@ -166,6 +166,7 @@ class Actions(QObject):
         )
 
     def _starter_failed(self, failure: Failure) -> None:
+        keep_tidy()
         self._read_all()
         self.fail(failure)
 

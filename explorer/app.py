@@ -26,7 +26,7 @@ from explorer.shell.window import Window
 from explorer.spec import sound
 from explorer.style.colourmaps import AUTOMATIC, MAPS
 from explorer.style.theme import apply, theme
-from explorer.threads import keep_responsive, keep_tidy
+from explorer.threads import keep_responsive
 from explorer.training import Trainer
 from explorer.widgets.path_bar import KINDS, SAVED
 
@@ -73,7 +73,6 @@ class Program(QObject):
 
     def _begin(self) -> None:
         """The window is on screen: now load what is heavy."""
-        keep_tidy()
         self._follow()
         if self._path is None:
             self.actions.open_starter()

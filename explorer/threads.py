@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import gc
 import os
@@ -24,14 +25,22 @@ def share_cores() -> None:
 
 
 def load_at_once() -> None:
-    """Do not look for garbage while modules are loaded: there is none, and the search takes a tenth of the
-    way to the window. :func:`keep_tidy` ends that."""
+    """Do not look for garbage while modules are loaded, up to the first run: there is none, and the search
+    takes a tenth of the way. :func:`keep_tidy` ends that."""
     gc.disable()
 
 
 def keep_tidy() -> None:
     """Look for garbage again."""
     gc.enable()
+
+
+def import_plainly() -> None:
+    """Have Python import modules as it does by itself. PySide6 has it read the source of each one as well, to
+    find out which want Qt's methods by other names (``from __feature__ import snake_case``); none does."""
+    from PySide6 import QtCore  # noqa: F401  as this is what changes it
+
+    builtins.__import__ = getattr(builtins, "__orig_import__", builtins.__import__)
 
 
 def keep_responsive() -> None:
@@ -50,11 +59,12 @@ def step_back(niceness: int) -> None:
 @cache
 def forget_modules() -> None:
     """Take all that is loaded by now out of the garbage collector's sight: only once, as what is frozen is
-    never collected. (To ask whether something is counts it all, for 20 ms.)
+    never collected. (To ask whether something is counts it all, for 20 ms.) Then look for garbage again.
 
     A full collection over torch's objects stops every thread for more than 100 ms.
     """
     gc.freeze()
+    keep_tidy()
 
 
 def give_memory_back() -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backends.base import Gaussian, PosteriorFit
 from backends.pytorch.gaussians import LOG_2PI
+from backends.pytorch.training import adam_step
 
 _REACH = 6.0  # standard deviations of q that quadrature goes
 _NODES, _JUDGE_NODES = 600, 4000  # of a step, and of the finer grid by which one q is compared with another
@@ -82,14 +83,14 @@ def fit_posterior(
 
     best = judge(parameters)
     yield best
-    adam = torch.optim.Adam([parameters], lr=_RATE, betas=(0.9, 0.99))
+    moments = torch.zeros_like(parameters), torch.zeros_like(parameters)
+    count = torch.zeros((), device=mean.device)
     for step in range(1, steps + 1):
         at, weight = nodes[:2] if nodes is not None else _draws(_DRAWS, k, generator)
         with torch.enable_grad():
             values = terms(q_of(parameters), at, landing=not exact)
-            (parameters.grad,) = torch.autograd.grad(-(weight.to(values) @ values), parameters)
-        adam.param_groups[0]["lr"] = _RATE * (1 - (step - 1) / steps)
-        adam.step()
+            (grad,) = torch.autograd.grad(-(weight.to(values) @ values), parameters)
+        adam_step(parameters, grad, moments, count, _RATE * (1 - (step - 1) / steps), (0.9, 0.99))
         if step % _EVERY[exact] == 0 or step == steps:
             best = max(best, judge(parameters), key=lambda fit: fit.elbo)
         yield best

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.optim.adam import adam
 
 from backends.base import Array, Diverged, InputError
 from backends.pytorch.networks import Layout
@@ -88,6 +89,27 @@ class Batches:
         self._use(torch.tensor(arrays["data.order"]), position)
 
 
+def adam_step(
+    theta: Tensor,
+    grad: Tensor,
+    moments: tuple[Tensor, Tensor],
+    step: Tensor,
+    learning_rate: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+) -> None:
+    """One step of Adam (Kingma & Ba 2015, alg. 1) on θ, in place, as are its moments and the count of steps.
+
+    torch's function, and not its class: the first of that to be made loads torch's compiler, which takes as
+    long as torch itself. One fused kernel over one vector: faster than the loop over tensors, same numbers.
+    """
+    first, second = moments
+    with torch.no_grad():
+        adam(
+            [theta], [grad], [first], [second], [], [step], fused=True, amsgrad=False, maximize=False,
+            beta1=betas[0], beta2=betas[1], lr=learning_rate, weight_decay=0.0, eps=1e-8,
+        )  # fmt: skip
+
+
 class FlatAdam:
     """Adam (Kingma & Ba 2015) on all tensors of a layout at once.
 
@@ -105,17 +127,14 @@ class FlatAdam:
         self.w = layout.views(theta)
         for name, grad in layout.views(self._grad).items():
             self.w[name].requires_grad_().grad = grad
-        parameter = torch.nn.Parameter(theta)  # shares theta's memory
-        parameter.grad = self._grad
-        # One fused kernel over one vector: faster than Adam's default loop over the tensors, same numbers.
-        self._adam = torch.optim.Adam([parameter], lr=learning_rate, fused=True)
+        self._parameter = torch.nn.Parameter(theta)  # shares theta's memory
+        self._learning_rate = learning_rate
         self._moments = {key: torch.zeros_like(theta) for key in ("exp_avg", "exp_avg_sq")}
         self._step = torch.zeros((), device=theta.device)
         self._steps = 0  # the same, without asking the device
-        self._adam.state[parameter] = {"step": self._step, **self._moments}
 
     def set_learning_rate(self, value: float) -> None:
-        self._adam.param_groups[0]["lr"] = value
+        self._learning_rate = value
 
     def backward(self, loss: Tensor) -> Tensor:
         """Gradients of a scalar loss; returns their norm, which is finite only if they all are."""
@@ -130,7 +149,8 @@ class FlatAdam:
 
     def update(self) -> None:
         """One step along the gradients of the last :meth:`backward`."""
-        self._adam.step()
+        first, second = self._moments.values()
+        adam_step(self._parameter, self._grad, (first, second), self._step, self._learning_rate)
         self._steps += 1
         if self._steps % self.SWEEP_EVERY == 0:
             self._sweep()

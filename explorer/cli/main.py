@@ -18,7 +18,7 @@ from typing import NoReturn
 from backends.base import InputError
 from backends.registry import installed
 from backends.sources import parse
-from explorer.threads import load_at_once
+from explorer.threads import import_plainly, load_at_once
 
 NAME = "latent-explorer"
 
@@ -72,6 +72,7 @@ def _open_window(path: str | None) -> int:
         for backend in installed().backends:
             backend.devices()
     load_at_once()
+    import_plainly()
     from explorer.app import run_window
 
     return run_window(path)

@@ -62,3 +62,33 @@ def test_memory_that_lies_between_what_is_kept_is_given_back(how):
     by_itself, given_back, freed = map(int, done.stdout.split())
     assert by_itself < 0.1 * freed
     assert given_back > 0.7 * freed
+
+
+OPENED = """
+import gc, linecache, sys
+from pathlib import Path
+from explorer.threads import import_plainly, load_at_once
+load_at_once()
+import_plainly()
+from PySide6.QtWidgets import QApplication
+from explorer.app import Program
+app = QApplication([])
+program = Program(Path(sys.argv[1]), sys.argv[2] or None)
+def look(_):
+    program.session.run.step()
+    print("garbage", gc.isenabled(), gc.get_freeze_count() > 0)
+    print("loaded", [name for name in ("torch", "torch._dynamo", "sklearn") if name in sys.modules])
+    import colorsys
+    print("source read", colorsys.__file__ in linecache.cache)
+    program.window.close()
+program.session.run_changed.connect(look)
+program.window.show()
+app.exec()
+"""
+
+
+@pytest.mark.parametrize("path", ["", "no such file"])
+def test_on_the_way_to_the_first_run_nothing_is_loaded_that_it_does_not_need(path, tmp_path):
+    command = [sys.executable, "-c", OPENED, str(tmp_path), path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "garbage True True\nloaded ['torch']\nsource read False\n", done.stderr

@@ -58,9 +58,17 @@ class Driver:
 
     @contextmanager
     def layouts(self) -> Iterator[Layouts]:
-        """How often the whole window is laid out meanwhile."""
+        """How often the whole window is laid out meanwhile; what was under way before is waited for."""
         counter = Layouts()
         self.window.installEventFilter(counter)
+
+        def quiet() -> bool:
+            counter.count = 0
+            QApplication.processEvents()
+            return counter.count == 0
+
+        self.settle()
+        self.until(quiet)
         yield counter
         self.window.removeEventFilter(counter)
 

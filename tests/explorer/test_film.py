@@ -88,8 +88,8 @@ def test_what_is_painted_piece_by_piece_is_what_is_painted_anew(program, film):
 
 
 def test_a_path_that_goes_and_comes_lays_out_nothing(program, film):
-    program.settle()
-    session = program.session
+    session, datum = program.session, program.window.cursor_panel.datum_rows
+    program.until(lambda: datum.value("gap") != "–")  # its rows take their places with the first numbers
     with program.layouts() as layouts:
         session.apply(replace(session.state, path=PathSpec()), "no path")
         program.until(lambda: film.empty.isVisible() and not film.strip.isVisible())
